@@ -1,0 +1,2 @@
+//! The leat command.
+fn main() {}

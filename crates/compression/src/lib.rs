@@ -1,0 +1,1 @@
+//! Clipping, quantization, pruning and distillation of a model, each with a report.

@@ -1,0 +1,1 @@
+//! The service that turns a compression job into a smaller model version.

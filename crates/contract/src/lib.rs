@@ -1,0 +1,1 @@
+//! Every message, subject, header and error code on the wire.

@@ -1,0 +1,1 @@
+//! A model compiled to a plan that runs a batch.

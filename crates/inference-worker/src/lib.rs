@@ -1,0 +1,1 @@
+//! The service that follows desired state, loads models and answers inference requests.

@@ -1,0 +1,1 @@
+//! The service that merges worker telemetry and labels into windows and alerts.

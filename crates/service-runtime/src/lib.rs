@@ -1,0 +1,1 @@
+//! Settings, telemetry, health and ordered shutdown, the same for every service.

@@ -1,0 +1,1 @@
+//! Mergeable sketches and pure statistics over counts.

@@ -1,0 +1,1 @@
+//! The service that turns a training job into a model version.

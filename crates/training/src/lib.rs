@@ -1,0 +1,1 @@
+//! Data sets, losses, optimisers, backpropagation, fitting and metrics.
