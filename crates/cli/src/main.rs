@@ -1,2 +1,10 @@
-//! The leat command.
-fn main() {}
+//! The `leat` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use leat_cli::Arguments;
+
+fn main() -> ExitCode {
+    leat_cli::run(Arguments::parse())
+}

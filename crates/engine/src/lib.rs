@@ -1,1 +1,23 @@
 //! A model compiled to a plan that runs a batch.
+//!
+//! [`compile`] turns a [`leat_model::Model`] into a [`Plan`]: raw rows in, predictions or probabilities out. A row's answer
+//! has the same bits in every batch and on every processor. A plan allocates nothing in steady state: its working memory is
+//! a [`Scratch`] that the caller keeps, one per thread.
+//!
+//! This crate never changes a model, never trains, and knows no broker and no file. Only [`measure`] looks at a clock.
+//!
+//! Reading order: [`Plan`], [`Batch`], [`Scratch`], [`compile`], `native`, [`measure`].
+
+mod compile;
+mod error;
+mod native;
+mod plan;
+mod scratch;
+
+pub mod measure;
+
+pub use compile::{compile, compile_with};
+pub use error::Error;
+pub use leat_kernels::Kernels;
+pub use plan::{Batch, Plan};
+pub use scratch::Scratch;

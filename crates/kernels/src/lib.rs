@@ -1,1 +1,36 @@
-//! Numeric kernels on slices: a scalar definition and one file per instruction set.
+//! Numeric kernels on slices: what a compiled model spends its time in.
+//!
+//! Each kernel is defined once, in `scalar`, and written again for an instruction set under the same file name. All
+//! versions give the same bits: sums run in one fixed order, products are fused, and `exp`, `tanh` and the normal
+//! distribution function are our own. So an answer depends neither on the processor nor on the batch it rode in.
+//!
+//! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
+//! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
+//!
+//! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
+//! then `scalar`, then `x86_64::avx2`.
+#![allow(
+    unsafe_code,
+    reason = "vector loads and stores, and calls into code compiled for a detected instruction set"
+)]
+
+mod activation;
+mod dense_f32;
+mod dense_u8;
+mod dispatch;
+mod panel;
+mod preparation;
+mod quantization;
+mod rows;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub use activation::Activation;
+pub use dense_f32::DenseF32;
+pub use dense_u8::{DenseU8, DenseU8Parts};
+pub use dispatch::Kernels;
+pub use panel::PANEL;
+pub use preparation::Preparation;
+pub use quantization::Quantization;
+pub use rows::{Output, Rows};

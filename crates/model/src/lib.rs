@@ -3,7 +3,8 @@
 //!
 //! This crate never runs a model, reads a file, looks at a clock or talks to a broker. It takes and gives bytes.
 //!
-//! Reading order: [`Model`], [`Signature`], [`Preprocessing`], [`Network`], [`Tensor`], [`Lineage`], [`blob`].
+//! Reading order: [`Model`], [`Signature`], [`Preprocessing`], [`Network`], [`Tensor`], [`Lineage`], [`blob`] (and [`messagepack`] under it),
+//! [`limits`].
 
 mod digest;
 mod error;
@@ -17,6 +18,7 @@ mod signature;
 mod tensor;
 
 pub mod blob;
+pub mod limits;
 pub mod messagepack;
 
 pub use digest::Digest;

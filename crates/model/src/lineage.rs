@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::limits::{self, NAME_BYTES_MAX, RECIPE_BYTES_MAX};
+use crate::{Digest, Error};
 
 /// Where a model came from: enough to make it again, byte for byte. It holds no time and no host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,4 +17,11 @@ pub struct Lineage {
     pub seed: u64,
     /// The version of the crates that made it.
     pub crate_version: String,
+}
+
+impl Lineage {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        limits::text("recipe", &self.recipe, RECIPE_BYTES_MAX)?;
+        limits::text("crate_version", &self.crate_version, NAME_BYTES_MAX)
+    }
 }

@@ -1,6 +1,10 @@
+mod validation;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{CompressionReport, Lineage, Network, Preprocessing, ReferenceProfile, Signature, TrainingReport};
+use crate::{
+    CompressionReport, Lineage, Network, Preprocessing, ReferenceProfile, Signature, TrainingReport,
+};
 
 /// A model: everything that is needed to run it, to judge it and to know where it came from.
 #[derive(Clone, Debug, PartialEq)]

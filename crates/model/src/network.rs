@@ -1,3 +1,5 @@
+mod validation;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Mask, Tensor};
@@ -18,10 +20,41 @@ pub struct Dense {
     pub bias: Vec<f32>,
     /// What is applied to each output.
     pub activation: Activation,
-    /// Which weights survived pruning. Kept so that later training leaves the others at zero.
+    /// Which weights survived pruning. The others are zero; the mask is kept so that later training leaves them at zero.
     pub mask: Option<Mask>,
     /// When set, the input of this layer is quantized to `u8` with this scale and the layer runs on integers.
     pub input_quantization: Option<ActivationQuantization>,
+}
+
+impl Network {
+    /// The length of the vector that goes in; 0 without layers.
+    pub fn features(&self) -> usize {
+        self.layers.first().map_or(0, Dense::inputs)
+    }
+
+    /// The length of the vector that comes out; 0 without layers.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, Dense::outputs)
+    }
+
+    /// How many weights and biases there are, pruned ones included.
+    pub fn parameters(&self) -> u64 {
+        self.sum(|layer| layer.weights.len().saturating_add(layer.bias.len()))
+    }
+
+    /// The bytes that weights (in their encoding) and biases take.
+    pub fn parameter_bytes(&self) -> u64 {
+        self.sum(|layer| layer.weights.byte_len() + size_of_val(&*layer.bias))
+    }
+
+    /// How many weights are not zero. Biases do not count.
+    pub fn nonzero_weights(&self) -> u64 {
+        self.sum(|layer| layer.weights.nonzero())
+    }
+
+    fn sum(&self, of_layer: impl Fn(&Dense) -> usize) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(of_layer(layer) as u64))
+    }
 }
 
 impl Dense {

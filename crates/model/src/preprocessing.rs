@@ -1,3 +1,5 @@
+use crate::{Error, limits};
+
 /// What happens to a raw row, in this order, before the body sees it. Each part that is present has one value per feature.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preprocessing {
@@ -14,4 +16,21 @@ pub struct Standardise {
     pub mean: Vec<f32>,
     /// The population standard deviation of each feature, or 1 where a feature is constant (as scikit-learn's `StandardScaler`).
     pub scale: Vec<f32>,
+}
+
+impl Preprocessing {
+    /// Checks that each part has one finite value per feature and that scales are above zero.
+    pub(crate) fn validate(&self, features: usize) -> Result<(), Error> {
+        if let Some(values) = &self.impute {
+            limits::length("impute", values.len(), features)?;
+            limits::finite("impute", values)?;
+        }
+        if let Some(Standardise { mean, scale }) = &self.standardise {
+            limits::length("standardise.mean", mean.len(), features)?;
+            limits::finite("standardise.mean", mean)?;
+            limits::length("standardise.scale", scale.len(), features)?;
+            limits::positive("standardise.scale", scale)?;
+        }
+        Ok(())
+    }
 }

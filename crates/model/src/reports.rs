@@ -1,8 +1,10 @@
+mod validation;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Named figures of merit, for example `accuracy`, `log_loss`, `macro_f1`, `rmse`, `mae`, `r2`.
+/// Named figures of merit, for example `accuracy`, `log_loss`, `macro_f1`, `rmse`, `mae`, `r2`. Every value is finite.
 pub type Metrics = BTreeMap<String, f64>;
 
 /// How a model was trained. Holds no time, so that the same job gives the same bytes.
@@ -61,6 +63,7 @@ pub struct LayerReport {
     pub saturated: u64,
     /// Largest absolute weight after.
     pub weight_max: f64,
-    /// Signal-to-quantization-noise ratio of this layer's weights in decibels, when they stay comparable.
+    /// Signal-to-quantization-noise ratio of this layer's weights in decibels, when they stay comparable and differ
+    /// (so that it is finite).
     pub sqnr_db: Option<f64>,
 }

@@ -1,3 +1,11 @@
+mod mask;
+mod packing;
+mod validation;
+
+pub use mask::Mask;
+
+use crate::Error;
+
 /// A weight tensor in the encoding it is stored in. Row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
@@ -25,7 +33,7 @@ pub enum Encoding {
     },
     /// Symmetric 4-bit codes in `-8..=7`, two to a byte, low nibble first: `w = code · scale`.
     Int4 {
-        /// `ceil(values / 2)` bytes.
+        /// `ceil(values / 2)` bytes; the unused nibble of the last byte is zero.
         packed: Vec<u8>,
         /// Length 1 (per tensor) or `shape[0]` (per channel).
         scales: Vec<f32>,
@@ -37,7 +45,8 @@ pub enum Encoding {
         /// The values whose bit is set.
         values: Vec<f32>,
     },
-    /// `w = centroids[index]`; an index takes the fewest whole bits that hold the count of centroids, low bits first.
+    /// `w = centroids[index]`; an index takes the fewest whole bits (at least one) that hold the count of centroids,
+    /// low bits first; unused bits of the last byte are zero.
     Codebook {
         /// 1 to 256 distinct values.
         centroids: Vec<f32>,
@@ -46,11 +55,148 @@ pub enum Encoding {
     },
 }
 
-/// One bit per value, bit `i` in byte `i / 8` at position `i % 8`; unused bits of the last byte are zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mask {
-    /// How many values it speaks about.
-    pub len: usize,
-    /// `ceil(len / 8)` bytes.
-    pub bits: Vec<u8>,
+impl Tensor {
+    /// A tensor of plain `values`, `shape` product of them.
+    pub fn f32(shape: Vec<usize>, values: Vec<f32>) -> Self {
+        Self { shape, encoding: Encoding::F32(values) }
+    }
+
+    /// A tensor of 8-bit `codes`; `scales` has length 1 or `shape[0]`.
+    pub fn int8(shape: Vec<usize>, codes: Vec<i8>, scales: Vec<f32>) -> Self {
+        Self { shape, encoding: Encoding::Int8 { codes, scales } }
+    }
+
+    /// A tensor of 4-bit `codes`, which it packs; `scales` has length 1 or `shape[0]`.
+    ///
+    /// # Errors
+    /// When a code is outside `-8..=7`.
+    pub fn int4(shape: Vec<usize>, codes: &[i8], scales: Vec<f32>) -> Result<Self, Error> {
+        let packed = packing::pack_nibbles(codes)?;
+        Ok(Self { shape, encoding: Encoding::Int4 { packed, scales } })
+    }
+
+    /// A tensor that stores only those of `values` that are not zero. The sign of a zero is lost.
+    pub fn sparse_from(shape: Vec<usize>, values: &[f32]) -> Self {
+        let mask = Mask::from_values(values);
+        let values = values.iter().copied().filter(|value| *value != 0.0).collect();
+        Self { shape, encoding: Encoding::Sparse { mask, values } }
+    }
+
+    /// A tensor whose value `i` is `centroids[indices[i]]`; it packs the indices.
+    ///
+    /// # Errors
+    /// When an index has no centroid.
+    pub fn codebook(shape: Vec<usize>, centroids: Vec<f32>, indices: &[u8]) -> Result<Self, Error> {
+        let packed = packing::pack_indices(indices, centroids.len())?;
+        Ok(Self { shape, encoding: Encoding::Codebook { centroids, packed } })
+    }
+
+    /// How many values the shape holds.
+    pub fn len(&self) -> usize {
+        self.shape.iter().fold(1, |product, length| product.saturating_mul(*length))
+    }
+
+    /// Whether the shape holds no value at all. Such a tensor is not valid.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every value as f32, row-major. Of a valid tensor, these are [`Tensor::len`] values.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut values = Vec::with_capacity(self.stored());
+        self.for_each(|value| values.push(value));
+        values
+    }
+
+    /// How many values are not zero.
+    pub fn nonzero(&self) -> usize {
+        let mut count = 0;
+        self.for_each(|value| count += usize::from(value != 0.0));
+        count
+    }
+
+    /// The bytes that the values take in their encoding, with scales, mask or centroids and without shape and names.
+    pub fn byte_len(&self) -> usize {
+        match &self.encoding {
+            Encoding::F32(values) => size_of_val(&**values),
+            Encoding::F16(values) => size_of_val(&**values),
+            Encoding::Bf16(values) => size_of_val(&**values),
+            Encoding::Int8 { codes, scales } => codes.len() + size_of_val(&**scales),
+            Encoding::Int4 { packed, scales } => packed.len() + size_of_val(&**scales),
+            Encoding::Sparse { mask, values } => mask.bits.len() + size_of_val(&**values),
+            Encoding::Codebook { centroids, packed } => packed.len() + size_of_val(&**centroids),
+        }
+    }
+
+    /// How many values the encoding holds; of a valid tensor as many as the shape.
+    fn stored(&self) -> usize {
+        match &self.encoding {
+            Encoding::F32(values) => values.len(),
+            Encoding::F16(values) => values.len(),
+            Encoding::Bf16(values) => values.len(),
+            Encoding::Int8 { codes, .. } => codes.len(),
+            Encoding::Int4 { packed, .. } => self.len().min(packed.len().saturating_mul(2)),
+            Encoding::Sparse { mask, .. } => mask.len.min(mask.bits.len().saturating_mul(8)),
+            Encoding::Codebook { centroids, packed } => {
+                let bits = packing::index_bits(centroids.len());
+                self.len().min(packed.len().saturating_mul(8) / bits)
+            }
+        }
+    }
+
+    /// Calls `visit` with every stored value in order, without expanding the tensor in memory.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(f32)) {
+        match &self.encoding {
+            Encoding::F32(values) => values.iter().for_each(|value| visit(*value)),
+            Encoding::F16(values) => values.iter().for_each(|value| visit(value.to_f32())),
+            Encoding::Bf16(values) => values.iter().for_each(|value| visit(value.to_f32())),
+            Encoding::Int8 { codes, scales } => {
+                scaled(codes.iter().copied(), codes.len(), scales, visit);
+            }
+            Encoding::Int4 { packed, scales } => {
+                let codes = (0..self.stored()).map(|index| packing::nibble(packed, index));
+                scaled(codes, self.stored(), scales, visit);
+            }
+            Encoding::Sparse { mask, values } => {
+                let mut values = values.iter().copied();
+                for index in 0..self.stored() {
+                    visit(if mask.get(index) { values.next().unwrap_or(0.0) } else { 0.0 });
+                }
+            }
+            Encoding::Codebook { centroids, packed } => {
+                let bits = packing::index_bits(centroids.len());
+                for index in 0..self.stored() {
+                    let centroid = centroids.get(packing::index(packed, bits, index));
+                    visit(centroid.copied().unwrap_or(0.0));
+                }
+            }
+        }
+    }
 }
+
+impl Encoding {
+    /// The name of the encoding: `f32`, `f16`, `bf16`, `int8`, `int4`, `sparse` or `codebook`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "f32",
+            Self::F16(_) => "f16",
+            Self::Bf16(_) => "bf16",
+            Self::Int8 { .. } => "int8",
+            Self::Int4 { .. } => "int4",
+            Self::Sparse { .. } => "sparse",
+            Self::Codebook { .. } => "codebook",
+        }
+    }
+}
+
+/// Visits `code · scale`, where each scale holds for an equal share of the `count` codes.
+fn scaled(codes: impl Iterator<Item = i8>, count: usize, scales: &[f32], mut visit: impl FnMut(f32)) {
+    let share = count.checked_div(scales.len()).unwrap_or(0).max(1);
+    let scales = scales.iter().flat_map(|scale| std::iter::repeat_n(*scale, share));
+    for (code, scale) in codes.zip(scales) {
+        visit(f32::from(code) * scale);
+    }
+}
+
+#[cfg(test)]
+mod tests;

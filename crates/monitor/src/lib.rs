@@ -1,1 +1,25 @@
-//! The service that merges worker telemetry and labels into windows and alerts.
+//! The service that merges what workers tell and what labels say into windows, alerts and metrics.
+//!
+//! It only listens: no request waits for it, and losing it loses figures, never predictions. Quantiles are computed here and
+//! only here, from histograms that workers send as differences, so that they are those of all requests together.
+//!
+//! Reading order: [`Monitor`] (what comes in and what goes out), `observatory` (the state and what each message does to
+//! it), then the parts of that state: `workers`, `window`, `label_join`, `conditions`, `alerts`; `desired` (what should be
+//! served, refreshed in the background), `publisher`, `metrics`.
+
+mod alerts;
+mod conditions;
+mod desired;
+mod error;
+mod label_join;
+mod metrics;
+mod observatory;
+mod publisher;
+mod service;
+mod settings;
+mod window;
+mod workers;
+
+pub use error::Error;
+pub use service::Monitor;
+pub use settings::{AlertSettings, Settings};

@@ -1,1 +1,22 @@
 //! Mergeable sketches and pure statistics over counts.
+//!
+//! Every function takes counts or samples and gives numbers. The crate never reads a clock, never does input or
+//! output, never keeps a global and never panics on bytes that came from elsewhere.
+//!
+//! In reading order:
+//! - [`latency`]: the histogram that every worker fills and the monitor adds up, exactly.
+//! - [`throughput`]: counters of one window and the rates they give.
+//! - [`sequence`]: gaps and repeats in numbered reports.
+//! - [`interval`]: how far a ratio seen in few trials can be trusted.
+
+mod error;
+pub mod interval;
+pub mod latency;
+pub mod sequence;
+pub mod throughput;
+
+pub use error::Error;
+pub use interval::{Interval, Z_95, wilson_interval};
+pub use latency::{LatencyHistogram, LatencySummary};
+pub use sequence::{Observed, SequenceTracker};
+pub use throughput::ThroughputWindow;

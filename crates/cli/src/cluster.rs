@@ -1,0 +1,208 @@
+//! A whole cluster on this machine: a broker and one process per service, all children of this one.
+
+mod options;
+mod process;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use leat_broker::{Broker, BrokerOptions, Search, Source};
+use leat_contract::{ControlVerb, PingReply, Subjects, WorkerId, decode_json};
+use leat_messaging::{ConnectOptions, Connection};
+
+pub use options::{ClusterOptions, ServiceKind};
+pub use process::ServiceProcess;
+
+use crate::Error;
+
+/// A cold service connects and provisions in well under a second; a loaded machine gets a lot more.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_POLL: Duration = Duration::from_millis(50);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The running processes. Dropping it ends them; so does the end of this process, however it comes.
+#[derive(Debug)]
+pub struct Cluster {
+    broker: Option<Broker>,
+    url: String,
+    leat: PathBuf,
+    subjects: Subjects,
+    log_dir: PathBuf,
+    services: Vec<ServiceProcess>,
+    connection: Connection,
+}
+
+impl Cluster {
+    /// Starts the broker (unless one is named) and the services, and waits until each says that it is ready.
+    /// `say` is told what happens, one line each.
+    ///
+    /// # Errors
+    /// When no broker can be had, a process cannot be started, or one is not ready within a minute.
+    pub async fn start(options: &ClusterOptions, mut say: impl FnMut(&str)) -> Result<Self, Error> {
+        std::fs::create_dir_all(options.log_dir()).map_err(Error::io("create", &options.log_dir()))?;
+        let (broker, url) = start_broker(options, &mut say).await?;
+        let connection = Connection::connect(&ConnectOptions::new(&url, "leat-cluster")).await?;
+        let mut cluster = Self {
+            broker,
+            url,
+            leat: options.leat.clone(),
+            subjects: options.subjects.clone(),
+            log_dir: options.log_dir(),
+            services: Vec::new(),
+            connection,
+        };
+        for (kind, instance) in options.services()? {
+            cluster.spawn(kind, instance, options.http_port.filter(|_| kind == ServiceKind::Monitor))?;
+        }
+        for index in 0..cluster.services.len() {
+            cluster.wait_until_ready(index).await?;
+        }
+        say(&format!("{} services are ready", cluster.services.len()));
+        Ok(cluster)
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The subjects under this cluster's prefix.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// Where each service logs, one file per instance.
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
+    /// The processes, in the order in which they were started.
+    pub fn services(&self) -> &[ServiceProcess] {
+        &self.services
+    }
+
+    /// The broker that this cluster started, when it started one.
+    pub fn broker_mut(&mut self) -> Option<&mut Broker> {
+        self.broker.as_mut()
+    }
+
+    /// Ends one service at once, as a crash would.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn kill(&mut self, instance: &str) -> Result<(), Error> {
+        self.find(instance)?.kill().await;
+        Ok(())
+    }
+
+    /// Asks one service to stop in order and waits for it.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn stop_service(&mut self, instance: &str) -> Result<(), Error> {
+        self.find(instance)?.stop().await;
+        Ok(())
+    }
+
+    /// Starts one more service, or one that has ended again under its name, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started or is not ready within a minute.
+    pub async fn start_service(&mut self, kind: ServiceKind, instance: &str) -> Result<(), Error> {
+        let name: WorkerId = instance.parse()?;
+        self.services.retain(|service| service.instance() != &name);
+        self.spawn(kind, name, None)?;
+        let newest = self.services.len() - 1;
+        self.wait_until_ready(newest).await
+    }
+
+    /// Starts services that have ended by themselves again; gives the instances that it started.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn revive(&mut self) -> Result<Vec<String>, Error> {
+        let mut revived = Vec::new();
+        for service in &mut self.services {
+            if service.has_ended() && service.may_start_again() {
+                service.start_again()?;
+                revived.push(service.instance().to_string());
+            }
+        }
+        Ok(revived)
+    }
+
+    /// Stops everything in order: services first and all at once, the broker last.
+    pub async fn stop(mut self) {
+        for service in &mut self.services {
+            service.ask_to_stop();
+        }
+        for service in &mut self.services {
+            service.stop().await;
+        }
+        if let Some(broker) = self.broker.take() {
+            broker.stop().await;
+        }
+    }
+
+    fn find(&mut self, instance: &str) -> Result<&mut ServiceProcess, Error> {
+        let found = self.services.iter_mut().find(|service| service.instance().as_str() == instance);
+        found.ok_or_else(|| Error::NotFound { what: "service instance", name: instance.to_owned() })
+    }
+
+    fn spawn(&mut self, kind: ServiceKind, instance: WorkerId, http_port: Option<u16>) -> Result<(), Error> {
+        let log = self.log_dir.join(format!("{instance}.log"));
+        let launch = process::Launch {
+            leat: self.leat.clone(),
+            kind,
+            instance,
+            url: self.url.clone(),
+            prefix: self.subjects.prefix().to_owned(),
+            http_port,
+            log,
+        };
+        self.services.push(ServiceProcess::spawn(launch)?);
+        Ok(())
+    }
+
+    async fn wait_until_ready(&mut self, index: usize) -> Result<(), Error> {
+        let Some(service) = self.services.get_mut(index) else { return Ok(()) };
+        let subject = self.subjects.control(service.instance(), ControlVerb::Ping);
+        let deadline = tokio::time::Instant::now() + READY_TIMEOUT;
+        while tokio::time::Instant::now() < deadline {
+            if service.has_ended() {
+                return Err(service.failure("ended before it was ready"));
+            }
+            let reply = self.connection.request(&subject, bytes::Bytes::new(), PING_TIMEOUT).await;
+            if let Ok(message) = reply
+                && let Ok(ping) = decode_json::<PingReply>(message.payload())
+                && ping.ready
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+        Err(service.failure("was not ready within a minute"))
+    }
+}
+
+async fn start_broker(options: &ClusterOptions, say: &mut impl FnMut(&str)) -> Result<(Option<Broker>, String), Error> {
+    let search = Search::from_environment();
+    match leat_broker::find(options.external_url.clone(), &search).await? {
+        Source::External(url) => {
+            say(&format!("using the broker at {url}"));
+            Ok((None, url))
+        }
+        Source::Binary(binary) => {
+            let broker_options = BrokerOptions {
+                port: options.port,
+                store_dir: options.data_dir.as_ref().map(|folder| folder.join("nats")),
+                log_file: Some(options.log_dir().join("nats-server.log")),
+                monitoring_port: None,
+            };
+            let broker = Broker::start(&binary, &broker_options).await?;
+            say(&format!("nats-server {} listens on {}", broker.version(), broker.url()));
+            let url = broker.url();
+            Ok((Some(broker), url))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use leat_contract::{Subjects, WorkerId};
+
+use crate::Error;
+
+/// The services that `leat service` can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub enum ServiceKind {
+    /// Turns training jobs into model versions.
+    Trainer,
+    /// Turns compression jobs into smaller model versions.
+    Compressor,
+    /// Loads deployed models and answers inference requests.
+    InferenceWorker,
+    /// Merges telemetry and labels into windows, alerts and metrics.
+    Monitor,
+}
+
+impl ServiceKind {
+    /// The word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trainer => "trainer",
+            Self::Compressor => "compressor",
+            Self::InferenceWorker => "inference-worker",
+            Self::Monitor => "monitor",
+        }
+    }
+}
+
+/// What a cluster consists of.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The `leat` executable that runs the services.
+    pub leat: PathBuf,
+    /// Inference workers to start.
+    pub workers: u16,
+    /// The broker's port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The port for the monitor's metrics on 127.0.0.1; none leaves them off.
+    pub http_port: Option<u16>,
+    /// Where streams, objects and logs are kept.
+    pub data_dir: Option<PathBuf>,
+    /// Where logs go when there is no data folder.
+    pub scratch: PathBuf,
+    /// A broker that runs already; then none is started.
+    pub external_url: Option<String>,
+    /// The subjects to use.
+    pub subjects: Subjects,
+}
+
+impl ClusterOptions {
+    /// Where each process logs.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data_dir.as_ref().unwrap_or(&self.scratch).join("logs")
+    }
+
+    /// Each service to start and the name of its instance.
+    pub(super) fn services(&self) -> Result<Vec<(ServiceKind, WorkerId)>, Error> {
+        let mut services = Vec::new();
+        for (kind, name) in [
+            (ServiceKind::Trainer, "trainer-1"),
+            (ServiceKind::Compressor, "compressor-1"),
+            (ServiceKind::Monitor, "monitor-1"),
+        ] {
+            services.push((kind, name.parse()?));
+        }
+        for number in 1..=self.workers {
+            services.push((ServiceKind::InferenceWorker, format!("worker-{number}").parse()?));
+        }
+        Ok(services)
+    }
+}

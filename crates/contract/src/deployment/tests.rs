@@ -1,0 +1,70 @@
+use super::*;
+use crate::ErrorCode;
+
+fn route(version: u32, weight: u32) -> Route {
+    let digest = Digest::new(format!("sha256-{version:064x}")).unwrap();
+    Route { version: ModelVersion::new(version).unwrap(), digest, weight }
+}
+
+fn deployment(routes: Vec<Route>) -> Deployment {
+    Deployment {
+        model: ModelName::new("digits").unwrap(),
+        routes,
+        previous: None,
+        batching: Batching::default(),
+        limits: DeploymentLimits::default(),
+        record: Recording::default(),
+        updated_at: 0,
+    }
+}
+
+fn refusal(deployment: &Deployment) -> String {
+    deployment.validate().unwrap_err().to_string()
+}
+
+#[test]
+fn weights_sum_to_100() {
+    assert!(deployment(vec![route(1, 100)]).validate().is_ok());
+    assert!(deployment(vec![route(1, 90), route(2, 10), route(3, 0)]).validate().is_ok());
+    assert!(refusal(&deployment(vec![route(1, 90), route(2, 11)])).contains("weights sum to 101, not 100"));
+    assert!(refusal(&deployment(vec![route(1, u32::MAX), route(2, 101)])).contains("not 100"));
+    assert!(refusal(&deployment(Vec::new())).contains("at least one route"));
+}
+
+#[test]
+fn a_version_stands_there_once() {
+    assert!(refusal(&deployment(vec![route(1, 50), route(1, 50)])).contains("version 1 stands there twice"));
+}
+
+#[test]
+fn the_previous_routes_obey_the_same_rules() {
+    let mut deployment = deployment(vec![route(2, 100)]);
+    deployment.previous = Some(vec![route(1, 99)]);
+    assert!(refusal(&deployment).contains("invalid previous: weights sum to 99"));
+}
+
+#[test]
+fn batches_queues_and_ratios_hold_something() {
+    let good = deployment(vec![route(1, 100)]);
+    let with = |change: fn(&mut Deployment)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        changed.validate()
+    };
+    assert!(with(|deployment| deployment.batching.max_size = 0).is_err());
+    assert!(with(|deployment| deployment.limits.queue_max = 0).is_err());
+    assert!(with(|deployment| deployment.record.ratio = f64::NAN).is_err());
+    assert!(with(|deployment| deployment.record.ratio = 1.01).is_err());
+    let too_slow = with(|deployment| deployment.batching.max_delay_us = 1_000_001).unwrap_err();
+    assert_eq!(too_slow.code(), ErrorCode::TooLarge);
+    let too_many =
+        deployment((1..=17).map(|version| route(version, u32::from(version == 1) * 100)).collect());
+    assert_eq!(too_many.validate().unwrap_err().code(), ErrorCode::TooLarge);
+}
+
+#[test]
+fn a_misspelt_field_is_an_error() {
+    let json = serde_json::to_string(&deployment(vec![route(1, 100)])).unwrap();
+    assert!(serde_json::from_str::<Deployment>(&json).is_ok());
+    assert!(serde_json::from_str::<Deployment>(&json.replace("max_size", "max_sise")).is_err());
+}

@@ -1,0 +1,42 @@
+//! The names of the NATS headers that Leat reads or writes.
+
+/// The text of a failure (ADR-32). A reply without it is a result.
+pub const SERVICE_ERROR: &str = "Nats-Service-Error";
+/// The number of a failure (ADR-32), one of [`crate::ErrorCode::status`].
+pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// W3C trace context of the caller: version, trace id, parent id, flags.
+pub const TRACEPARENT: &str = "traceparent";
+/// Vendor part of the W3C trace context, passed on unchanged.
+pub const TRACESTATE: &str = "tracestate";
+/// The id by which a stream drops a second copy of a message within its duplicate window.
+pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+/// On a dead letter: why it was given up.
+pub const DEAD_REASON: &str = "Leat-Dead-Reason";
+/// On a dead letter: the subject it was published to.
+pub const DEAD_SUBJECT: &str = "Leat-Dead-Subject";
+/// On a dead letter: the stream it came from.
+pub const DEAD_STREAM: &str = "Leat-Dead-Stream";
+/// On a dead letter: its sequence in that stream.
+pub const DEAD_SEQUENCE: &str = "Leat-Dead-Sequence";
+/// On a dead letter: how many times it was delivered.
+pub const DEAD_ATTEMPTS: &str = "Leat-Dead-Attempts";
+
+/// Every header with its meaning, as published.
+pub const ALL: [(&str, &str); 10] = [
+    (SERVICE_ERROR, "on a reply: the text of a failure (ADR-32); a reply without it is a result"),
+    (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes below"),
+    (
+        TRACEPARENT,
+        "W3C trace context of the caller; optional on every message, carried on to what the message causes",
+    ),
+    (TRACESTATE, "vendor part of the W3C trace context, passed on unchanged"),
+    (
+        MESSAGE_ID,
+        "on a message for a stream: a second copy with the same id within the duplicate window is dropped",
+    ),
+    (DEAD_REASON, "on a dead letter: why it was given up"),
+    (DEAD_SUBJECT, "on a dead letter: the subject it was published to"),
+    (DEAD_STREAM, "on a dead letter: the stream it came from"),
+    (DEAD_SEQUENCE, "on a dead letter: its sequence in that stream"),
+    (DEAD_ATTEMPTS, "on a dead letter: how many times it was delivered"),
+];

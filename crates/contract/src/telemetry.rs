@@ -1,0 +1,68 @@
+//! What each inference worker tells the monitor once a second.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorCode, ModelName, ModelVersion, WorkerId};
+
+/// The counters of one worker since its last message (MessagePack).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerTelemetry {
+    /// Who sends it.
+    pub worker: WorkerId,
+    /// When the worker started, in unix milliseconds: a new epoch means that sequences begin again.
+    pub epoch: u64,
+    /// Counts messages of an epoch from 0; a gap means that messages were lost.
+    pub sequence: u64,
+    /// The time the figures cover, in milliseconds.
+    pub interval_ms: u64,
+    /// The process.
+    pub process: ProcessTelemetry,
+    /// Every version that was loaded during the interval.
+    pub models: Vec<ModelTelemetry>,
+}
+
+/// Resources of a process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessTelemetry {
+    /// Processor time since the process started.
+    pub cpu_seconds_total: f64,
+    /// Memory now.
+    pub resident_bytes: u64,
+}
+
+/// The counters of one version on one worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelTelemetry {
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: ModelVersion,
+    /// Requests answered in the interval, with a result or an error.
+    pub requests: u64,
+    /// Rows in those that had a result.
+    pub rows: u64,
+    /// Runs of the model.
+    pub batches: u64,
+    /// Errors by the name of their code.
+    #[serde(default)]
+    pub errors: BTreeMap<ErrorCode, u64>,
+    /// Requests that are running now.
+    pub inflight: u64,
+    /// Requests that wait now.
+    pub queued: u64,
+    /// Nanoseconds from receipt to reply: HDR histogram in V2 encoding, only this interval. Empty when there was nothing.
+    #[serde(with = "serde_bytes")]
+    #[schemars(with = "Vec<u8>")]
+    pub latency: Vec<u8>,
+    /// Nanoseconds of it in the queue, likewise.
+    #[serde(with = "serde_bytes")]
+    #[schemars(with = "Vec<u8>")]
+    pub queue: Vec<u8>,
+    /// Nanoseconds of it in the model, likewise.
+    #[serde(with = "serde_bytes")]
+    #[schemars(with = "Vec<u8>")]
+    pub compute: Vec<u8>,
+}

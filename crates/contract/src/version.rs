@@ -1,0 +1,45 @@
+//! The version of the contract and how it grows.
+//!
+//! The major version stands in every subject (`leat.v1.…`). Within it a change may only add: a subject, a message, an
+//! optional field, a value of an enumeration that readers already treat as unknown. Every such addition is a variant here,
+//! a golden message and a line in `proto/README.md`; golden messages that exist never change. Readers of documents,
+//! events and telemetry ignore fields they do not know; requests, jobs and deployments with unknown fields are refused, so
+//! that a misspelt field is an error and not silence. Anything else needs `leat.v2`, which would be served beside v1.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The token in every subject.
+pub const MAJOR: &str = "v1";
+
+/// Every state of the contract there has been, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ContractVersion {
+    /// The first contract: inference, metadata, jobs, registry, deployments, labels, predictions, telemetry, monitoring.
+    #[serde(rename = "1.0")]
+    V1_0,
+}
+
+impl ContractVersion {
+    /// The version this build speaks.
+    pub const CURRENT: Self = Self::V1_0;
+
+    /// Every version, oldest first.
+    pub const ALL: [Self; 1] = [Self::V1_0];
+
+    /// As written in service metadata, for example `1.0`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_0 => "1.0",
+        }
+    }
+
+    /// What it added.
+    pub const fn adds(self) -> &'static str {
+        match self {
+            Self::V1_0 => {
+                "inference, metadata, jobs, registry, deployments, leases, labels, predictions, telemetry, monitoring, control"
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+use leat_kernels::Kernels;
+use leat_model::{Body, Model};
+
+use crate::native::NetworkPlan;
+use crate::{Error, Plan};
+
+/// Compiles a model for the best instruction set of this processor.
+///
+/// The plan takes raw rows: it imputes and standardises as the model says, and applies the softmax that belongs to the task.
+/// A layer whose weights are `Int8` and whose input has a quantization runs on integers; every other encoding is expanded to `f32`.
+///
+/// # Errors
+/// When the model is not valid, or holds something that this engine does not run.
+pub fn compile(model: &Model) -> Result<Box<dyn Plan>, Error> {
+    compile_with(model, Kernels::detect())
+}
+
+/// As [`compile`], with the kernels given. Answers are the same bits whatever the kernels.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with(model: &Model, kernels: Kernels) -> Result<Box<dyn Plan>, Error> {
+    model.validate()?;
+    match &model.body {
+        Body::Network(network) => Ok(Box::new(NetworkPlan::new(model, network, kernels)?)),
+        Body::Onnx(_) => Err(Error::Unsupported { what: "ONNX graphs; only native networks".to_owned() }),
+    }
+}

@@ -1,0 +1,30 @@
+/// The working memory of a plan. It grows to what the largest plan it served needs and is then only reused. Keep one per
+/// thread; any plan may use it.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Rows of `f32`: those a layer reads and those it writes.
+    pub(crate) values: [Vec<f32>; 2],
+    /// Rows of `u8` codes, likewise.
+    pub(crate) codes: [Vec<u8>; 2],
+}
+
+impl Scratch {
+    /// How much memory it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        let values: usize = self.values.iter().map(Vec::capacity).sum();
+        let codes: usize = self.codes.iter().map(Vec::capacity).sum();
+        values * size_of::<f32>() + codes
+    }
+
+    /// Makes each buffer at least this long. What they hold is unspecified.
+    pub(crate) fn reserve(&mut self, values: usize, codes: usize) {
+        self.values.iter_mut().for_each(|buffer| grow(buffer, values));
+        self.codes.iter_mut().for_each(|buffer| grow(buffer, codes));
+    }
+}
+
+fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+}

@@ -1,0 +1,221 @@
+//! Requests that one version answers in one go: read into one buffer, run, written.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leat_contract::{ErrorCode, InferRequest, PredictionRecord};
+use leat_engine::Scratch;
+use leat_messaging::Subject;
+
+use crate::Error;
+use crate::loaded::LoadedVersion;
+use crate::meter::Timing;
+use crate::reply::{self, Wanted};
+use crate::rows;
+use crate::served::RouteTable;
+use crate::work::{Answer, Content, Escort, Work};
+
+/// What one batch may be, and what one reply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimits {
+    /// Rows of one request.
+    pub(crate) rows_max: usize,
+    /// Bytes of one reply.
+    pub(crate) reply_bytes_max: usize,
+}
+
+/// Memory that is used again from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    input: Vec<f32>,
+    output: Vec<f32>,
+    members: Vec<Member>,
+    refused: Vec<(ErrorCode, Instant)>,
+}
+
+/// The requests that one version answers.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    version: Arc<LoadedVersion>,
+    routes: Arc<RouteTable>,
+    begun: Instant,
+    compute: Duration,
+    buffers: Buffers,
+}
+
+/// One request of a batch.
+#[derive(Debug)]
+struct Member {
+    reply: Subject,
+    received: Instant,
+    deadline_ms: Option<u64>,
+    wanted: Wanted,
+    /// Its rows in the batch.
+    rows: Range<usize>,
+    escort: Escort,
+}
+
+/// What comes out of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) records: Vec<PredictionRecord>,
+}
+
+impl Batch {
+    pub(crate) fn new(version: Arc<LoadedVersion>, routes: Arc<RouteTable>, buffers: Buffers) -> Self {
+        Self { version, routes, begun: Instant::now(), compute: Duration::ZERO, buffers }
+    }
+
+    pub(crate) fn is_of(&self, version: &Arc<LoadedVersion>) -> bool {
+        Arc::ptr_eq(&self.version, version)
+    }
+
+    pub(crate) fn version(&self) -> &Arc<LoadedVersion> {
+        &self.version
+    }
+
+    /// Reads a request into the batch, or answers it at once when it cannot be run.
+    pub(crate) fn add(&mut self, work: Work, limits: BatchLimits, outcome: &mut Outcome) {
+        match self.read(&work, limits) {
+            Ok((wanted, deadline_ms, rows)) => {
+                let Work { reply, received, escort, .. } = work;
+                self.buffers.members.push(Member { reply, received, deadline_ms, wanted, rows, escort });
+            }
+            Err(error) => {
+                self.buffers.refused.push((error.code(), work.received));
+                outcome.answers.push(work.refuse(&error));
+            }
+        }
+    }
+
+    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Range<usize>), Error> {
+        let (request, encoding) = InferRequest::decode(&work.payload)?;
+        check_deadline(request.deadline_ms, work.received)?;
+        let outputs = rows::selection(&request.body, &self.version)?;
+        let wanted = Wanted { id: request.id.clone(), encoding, form: request.reply_form(), outputs };
+        let deadline_ms = request.deadline_ms;
+        let first = self.buffers.input.len() / self.version.plan.features().max(1);
+        let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
+        Ok((wanted, deadline_ms, first..first + count))
+    }
+
+    /// Runs the model and writes the answers.
+    pub(crate) fn run(&mut self, limits: BatchLimits, scratch: &mut Scratch, outcome: &mut Outcome) {
+        self.version.meter.began(self.buffers.members.len());
+        let begun = Instant::now();
+        let ran = self.run_rows(scratch);
+        self.compute = begun.elapsed();
+        let members = std::mem::take(&mut self.buffers.members);
+        let count = members.len();
+        let mut settled = Vec::with_capacity(count);
+        for member in members {
+            // One request must not spoil the batch for others: when something failed, each is run for itself.
+            let alone = if ran.is_err() { self.run_alone(&member, scratch) } else { Ok(()) };
+            let written = alone
+                .and_then(|()| check_deadline(member.deadline_ms, member.received))
+                .and_then(|()| self.write(&member, limits, outcome));
+            settled.push((member.received, member.rows.len(), written.as_ref().err().map(Error::code)));
+            let content = match written {
+                Ok(bytes) => Content::Result(bytes),
+                Err(error) => Content::Refusal(error.detail(), member.wanted.encoding),
+            };
+            outcome.answers.push(Answer { reply: member.reply, content, _escort: member.escort });
+        }
+        self.count(&settled);
+        self.version.meter.ended(count);
+    }
+
+    /// Runs everything, at most so many rows at once as the deployment says.
+    fn run_rows(&mut self, scratch: &mut Scratch) -> Result<(), Error> {
+        let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
+        let rows = self.buffers.input.len() / features.max(1);
+        if self.buffers.output.len() < rows * outputs {
+            self.buffers.output.resize(rows * outputs, 0.0);
+        }
+        let step = usize::try_from(self.routes.batching.max_size).unwrap_or(usize::MAX).max(1);
+        let inputs = self.buffers.input.chunks(step.saturating_mul(features).max(1));
+        let places = self.buffers.output.chunks_mut(step.saturating_mul(outputs).max(1));
+        let mut runs = 0;
+        for (input, place) in inputs.zip(places) {
+            let rows = input.len() / features.max(1);
+            let output = place.get_mut(..rows * outputs).unwrap_or_default();
+            self.version.plan.run(leat_engine::Batch { rows, input, output }, scratch)?;
+            runs += 1;
+        }
+        self.version.meter.counts().ran(runs);
+        Ok(())
+    }
+
+    fn run_alone(&mut self, member: &Member, scratch: &mut Scratch) -> Result<(), Error> {
+        let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
+        let Range { start, end } = member.rows;
+        let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
+        let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
+        self.version.plan.run(leat_engine::Batch { rows: member.rows.len(), input, output }, scratch)?;
+        self.version.meter.counts().ran(1);
+        Ok(())
+    }
+
+    fn write(&self, member: &Member, limits: BatchLimits, outcome: &mut Outcome) -> Result<Vec<u8>, Error> {
+        let outputs = self.version.plan.outputs();
+        let values = member.rows.start * outputs..member.rows.end * outputs;
+        let values = self.buffers.output.get(values).unwrap_or_default();
+        let bytes = reply::encode(&self.version, &member.wanted, values)?;
+        if bytes.len() > limits.reply_bytes_max {
+            return Err(Error::ReplyTooLarge { bytes: bytes.len(), bytes_max: limits.reply_bytes_max });
+        }
+        if let Some(id) = &member.wanted.id
+            && crate::record::is_sampled(id, self.routes.record_ratio)
+        {
+            let (request_id, version) = (id.clone(), self.version.version);
+            let rows = reply::predicted(&self.version, values);
+            outcome.records.push(PredictionRecord { request_id, version, at: crate::clock::unix_ms(), rows });
+        }
+        Ok(bytes)
+    }
+
+    fn count(&self, settled: &[(Instant, usize, Option<ErrorCode>)]) {
+        let answered = Instant::now();
+        let timing = |received: Instant, compute: Option<Duration>| Timing {
+            total_ns: nanoseconds(answered.saturating_duration_since(received)),
+            queue_ns: nanoseconds(self.begun.saturating_duration_since(received)),
+            compute_ns: compute.map(nanoseconds),
+        };
+        let mut counts = self.version.meter.counts();
+        for &(code, received) in &self.buffers.refused {
+            counts.failed(code, timing(received, None));
+        }
+        for &(received, rows, code) in settled {
+            match code {
+                None => counts.answered(rows, timing(received, Some(self.compute))),
+                Some(code) => counts.failed(code, timing(received, Some(self.compute))),
+            }
+        }
+    }
+
+    /// Gives the memory back, empty.
+    pub(crate) fn into_buffers(self) -> Buffers {
+        let mut buffers = self.buffers;
+        buffers.input.clear();
+        buffers.members.clear();
+        buffers.refused.clear();
+        buffers
+    }
+}
+
+/// The time counts from receipt, because only the worker's own clock is known here.
+fn check_deadline(deadline_ms: Option<u64>, received: Instant) -> Result<(), Error> {
+    match deadline_ms {
+        Some(deadline_ms) if received.elapsed() > Duration::from_millis(deadline_ms) => Err(Error::Expired { deadline_ms }),
+        _ => Ok(()),
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

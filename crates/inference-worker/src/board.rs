@@ -1,0 +1,162 @@
+//! What this worker has loaded, as the lease and the probes say it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use leat_contract::{Deployment, ErrorDetail, LoadState, LoadedVersion, ModelName, Route};
+use leat_service_runtime::Readiness;
+use tokio::sync::Notify;
+
+/// The state of every deployed model. Whoever changes it wakes the lease.
+#[derive(Debug)]
+pub(crate) struct Board {
+    state: Mutex<State>,
+    changed: Notify,
+    readiness: Readiness,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    models: BTreeMap<ModelName, ModelState>,
+    /// Whether everything that was deployed when the worker started is known.
+    is_complete: bool,
+}
+
+#[derive(Debug, Default, Clone)]
+struct ModelState {
+    /// The revision of the deployment that is in force.
+    revision: Option<u64>,
+    serving: Vec<LoadedVersion>,
+    /// Versions of a newer deployment that are not in force yet.
+    coming: Vec<LoadedVersion>,
+}
+
+impl Board {
+    pub(crate) fn new(readiness: Readiness) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), readiness }
+    }
+
+    /// A deployment is being loaded.
+    pub(crate) fn loading(&self, deployment: &Deployment) {
+        self.change(&deployment.model, |model| {
+            let is_new = |route: &&Route| !model.serving.iter().any(|loaded| loaded.digest == route.digest);
+            let coming = deployment.routes.iter().filter(is_new);
+            model.coming = coming.map(|route| entry(deployment, route, LoadState::Loading, None)).collect();
+        });
+    }
+
+    /// A deployment is in force.
+    pub(crate) fn ready(&self, deployment: &Deployment, revision: u64) {
+        self.change(&deployment.model, |model| {
+            let routes = deployment.routes.iter();
+            model.serving = routes.map(|route| entry(deployment, route, LoadState::Ready, None)).collect();
+            model.coming.clear();
+            model.revision = Some(revision);
+        });
+    }
+
+    /// A deployment cannot be put in force because of one version; what served before still serves.
+    pub(crate) fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: &ErrorDetail) {
+        self.change(&deployment.model, |model| {
+            let guilty = |one: &&Route| route.is_none_or(|route| route.version == one.version);
+            let failing = deployment.routes.iter().filter(guilty);
+            model.coming =
+                failing.map(|route| entry(deployment, route, LoadState::Failed, Some(error.clone()))).collect();
+        });
+    }
+
+    /// A model is served no more.
+    pub(crate) fn removed(&self, model: &ModelName) {
+        self.lock().models.remove(model);
+        self.changed.notify_one();
+    }
+
+    /// Everything that was deployed at the start is known. Once it is settled, the worker is ready.
+    pub(crate) fn complete(&self) {
+        let mut state = self.lock();
+        state.is_complete = true;
+        self.judge(&state);
+    }
+
+    /// Waits until something changed since the last call.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What the lease says: all versions, and the revision in force for each model.
+    pub(crate) fn snapshot(&self) -> (Vec<LoadedVersion>, BTreeMap<ModelName, u64>) {
+        let state = self.lock();
+        let versions = state.models.values().flat_map(|model| model.serving.iter().chain(&model.coming));
+        let revisions = state.models.iter().filter_map(|(name, model)| Some((name.clone(), model.revision?)));
+        (versions.cloned().collect(), revisions.collect())
+    }
+
+    fn change(&self, model: &ModelName, change: impl FnOnce(&mut ModelState)) {
+        let mut state = self.lock();
+        change(state.models.entry(model.clone()).or_default());
+        self.judge(&state);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A version that fails does not keep the worker from serving others; one that loads for the first time does.
+    fn judge(&self, state: &State) {
+        let is_first_load = |model: &ModelState| {
+            model.revision.is_none() && model.coming.iter().any(|loaded| loaded.state == LoadState::Loading)
+        };
+        if state.is_complete && !state.models.values().any(is_first_load) {
+            self.readiness.set_ready();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entry(deployment: &Deployment, route: &Route, state: LoadState, error: Option<ErrorDetail>) -> LoadedVersion {
+    let (model, version, digest) = (deployment.model.clone(), route.version, route.digest.clone());
+    LoadedVersion { model, version, digest, state, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use leat_contract::ErrorCode;
+
+    use super::*;
+    use crate::loaded::tests::{tiny_deployment, tiny_version};
+
+    fn states(board: &Board) -> Vec<(u32, LoadState)> {
+        board.snapshot().0.iter().map(|loaded| (loaded.version.get(), loaded.state)).collect()
+    }
+
+    #[test]
+    fn a_version_that_fails_stands_beside_the_one_that_still_serves() {
+        let board = Board::new(Readiness::default());
+        let versions = [Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
+        let first = tiny_deployment(&versions[..1], &[100]);
+        let second = tiny_deployment(&versions[1..], &[100]);
+        board.ready(&first, 7);
+        board.loading(&second);
+        assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Loading)]);
+        board.failed(&second, second.routes.first(), &ErrorDetail::new(ErrorCode::Internal, "damaged"));
+        assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Failed)]);
+        assert_eq!(board.snapshot().1.values().copied().collect::<Vec<_>>(), [7]);
+        board.removed(&first.model);
+        assert!(states(&board).is_empty());
+    }
+
+    #[test]
+    fn the_worker_is_ready_when_everything_deployed_is_settled() {
+        let readiness = Readiness::default();
+        let board = Board::new(readiness.clone());
+        let deployment = tiny_deployment(&[Arc::new(tiny_version(1))], &[100]);
+        board.loading(&deployment);
+        board.complete();
+        assert!(!readiness.is_ready());
+        board.failed(&deployment, None, &ErrorDetail::new(ErrorCode::Internal, "damaged"));
+        assert!(readiness.is_ready());
+    }
+}

@@ -1,0 +1,177 @@
+//! The threads that answer requests: take what is ready, run it by version, send the answers, repeat.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leat_contract::{ModelName, PredictionRecord};
+use leat_engine::Scratch;
+use leat_messaging::{Connection, Error as MessagingError, Subject};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::batch::{Batch, BatchLimits, Buffers, Outcome};
+use crate::patience::Patience;
+use crate::shared::Shared;
+use crate::work::{Content, Work};
+use crate::{Error, Settings};
+
+/// Where records of predictions go.
+pub(crate) type Records = mpsc::Sender<(ModelName, PredictionRecord)>;
+
+/// A compute thread; it ends when the queue is closed and empty.
+#[derive(Debug)]
+pub(crate) struct ComputeThread {
+    name: String,
+    ended: oneshot::Receiver<()>,
+}
+
+impl ComputeThread {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn start(index: usize, shared: Arc<Shared>, records: Records) -> Result<Self, Error> {
+        let name = format!("compute {index}");
+        let (end, ended) = oneshot::channel();
+        let mut computing = Computing::new(shared, records);
+        let started = std::thread::Builder::new().name(name.clone()).spawn(move || {
+            computing.work();
+            // Nobody listens any more when the worker has given up waiting.
+            let _ = end.send(());
+        });
+        let failed = |error: std::io::Error| Error::Thread { name: name.clone(), reason: error.to_string() };
+        started.map_err(failed)?;
+        Ok(Self { name, ended })
+    }
+
+    /// Waits until the thread has ended.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub(crate) async fn ended(self) -> Result<(), Error> {
+        let panicked = |_| Error::Thread { name: self.name.clone(), reason: "it panicked".to_owned() };
+        self.ended.await.map_err(panicked)
+    }
+}
+
+/// What one thread works with.
+struct Computing {
+    shared: Arc<Shared>,
+    records: Records,
+    runtime: Handle,
+    scratch: Scratch,
+    patience: Patience,
+    batches: Vec<Batch>,
+    spare: Vec<Buffers>,
+    outcome: Outcome,
+}
+
+impl Computing {
+    fn new(shared: Arc<Shared>, records: Records) -> Self {
+        Self {
+            shared,
+            records,
+            runtime: Handle::current(),
+            scratch: Scratch::default(),
+            patience: Patience::default(),
+            batches: Vec::new(),
+            spare: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn work(&mut self) {
+        let shared = self.shared.clone();
+        let Settings { batch_requests_max, .. } = shared.settings;
+        let mut taken = Vec::with_capacity(batch_requests_max);
+        while shared.queue.take(&mut taken, batch_requests_max) {
+            self.wait_for_more(&mut taken);
+            let (begun, requests) = (Instant::now(), taken.len());
+            self.answer(&mut taken);
+            shared.pace.took(begun.elapsed(), requests);
+        }
+    }
+
+    /// Waits for a larger batch when the deployment of the first request says so and it paid lately.
+    fn wait_for_more(&mut self, taken: &mut Vec<Work>) {
+        let Some(first) = taken.first() else { return };
+        let batching = first.target.served.routes().batching.clone();
+        let wanted = usize::try_from(batching.max_size).unwrap_or(usize::MAX);
+        let wanted = wanted.min(self.shared.settings.batch_requests_max);
+        if batching.max_delay_us == 0 || taken.len() >= wanted || !self.patience.should_wait() {
+            return;
+        }
+        let until = first.received + Duration::from_micros(batching.max_delay_us.into());
+        let before = taken.len();
+        self.shared.queue.take_until(taken, wanted, until);
+        self.patience.waited(taken.len() - before);
+    }
+
+    fn answer(&mut self, taken: &mut Vec<Work>) {
+        let limits = BatchLimits {
+            rows_max: self.shared.settings.batch_rows_max,
+            reply_bytes_max: self.shared.context.connections.reply.payload_bytes_max(),
+        };
+        for work in taken.drain(..) {
+            work.target.served.dequeued(1);
+            self.sort(work, limits);
+        }
+        for mut batch in std::mem::take(&mut self.batches) {
+            batch.run(limits, &mut self.scratch, &mut self.outcome);
+            self.send();
+            self.record(&batch.version().model);
+            self.spare.push(batch.into_buffers());
+        }
+        self.send();
+    }
+
+    /// Puts a request to the others that the same version answers.
+    fn sort(&mut self, work: Work, limits: BatchLimits) {
+        let Some((version, routes)) = work.target.choose() else {
+            let reason = format!("no version of {} answers", work.target.served.name);
+            self.outcome.answers.push(work.refuse(&Error::Unavailable { reason }));
+            return;
+        };
+        let place = self.batches.iter().position(|batch| batch.is_of(&version)).unwrap_or_else(|| {
+            let buffers = self.spare.pop().unwrap_or_default();
+            self.batches.push(Batch::new(version, routes, buffers));
+            self.batches.len() - 1
+        });
+        if let Some(batch) = self.batches.get_mut(place) {
+            batch.add(work, limits, &mut self.outcome);
+        }
+    }
+
+    /// Sends the answers that are there, in one go: the connection writes them together.
+    fn send(&mut self) {
+        let answers = &mut self.outcome.answers;
+        if answers.is_empty() {
+            return;
+        }
+        let connection = &self.shared.context.connections.reply;
+        let lost = self.runtime.block_on(async {
+            let mut lost = 0;
+            for answer in answers.drain(..) {
+                lost += u64::from(send(connection, answer.reply, answer.content).await.is_err());
+            }
+            lost
+        });
+        self.shared.metrics.replies_lost.inc_by(lost);
+    }
+
+    fn record(&mut self, model: &ModelName) {
+        for record in self.outcome.records.drain(..) {
+            if self.records.try_send((model.clone(), record)).is_err() {
+                self.shared.metrics.predictions_dropped.inc();
+            }
+        }
+    }
+}
+
+/// The one place from which a request is answered.
+pub(crate) async fn send(connection: &Connection, reply: Subject, content: Content) -> Result<(), MessagingError> {
+    match content {
+        Content::Result(bytes) => connection.publish(reply, bytes).await,
+        Content::Refusal(detail, encoding) => connection.publish_error(reply, &detail, encoding).await,
+    }
+}

@@ -1,0 +1,194 @@
+//! One model from its deployment to its subscriptions: loads first, then swaps the routes, then subscribes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use leat_contract::{Deployment, Digest, ModelName, ModelVersion, Route};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::Error;
+use crate::endpoint::ModelEndpoint;
+use crate::ingest::Ingest;
+use crate::loaded::LoadedVersion;
+use crate::loader::obtain;
+use crate::served::{RouteTable, ServedModel};
+use crate::shared::Shared;
+use crate::work::Target;
+
+/// What is wanted of one model: its deployment with the revision, or nothing.
+pub(crate) type Wanted = Option<(Arc<Deployment>, u64)>;
+
+/// Follows what is wanted of one model until the sender is gone; then ends its subscriptions.
+pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: watch::Receiver<Wanted>) {
+    let mut deployed = Deployed { shared: shared.clone(), model, served: None };
+    let mut failures = 0;
+    loop {
+        let current = wanted.borrow_and_update().clone();
+        let applied = tokio::select! {
+            // What is wanted last counts: a newer wish interrupts loading, and loading only.
+            biased;
+            changed = wanted.changed() => match changed { Ok(()) => continue, Err(_) => break },
+            prepared = deployed.prepare(current.as_ref()) => prepared,
+        };
+        let outcome = match applied {
+            Ok(prepared) => deployed.put_in_force(current, prepared).await,
+            Err(error) => Err(error),
+        };
+        let retry = match outcome {
+            Ok(()) => {
+                failures = 0;
+                None
+            }
+            Err(error) => {
+                failures += 1;
+                let retry = shared.settings.load_retry(failures);
+                warn!(model = %deployed.model, %error, retry_ms = retry.as_millis(), "deployment cannot be applied");
+                Some(retry)
+            }
+        };
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { break },
+            () = after(retry) => {}
+        }
+    }
+    deployed.end().await;
+}
+
+async fn after(delay: Option<std::time::Duration>) {
+    match delay {
+        Some(delay) => tokio::time::sleep(delay).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One model as it is at the moment.
+struct Deployed {
+    shared: Arc<Shared>,
+    model: ModelName,
+    served: Option<Served>,
+}
+
+/// A model that is served, with its subscriptions.
+struct Served {
+    model: Arc<ServedModel>,
+    live: Option<Ingest>,
+    pinned: BTreeMap<(ModelVersion, Digest), Ingest>,
+    endpoint: Option<ModelEndpoint>,
+}
+
+impl Deployed {
+    /// Gets every version of a deployment into memory. Nothing that is in force changes.
+    async fn prepare(&self, wanted: Option<&(Arc<Deployment>, u64)>) -> Result<Vec<Arc<LoadedVersion>>, Error> {
+        let Some((deployment, _)) = wanted else { return Ok(Vec::new()) };
+        self.shared.board.loading(deployment);
+        if let Err(error) = deployment.validate() {
+            return Err(self.failed(deployment, None, error.into()));
+        }
+        let current = self.served.as_ref().map(|served| served.model.routes());
+        let mut versions = Vec::with_capacity(deployment.routes.len());
+        for route in &deployment.routes {
+            match obtain(&self.shared, &self.model, route, current.as_deref()).await {
+                Ok(version) => versions.push(version),
+                Err(error) => {
+                    self.keep_warm(versions, current.as_deref());
+                    return Err(self.failed(deployment, Some(route), error));
+                }
+            }
+        }
+        Ok(versions)
+    }
+
+    fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: Error) -> Error {
+        self.shared.metrics.loads_failed.inc();
+        self.shared.board.failed(deployment, route, &error.detail());
+        error
+    }
+
+    /// Keeps versions that no route in force names.
+    fn keep_warm(&self, versions: Vec<Arc<LoadedVersion>>, current: Option<&RouteTable>) {
+        let mut warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_routed = |version: &Arc<LoadedVersion>| {
+            let routed = current.and_then(|routes| routes.version(version.version));
+            routed.is_some_and(|routed| Arc::ptr_eq(routed, version))
+        };
+        versions.into_iter().filter(|version| !is_routed(version)).for_each(|version| warm.keep(version));
+    }
+
+    /// Swaps the routes and makes the subscriptions fit them. It may be repeated after an error.
+    async fn put_in_force(&mut self, wanted: Wanted, versions: Vec<Arc<LoadedVersion>>) -> Result<(), Error> {
+        let Some((deployment, revision)) = wanted else {
+            self.end().await;
+            return Ok(());
+        };
+        let table = RouteTable::new(&deployment, revision, versions);
+        if let Some(served) = &self.served {
+            let former = served.model.replace(table);
+            let versions = former.versions.iter().map(|(version, _)| version.clone()).collect();
+            self.keep_warm(versions, Some(&served.model.routes()));
+        } else {
+            let model = Arc::new(ServedModel::new(self.model.clone(), table));
+            self.shared.roster.serves(&model);
+            self.served = Some(Served { model, live: None, pinned: BTreeMap::new(), endpoint: None });
+        }
+        self.subscribe().await?;
+        self.shared.board.ready(&deployment, revision);
+        info!(model = %self.model, revision, routes = describe(&deployment), "deployment in force");
+        Ok(())
+    }
+
+    async fn subscribe(&mut self) -> Result<(), Error> {
+        let (shared, subjects) = (&self.shared, &self.shared.context.subjects);
+        let Some(served) = &mut self.served else { return Ok(()) };
+        let routes = served.model.routes();
+        let target = |pinned: Option<Arc<LoadedVersion>>| Target { served: served.model.clone(), pinned };
+        for (version, _) in &routes.versions {
+            let key = (version.version, version.digest.clone());
+            if !served.pinned.contains_key(&key) {
+                let subject = subjects.infer_version(&self.model, version.version);
+                let ingest = Ingest::start(shared, subject, target(Some(version.clone()))).await?;
+                served.pinned.insert(key, ingest);
+            }
+        }
+        if served.live.is_none() {
+            served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target(None)).await?);
+        }
+        if served.endpoint.is_none() {
+            served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
+        }
+        let is_gone = |version: &ModelVersion, digest: &Digest| {
+            routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)
+        };
+        let gone: Vec<_> = served.pinned.keys().filter(|(version, digest)| is_gone(version, digest)).cloned().collect();
+        for key in gone {
+            if let Some(ingest) = served.pinned.remove(&key) {
+                ingest.stop().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every subscription. What was received is still answered.
+    async fn end(&mut self) {
+        let Some(served) = self.served.take() else {
+            self.shared.board.removed(&self.model);
+            return;
+        };
+        if let Some(endpoint) = served.endpoint {
+            endpoint.stop().await;
+        }
+        for ingest in served.live.into_iter().chain(served.pinned.into_values()) {
+            ingest.stop().await;
+        }
+        let routes = served.model.routes();
+        self.keep_warm(routes.versions.iter().map(|(version, _)| version.clone()).collect(), None);
+        self.shared.roster.withdrawn(&self.model);
+        self.shared.board.removed(&self.model);
+        info!(model = %self.model, "model is served no more");
+    }
+}
+
+fn describe(deployment: &Deployment) -> String {
+    let routes = deployment.routes.iter().map(|route| format!("{} {} %", route.version, route.weight));
+    routes.collect::<Vec<_>>().join(", ")
+}

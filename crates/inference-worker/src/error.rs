@@ -1,0 +1,119 @@
+//! What can go wrong in a worker, each case with the code that a producer or the lease gets.
+
+use leat_contract::{Digest, ErrorCode, ErrorDetail};
+
+/// Why a request was not answered with a result, a version not loaded, or the worker not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The message breaks the contract.
+    #[error(transparent)]
+    Contract(#[from] leat_contract::Error),
+    /// The message is well-formed, but it is no request to this model.
+    #[error("{reason}")]
+    Request {
+        /// What is wrong, naming the value.
+        reason: String,
+    },
+    /// More rows than this worker takes in one request.
+    #[error("the request has {rows} rows, the limit is {rows_max} rows")]
+    BatchTooLarge {
+        /// Rows of the request.
+        rows: usize,
+        /// The most rows a request may have.
+        rows_max: usize,
+    },
+    /// The answer does not fit into one message of the broker.
+    #[error("the reply has {bytes} bytes, the limit of the broker is {bytes_max} bytes: send fewer rows in one request")]
+    ReplyTooLarge {
+        /// Bytes of the reply.
+        bytes: usize,
+        /// The broker's limit.
+        bytes_max: usize,
+    },
+    /// The bounded queue is full.
+    #[error("the queue of this worker is full: {queued} requests wait, the limit is {queue_max}")]
+    Overloaded {
+        /// How many wait.
+        queued: usize,
+        /// How many may wait.
+        queue_max: usize,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The caller no longer waits.
+    #[error("the deadline of {deadline_ms} ms passed before the request was answered")]
+    Expired {
+        /// What the caller was ready to wait.
+        deadline_ms: u64,
+    },
+    /// No version answers the live route, or the worker leaves.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why, for the caller.
+        reason: String,
+    },
+    /// The blob in the store is not the one that was deployed.
+    #[error("model checksum mismatch: expected {expected}, found {found}")]
+    Checksum {
+        /// The digest in the deployment.
+        expected: Digest,
+        /// The digest of the blob.
+        found: String,
+    },
+    /// The blob is not a model.
+    #[error("the model cannot be read")]
+    Model(#[from] leat_model::Error),
+    /// The model cannot be compiled, or a batch cannot be run.
+    #[error(transparent)]
+    Engine(#[from] leat_engine::Error),
+    /// The broker could not be asked.
+    #[error(transparent)]
+    Messaging(#[from] leat_messaging::Error),
+    /// A thread cannot be started, or ended unexpectedly.
+    #[error("the {name} thread failed: {reason}")]
+    Thread {
+        /// Which one.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn request(reason: impl Into<String>) -> Self {
+        Self::Request { reason: reason.into() }
+    }
+
+    /// The code that a producer gets.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Contract(error) => error.code(),
+            Self::Request { .. } => ErrorCode::InvalidArgument,
+            Self::Engine(leat_engine::Error::NotFinite { .. } | leat_engine::Error::Overflow { .. }) => {
+                ErrorCode::InvalidArgument
+            }
+            Self::BatchTooLarge { .. } | Self::ReplyTooLarge { .. } => ErrorCode::TooLarge,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::Expired { .. } => ErrorCode::DeadlineExceeded,
+            Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
+            Self::Checksum { .. } | Self::Model(_) | Self::Engine(_) | Self::Thread { .. } => ErrorCode::Internal,
+        }
+    }
+
+    /// This error as the body of a refusal or the reason in a lease, with its causes.
+    pub fn detail(&self) -> ErrorDetail {
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        let detail = ErrorDetail::new(self.code(), message);
+        match self {
+            Self::Overloaded { retry_after_ms, .. } => detail.retry_after(*retry_after_ms),
+            _ => detail,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One subscription that brings requests: admits them to the queue, or refuses them at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leat_contract::subjects::QUEUE_GROUP;
+use leat_messaging::{Message, Subscription};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::Error;
+use crate::compute::send;
+use crate::shared::Shared;
+use crate::work::{Target, Work};
+
+/// Messages that are taken from the subscription at once.
+const MESSAGES_MAX: usize = 256;
+/// What ending a subscription may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A subscription with the task that reads it.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    stop: CancellationToken,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Ingest {
+    /// Subscribes; when this returns, the broker knows it.
+    ///
+    /// # Errors
+    /// When the broker is away.
+    pub(crate) async fn start(shared: &Arc<Shared>, subject: String, target: Target) -> Result<Self, Error> {
+        let connection = &shared.context.connections.ingest;
+        let turn = shared.subscribing.acquire().await;
+        let subscription = connection.queue_subscribe(subject, QUEUE_GROUP).await?;
+        connection.round_trip(DRAIN_TIMEOUT).await?;
+        drop(turn);
+        let stop = CancellationToken::new();
+        let (end, ended) = oneshot::channel();
+        let reader = Reader::new(shared.clone(), target);
+        let asked = stop.clone();
+        shared.context.tasks.spawn_finite("ingest", async move {
+            reader.read(subscription, asked).await;
+            // Whoever stops it may no longer wait.
+            let _ = end.send(());
+            Ok::<(), Error>(())
+        });
+        Ok(Self { stop, ended })
+    }
+
+    /// Ends the subscription; when this returns, everything the broker had sent is in the queue or answered.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        // It ends in any case; that the task is gone means the same.
+        let _ = self.ended.await;
+    }
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    target: Target,
+    messages: Vec<Message>,
+    admitted: Vec<Work>,
+    refused: Vec<Work>,
+}
+
+impl Reader {
+    fn new(shared: Arc<Shared>, target: Target) -> Self {
+        Self { shared, target, messages: Vec::new(), admitted: Vec::new(), refused: Vec::new() }
+    }
+
+    async fn read(mut self, mut subscription: Subscription, stop: CancellationToken) {
+        let mut is_draining = false;
+        loop {
+            let taken = tokio::select! {
+                taken = subscription.next_batch(&mut self.messages, MESSAGES_MAX) => Some(taken),
+                () = stop.cancelled(), if !is_draining => None,
+            };
+            match taken {
+                Some(0) => return,
+                Some(_) => self.admit().await,
+                None => {
+                    is_draining = true;
+                    self.drain(&mut subscription).await;
+                }
+            }
+        }
+    }
+
+    async fn drain(&self, subscription: &mut Subscription) {
+        let _turn = self.shared.subscribing.acquire().await;
+        if let Err(error) = subscription.drain(DRAIN_TIMEOUT).await {
+            warn!(model = %self.target.served.name, %error, "a subscription did not end in order");
+        }
+    }
+
+    async fn admit(&mut self) {
+        let received = Instant::now();
+        let queue_max = self.target.served.routes().queue_max;
+        for message in self.messages.drain(..) {
+            let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
+                self.shared.metrics.without_reply.inc();
+                continue;
+            };
+            if self.target.served.admit(queue_max) {
+                self.admitted.push(work);
+            } else {
+                self.refused.push(work);
+            }
+        }
+        self.shared.queue.put(&mut self.admitted);
+        if !self.admitted.is_empty() {
+            self.target.served.dequeued(self.admitted.len());
+            self.refused.append(&mut self.admitted);
+        }
+        if !self.refused.is_empty() {
+            self.refuse(queue_max).await;
+        }
+    }
+
+    /// Answers those for which there is no room. They never waited, so this is quick.
+    async fn refuse(&mut self, queue_max: usize) {
+        let queued = self.target.served.queued().max(self.shared.queue.len());
+        let queue_max = queue_max.min(self.shared.queue.capacity());
+        let retry_after_ms = self.shared.pace.retry_after_ms(queued, self.shared.settings.compute_threads);
+        let error = Error::Overloaded { queued, queue_max, retry_after_ms };
+        self.count(&error);
+        for work in self.refused.drain(..) {
+            let answer = work.refuse(&error);
+            if send(&self.shared.context.connections.reply, answer.reply, answer.content).await.is_err() {
+                self.shared.metrics.replies_lost.inc();
+            }
+        }
+    }
+
+    fn count(&self, error: &Error) {
+        let routes = self.target.served.routes();
+        let Some(version) = self.target.pinned.as_ref().or_else(|| routes.principal()) else { return };
+        let mut counts = version.meter.counts();
+        self.refused.iter().for_each(|_| counts.refused(error.code()));
+    }
+}

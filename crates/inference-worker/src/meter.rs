@@ -1,0 +1,164 @@
+//! What is counted of one version on this worker between two telemetry messages.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use leat_contract::{ErrorCode, ModelName, ModelTelemetry, ModelVersion};
+use leat_statistics::{LatencyHistogram, LatencySummary};
+
+/// The counters of one version. Threads that answer requests lock it once per batch.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    counts: Mutex<Counts>,
+    inflight: AtomicU64,
+    last: Mutex<Option<LatencySummary>>,
+}
+
+/// Counters since the last [`Meter::take`].
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    requests: u64,
+    rows: u64,
+    batches: u64,
+    errors: BTreeMap<u16, u64>,
+    latency: LatencyHistogram,
+    queue: LatencyHistogram,
+    compute: LatencyHistogram,
+}
+
+/// Where the time of one answered request went, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timing {
+    /// From receipt to reply.
+    pub(crate) total_ns: u64,
+    /// Of it in the queue.
+    pub(crate) queue_ns: u64,
+    /// Of it in the model; none when the model did not run for it.
+    pub(crate) compute_ns: Option<u64>,
+}
+
+impl Counts {
+    /// Counts runs of the model.
+    pub(crate) fn ran(&mut self, runs: u64) {
+        self.batches += runs;
+    }
+
+    /// Counts a request that got a result for so many rows.
+    pub(crate) fn answered(&mut self, rows: usize, timing: Timing) {
+        self.rows += rows as u64;
+        self.took(timing);
+    }
+
+    /// Counts a request that got an error after it had waited.
+    pub(crate) fn failed(&mut self, code: ErrorCode, timing: Timing) {
+        *self.errors.entry(code.status()).or_default() += 1;
+        self.took(timing);
+    }
+
+    /// Counts a request that was refused at the door. Its time is not counted: refusals are quick and would make a busy
+    /// worker look fast.
+    pub(crate) fn refused(&mut self, code: ErrorCode) {
+        self.requests += 1;
+        *self.errors.entry(code.status()).or_default() += 1;
+    }
+
+    fn took(&mut self, timing: Timing) {
+        self.requests += 1;
+        self.latency.record(timing.total_ns);
+        self.queue.record(timing.queue_ns);
+        if let Some(compute_ns) = timing.compute_ns {
+            self.compute.record(compute_ns);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests == 0 && self.batches == 0
+    }
+}
+
+impl Meter {
+    /// Locks the counters.
+    pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that so many requests began to run.
+    pub(crate) fn began(&self, requests: usize) {
+        self.inflight.fetch_add(requests as u64, Ordering::Relaxed);
+    }
+
+    /// Says that so many requests were answered after they had begun.
+    pub(crate) fn ended(&self, requests: usize) {
+        self.inflight.fetch_sub(requests as u64, Ordering::Relaxed);
+    }
+
+    /// Requests that run now.
+    pub(crate) fn inflight(&self) -> u64 {
+        self.inflight.load(Ordering::Relaxed)
+    }
+
+    /// The latency of the last whole interval, none when there was no request in it.
+    pub(crate) fn last_latency(&self) -> Option<LatencySummary> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing was counted since the last [`Meter::take`].
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts().is_empty()
+    }
+
+    /// Gives the counters of the interval and begins a new one.
+    pub(crate) fn take(&self, model: &ModelName, version: ModelVersion, queued: u64) -> ModelTelemetry {
+        let mut counts = self.counts();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = counts.latency.summary();
+        let mut delta = |of: fn(&mut Counts) -> &mut LatencyHistogram| {
+            let histogram = of(&mut counts);
+            if histogram.is_empty() { Vec::new() } else { histogram.take_delta() }
+        };
+        let latency = delta(|counts| &mut counts.latency);
+        let queue = delta(|counts| &mut counts.queue);
+        let compute = delta(|counts| &mut counts.compute);
+        ModelTelemetry {
+            model: model.clone(),
+            version,
+            requests: std::mem::take(&mut counts.requests),
+            rows: std::mem::take(&mut counts.rows),
+            batches: std::mem::take(&mut counts.batches),
+            errors: std::mem::take(&mut counts.errors),
+            inflight: self.inflight(),
+            queued,
+            latency,
+            queue,
+            compute,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interval_says_only_what_happened_in_it() {
+        let (model, version) = (ModelName::new("digits").unwrap(), ModelVersion::FIRST);
+        let meter = Meter::default();
+        let timing = Timing { total_ns: 3000, queue_ns: 1000, compute_ns: Some(500) };
+        meter.counts().ran(1);
+        meter.counts().answered(4, timing);
+        meter.counts().failed(ErrorCode::InvalidArgument, Timing { compute_ns: None, ..timing });
+        meter.counts().refused(ErrorCode::Overloaded);
+        assert!(!meter.is_empty());
+
+        let first = meter.take(&model, version, 7);
+        assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 1, 7));
+        assert_eq!(first.errors, BTreeMap::from([(400, 1), (429, 1)]));
+        let latency = LatencyHistogram::from_bytes(&first.latency).unwrap();
+        assert_eq!(latency.count(), 2);
+        assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);
+
+        let second = meter.take(&model, version, 0);
+        assert_eq!((second.requests, second.latency.len(), second.errors.len()), (0, 0, 0));
+        assert!(meter.is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! What an operator can set of a worker.
+
+use std::time::Duration;
+
+use leat_service_runtime::{Invalid, Validate, within};
+use serde::{Deserialize, Serialize};
+
+/// Settings of an inference worker. What concerns one model (its own queue limit, batching, recording) stands in its
+/// deployment instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Requests that may wait on this worker, all models together; the next is refused as overloaded. 1024 requests of a
+    /// small model are about 20 ms of work: more would only become older.
+    pub queue_max: usize,
+    /// Requests that are taken from the queue at once. Larger batches hardly run faster per row and make the first
+    /// request wait for the last.
+    pub batch_requests_max: usize,
+    /// Rows of one request; one with more is refused as too large, so that no caller can hold a thread for long.
+    pub batch_rows_max: usize,
+    /// Threads that run models. One keeps a small model's weights in one processor's cache; more help larger models.
+    pub compute_threads: usize,
+    /// Versions that left every route and are kept compiled, so that a rollback does not load again.
+    pub warm_versions_max: usize,
+    /// How often the lease is renewed. It holds for 30 s.
+    pub lease_interval_ms: u64,
+    /// How often counters are sent to the monitor.
+    pub telemetry_interval_ms: u64,
+    /// How long a prediction waits at most to be published together with others.
+    pub record_interval_ms: u64,
+    /// Predictions that are published together at most.
+    pub record_batch_max: usize,
+    /// Predictions that may wait to be published while the broker is away; further ones are dropped and counted.
+    pub record_buffer_max: usize,
+    /// How long fetching one model blob may take.
+    pub load_timeout_ms: u64,
+    /// How long to wait before a version that could not be loaded is tried again; doubled each time.
+    pub load_retry_min_ms: u64,
+    /// The longest such wait.
+    pub load_retry_max_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            queue_max: 1024,
+            batch_requests_max: 64,
+            batch_rows_max: 4096,
+            compute_threads: 1,
+            warm_versions_max: 4,
+            lease_interval_ms: 10_000,
+            telemetry_interval_ms: 1000,
+            record_interval_ms: 100,
+            record_batch_max: 256,
+            record_buffer_max: 8192,
+            load_timeout_ms: 60_000,
+            load_retry_min_ms: 500,
+            load_retry_max_ms: 30_000,
+        }
+    }
+}
+
+impl Settings {
+    /// How often the lease is renewed.
+    pub(crate) fn lease_interval(&self) -> Duration {
+        Duration::from_millis(self.lease_interval_ms)
+    }
+
+    /// How often counters are sent.
+    pub(crate) fn telemetry_interval(&self) -> Duration {
+        Duration::from_millis(self.telemetry_interval_ms)
+    }
+
+    /// How long a prediction waits for others.
+    pub(crate) fn record_interval(&self) -> Duration {
+        Duration::from_millis(self.record_interval_ms)
+    }
+
+    /// How long fetching a blob may take.
+    pub(crate) fn load_timeout(&self) -> Duration {
+        Duration::from_millis(self.load_timeout_ms)
+    }
+
+    /// How long to wait before a failed load is tried again, after so many failures.
+    pub(crate) fn load_retry(&self, failures: u32) -> Duration {
+        let factor = 1_u64 << failures.saturating_sub(1).min(20);
+        Duration::from_millis(self.load_retry_min_ms.saturating_mul(factor).min(self.load_retry_max_ms))
+    }
+}
+
+impl Validate for Settings {
+    fn validate(&self) -> Result<(), Invalid> {
+        within("queue_max", self.queue_max, 1..=1_048_576)?;
+        within("batch_requests_max", self.batch_requests_max, 1..=4096)?;
+        within("batch_rows_max", self.batch_rows_max, 1..=leat_contract::limits::ROWS_MAX)?;
+        within("compute_threads", self.compute_threads, 1..=256)?;
+        within("warm_versions_max", self.warm_versions_max, 0..=64)?;
+        within("lease_interval_ms", self.lease_interval_ms, 100..=15_000)?;
+        within("telemetry_interval_ms", self.telemetry_interval_ms, 50..=60_000)?;
+        within("record_interval_ms", self.record_interval_ms, 1..=10_000)?;
+        within("record_batch_max", self.record_batch_max, 1..=4096)?;
+        within("record_buffer_max", self.record_buffer_max, self.record_batch_max..=1_048_576)?;
+        within("load_timeout_ms", self.load_timeout_ms, 100..=3_600_000)?;
+        within("load_retry_min_ms", self.load_retry_min_ms, 10..=self.load_retry_max_ms)?;
+        within("load_retry_max_ms", self.load_retry_max_ms, 10..=600_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_that_contradicts_another_is_refused() {
+        let settings = Settings { record_buffer_max: 1, ..Settings::default() };
+        assert!(settings.validate().unwrap_err().to_string().starts_with("record_buffer_max: 1"));
+    }
+
+    #[test]
+    fn retries_come_later_each_time_up_to_the_longest_wait() {
+        let settings = Settings { load_retry_min_ms: 100, load_retry_max_ms: 1000, ..Settings::default() };
+        let waits: Vec<u128> = [1, 2, 3, 5, 400].map(|failures| settings.load_retry(failures).as_millis()).to_vec();
+        assert_eq!(waits, [100, 200, 400, 1000, 1000]);
+    }
+}

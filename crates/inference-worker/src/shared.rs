@@ -1,0 +1,55 @@
+//! What all parts of a running worker share.
+
+use std::sync::Mutex;
+
+use leat_messaging::micro;
+use leat_service_runtime::Context;
+use tokio::sync::Semaphore;
+
+use crate::Settings;
+use crate::board::Board;
+use crate::metrics::WorkerMetrics;
+use crate::pace::Pace;
+use crate::queue::Queue;
+use crate::roster::Roster;
+use crate::warm::WarmVersions;
+use crate::work::Work;
+
+/// What all parts of a running worker share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) context: Context,
+    pub(crate) queue: Queue<Work>,
+    pub(crate) pace: Pace,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) roster: Roster,
+    pub(crate) board: Board,
+    pub(crate) warm: Mutex<WarmVersions>,
+    /// One subscription is begun or drained at a time, because a drained one loses nothing only while the connection
+    /// carries no other request.
+    pub(crate) subscribing: Semaphore,
+    pub(crate) micro: micro::Service,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, context: Context, micro: micro::Service) -> Self {
+        Self {
+            queue: Queue::new(settings.queue_max),
+            pace: Pace::default(),
+            metrics: WorkerMetrics::new(&context.metrics),
+            roster: Roster::default(),
+            board: Board::new(context.readiness.clone()),
+            warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
+            subscribing: Semaphore::new(1),
+            micro,
+            settings,
+            context,
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Versions that no route names any more, kept for a while so that moving routes to and fro does not load again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use leat_contract::{ModelName, Route};
+
+use crate::loaded::LoadedVersion;
+
+/// The versions that left last, the oldest first.
+#[derive(Debug)]
+pub(crate) struct WarmVersions {
+    versions: VecDeque<Arc<LoadedVersion>>,
+    count_max: usize,
+}
+
+impl WarmVersions {
+    pub(crate) fn new(count_max: usize) -> Self {
+        Self { versions: VecDeque::with_capacity(count_max), count_max }
+    }
+
+    /// Keeps a version; the oldest goes when there are too many.
+    pub(crate) fn keep(&mut self, version: Arc<LoadedVersion>) {
+        self.versions.push_back(version);
+        while self.versions.len() > self.count_max {
+            self.versions.pop_front();
+        }
+    }
+
+    /// Gives back the version that a route means, if it is still here.
+    pub(crate) fn take(&mut self, model: &ModelName, route: &Route) -> Option<Arc<LoadedVersion>> {
+        let place = self.versions.iter().position(|version| version.is(model, route))?;
+        self.versions.remove(place)
+    }
+
+    /// What is kept.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<LoadedVersion>> {
+        self.versions.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::tests::tiny_version;
+
+    fn route_of(version: &LoadedVersion) -> Route {
+        Route { version: version.version, digest: version.digest.clone(), weight: 0 }
+    }
+
+    #[test]
+    fn gives_back_the_same_version_until_newer_ones_push_it_out() {
+        let mut warm = WarmVersions::new(2);
+        let versions: Vec<_> = (1..=3).map(|number| Arc::new(tiny_version(number))).collect();
+        versions.iter().for_each(|version| warm.keep(version.clone()));
+        let model = versions[0].model.clone();
+        assert!(warm.take(&model, &route_of(&versions[0])).is_none());
+        let again = warm.take(&model, &route_of(&versions[2])).unwrap();
+        assert!(Arc::ptr_eq(&again, &versions[2]));
+        assert_eq!(warm.iter().count(), 1);
+    }
+
+    #[test]
+    fn another_blob_under_the_same_number_is_another_version() {
+        let mut warm = WarmVersions::new(2);
+        let version = Arc::new(tiny_version(1));
+        warm.keep(version.clone());
+        let digest = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
+        assert!(warm.take(&version.model, &Route { digest, ..route_of(&version) }).is_none());
+    }
+}

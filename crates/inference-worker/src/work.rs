@@ -1,0 +1,95 @@
+//! One request on its way through the worker, and the answer to it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use leat_contract::{Encoding, ErrorDetail};
+use leat_messaging::{Message, Subject};
+use leat_service_runtime::{Inflight, InflightGuard};
+use tracing::Span;
+
+use crate::Error;
+use crate::loaded::LoadedVersion;
+use crate::served::{RouteTable, ServedModel};
+
+/// Where requests of one subscription go.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) served: Arc<ServedModel>,
+    /// The version of a pinned subscription; none on the live route.
+    pub(crate) pinned: Option<Arc<LoadedVersion>>,
+}
+
+impl Target {
+    /// The version that answers the next request, with the routes it was chosen by.
+    pub(crate) fn choose(&self) -> Option<(Arc<LoadedVersion>, Arc<RouteTable>)> {
+        let routes = self.served.routes();
+        let version = match &self.pinned {
+            Some(version) => version.clone(),
+            None => routes.next()?.clone(),
+        };
+        Some((version, routes))
+    }
+}
+
+/// A request that was admitted and not yet answered.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) payload: Bytes,
+    pub(crate) reply: Subject,
+    pub(crate) received: Instant,
+    pub(crate) target: Target,
+    /// Goes with the request until it is answered.
+    pub(crate) escort: Escort,
+}
+
+/// What must live exactly as long as a request is not answered.
+#[derive(Debug)]
+pub(crate) struct Escort {
+    /// The span of a request that came with a trace.
+    _span: Option<Span>,
+    _inflight: InflightGuard,
+}
+
+impl Work {
+    /// A message that came in; none when nobody waits for an answer to it.
+    pub(crate) fn new(message: Message, received: Instant, target: &Target, inflight: &Inflight) -> Option<Self> {
+        let reply = message.reply()?.clone();
+        let span = message.has_headers().then(|| {
+            let span = tracing::info_span!("infer", model = %target.served.name);
+            leat_messaging::trace::extract(&message, &span);
+            span
+        });
+        let escort = Escort { _span: span, _inflight: inflight.enter() };
+        Some(Self { payload: message.into_payload(), reply, received, target: target.clone(), escort })
+    }
+
+    /// The encoding of an answer to a request that was not read.
+    pub(crate) fn encoding(&self) -> Encoding {
+        Encoding::detect(&self.payload).unwrap_or(Encoding::Json)
+    }
+
+    /// The answer that refuses this request.
+    pub(crate) fn refuse(self, error: &Error) -> Answer {
+        let encoding = self.encoding();
+        Answer { reply: self.reply, content: Content::Refusal(error.detail(), encoding), _escort: self.escort }
+    }
+}
+
+/// What a caller gets. There is one for each request that is answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reply: Subject,
+    pub(crate) content: Content,
+    pub(crate) _escort: Escort,
+}
+
+/// The two kinds of answers.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A written reply.
+    Result(Vec<u8>),
+    /// An error, and the encoding of its body.
+    Refusal(ErrorDetail, Encoding),
+}

@@ -1,0 +1,125 @@
+use crate::panel::{CODES_PER_STEP, PANEL, pad_to, padded};
+use crate::{Activation, Output, Quantization, Rows};
+
+/// What an integer layer is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseU8Parts<'a> {
+    /// Weight codes, `[outputs, inputs]`, row-major.
+    pub codes: &'a [i8],
+    /// One scale for all codes, or one per output.
+    pub scales: &'a [f32],
+    /// One per output.
+    pub bias: &'a [f32],
+    /// How the rows that go in were quantized.
+    pub input: Quantization,
+    /// What is applied to each output.
+    pub activation: Activation,
+}
+
+/// A dense layer on `u8` inputs and `i8` weights, packed for the kernels.
+///
+/// `acc[j] = Σ q[k] · c[j, k]` is exact in `i32`; then
+/// `y[j] = activation((acc[j] - zero_point · Σ c[j, k]) · (input_scale · scale[j]) + bias[j])`, the last product and sum fused.
+#[derive(Clone, Debug)]
+pub struct DenseU8 {
+    inputs: usize,
+    outputs: usize,
+    /// `[panels, padded inputs / 2, PANEL, 2]`; what is past the last input or output is zero.
+    weights: Vec<i8>,
+    /// `zero_point · Σ c[j, k]`, padded to whole panels, as the two below.
+    correction: Vec<i32>,
+    /// `input_scale · scale[j]`.
+    multiplier: Vec<f32>,
+    bias: Vec<f32>,
+    activation: Activation,
+}
+
+impl DenseU8 {
+    /// The most inputs a layer may have so that no sum of products leaves `i32`: `255 · 128 · 65,793 < 2³¹`.
+    pub const INPUTS_MAX: usize = 65_793;
+
+    /// Packs a layer.
+    ///
+    /// # Panics
+    /// When there is no input, no output or more than [`Self::INPUTS_MAX`] inputs, or lengths do not fit each other.
+    pub fn pack(parts: &DenseU8Parts<'_>) -> Self {
+        let outputs = parts.bias.len();
+        assert!(outputs > 0, "a layer has at least one output");
+        let inputs = parts.codes.len() / outputs;
+        assert!(inputs > 0 && inputs * outputs == parts.codes.len(), "codes are [outputs, inputs]");
+        assert!(inputs <= Self::INPUTS_MAX, "more inputs than 32-bit sums can hold");
+        assert!(parts.scales.len() == 1 || parts.scales.len() == outputs, "one scale, or one per output");
+        let scales = parts.scales.iter().cycle().take(outputs);
+        let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
+        let zero_point = i32::from(parts.input.zero_point);
+        let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
+        let correction: Vec<i32> =
+            parts.codes.chunks_exact(inputs).map(|row| zero_point * sum(row)).collect();
+        Self {
+            inputs,
+            outputs,
+            weights: interleave(parts.codes, inputs, outputs),
+            correction: pad_to(&correction, padded(outputs)),
+            multiplier: pad_to(&multiplier, padded(outputs)),
+            bias: pad_to(parts.bias, padded(outputs)),
+            activation: parts.activation,
+        }
+    }
+
+    /// The length of a row that goes in.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// How many codes of an input row are read: `inputs` rounded up to a multiple of four. The extra ones meet zero weights.
+    pub fn padded_inputs(&self) -> usize {
+        self.inputs.next_multiple_of(CODES_PER_STEP)
+    }
+
+    /// The length of a row that comes out, without padding.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The distance between the starts of two rows that come out.
+    pub fn stride(&self) -> usize {
+        self.bias.len()
+    }
+
+    pub(crate) fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    pub(crate) fn panels(&self) -> usize {
+        self.bias.len() / PANEL
+    }
+
+    /// The weights of one panel, `[padded inputs / 2, PANEL, 2]`.
+    pub(crate) fn panel(&self, index: usize) -> &[i8] {
+        let len = self.padded_inputs() * PANEL;
+        &self.weights[index * len..][..len]
+    }
+
+    /// The correction, multiplier and bias of one panel.
+    pub(crate) fn panel_terms(&self, index: usize) -> (&[i32], &[f32], &[f32]) {
+        let (start, end) = (index * PANEL, (index + 1) * PANEL);
+        (&self.correction[start..end], &self.multiplier[start..end], &self.bias[start..end])
+    }
+
+    pub(crate) fn check(&self, input: &Rows<'_, u8>, output: &Output<'_>) {
+        assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
+        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+    }
+}
+
+fn interleave(codes: &[i8], inputs: usize, outputs: usize) -> Vec<i8> {
+    let padded_inputs = inputs.next_multiple_of(CODES_PER_STEP);
+    let mut packed = vec![0; padded(outputs) * padded_inputs];
+    for (output, row) in codes.chunks_exact(inputs).enumerate() {
+        let panel = &mut packed[output / PANEL * PANEL * padded_inputs..];
+        for (input, &code) in row.iter().enumerate() {
+            panel[input / 2 * 2 * PANEL + output % PANEL * 2 + input % 2] = code;
+        }
+    }
+    packed
+}

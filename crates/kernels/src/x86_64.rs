@@ -1,0 +1,3 @@
+//! Kernels for x86-64, one module per instruction set.
+
+pub(crate) mod avx2;

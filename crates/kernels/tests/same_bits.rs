@@ -1,0 +1,277 @@
+//! Every set of kernels gives the bits of the scalar definition, over odd lengths and extreme values.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
+
+use leat_kernels::{
+    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, Preparation, Quantization, Rows,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::Identity, Activation::Relu, Activation::Tanh, Activation::Sigmoid, Activation::Gelu];
+
+/// Ordinary values most of the time; else zeros of both signs, subnormals, the largest, infinities and NaN.
+fn wild() -> BoxedStrategy<f32> {
+    prop_oneof![8 => -4.0_f32..4.0, 1 => proptest::num::f32::ANY, 1 => Just(-0.0), 1 => Just(f32::MIN_POSITIVE / 4.0)]
+    .boxed()
+}
+
+fn finite() -> BoxedStrategy<f32> {
+    prop_oneof![8 => -4.0_f32..4.0, 1 => proptest::num::f32::NORMAL | proptest::num::f32::SUBNORMAL | proptest::num::f32::ZERO]
+    .boxed()
+}
+
+fn activation() -> impl Strategy<Value = Activation> {
+    proptest::sample::select(&ACTIVATIONS[..])
+}
+
+fn quantization() -> impl Strategy<Value = Quantization> {
+    (prop_oneof![1e-3_f32..10.0, Just(f32::MIN_POSITIVE), Just(f32::MAX)], any::<u8>())
+        .prop_map(|(scale, zero_point)| Quantization { scale, zero_point })
+}
+
+fn others() -> impl Iterator<Item = Kernels> {
+    Kernels::available().into_iter().filter(|kernels| kernels.name() != "scalar")
+}
+
+/// Bits, save that all NaN are one: which of several NaN an operation gives is not specified.
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
+}
+
+/// Where a layer's rows go: as values, or as codes.
+#[derive(Debug, PartialEq)]
+enum Stored {
+    Values(Vec<u32>),
+    Codes(Vec<u8>),
+}
+
+fn store(len: usize, target: Option<Quantization>, run: impl FnOnce(Output<'_>)) -> Stored {
+    match target {
+        None => {
+            let mut values = vec![7.0; len];
+            run(Output::Values(&mut values));
+            Stored::Values(bits(&values))
+        }
+        Some(quantization) => {
+            let mut codes = vec![7; len];
+            run(Output::Codes(&mut codes, quantization));
+            Stored::Codes(codes)
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RealCase {
+    layer: DenseF32,
+    rows: usize,
+    stride: usize,
+    input: Vec<f32>,
+    target: Option<Quantization>,
+}
+
+fn real_case(value: BoxedStrategy<f32>) -> impl Strategy<Value = RealCase> {
+    (1_usize..40, 1_usize..150, 1_usize..15, 0_usize..3).prop_flat_map(move |(inputs, outputs, rows, gap)| {
+        let layer = (vec(value.clone(), inputs * outputs), vec(value.clone(), outputs), activation())
+            .prop_map(|(weights, bias, activation)| DenseF32::pack(&weights, &bias, activation));
+        let stride = inputs + gap;
+        (layer, vec(value.clone(), rows * stride), proptest::option::of(quantization()))
+            .prop_map(move |(layer, input, target)| RealCase { layer, rows, stride, input, target })
+    })
+}
+
+fn run_real(kernels: Kernels, case: &RealCase, rows: std::ops::Range<usize>) -> Stored {
+    let input = &case.input[rows.start * case.stride..rows.end * case.stride];
+    store(rows.len() * case.layer.stride(), case.target, |output| {
+        let rows = Rows { values: input, stride: case.stride, count: rows.len() };
+        kernels.dense_f32(&case.layer, rows, output);
+    })
+}
+
+#[derive(Debug)]
+struct IntegerCase {
+    layer: DenseU8,
+    rows: usize,
+    stride: usize,
+    input: Vec<u8>,
+    target: Option<Quantization>,
+}
+
+fn code() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), Just(255), Just(0)]
+}
+
+fn weight_code() -> impl Strategy<Value = i8> {
+    prop_oneof![any::<i8>(), Just(127), Just(-128)]
+}
+
+fn integer_case() -> impl Strategy<Value = IntegerCase> {
+    (1_usize..40, 1_usize..150, 1_usize..15, 0_usize..3).prop_flat_map(|(inputs, outputs, rows, gap)| {
+        let scales = prop_oneof![vec(1e-4_f32..1.0, 1), vec(1e-4_f32..1.0, outputs)];
+        let parts = (vec(weight_code(), inputs * outputs), scales, vec(finite(), outputs));
+        let layer =
+            (parts, quantization(), activation()).prop_map(|((codes, scales, bias), input, activation)| {
+                DenseU8::pack(&DenseU8Parts {
+                    codes: &codes,
+                    scales: &scales,
+                    bias: &bias,
+                    input,
+                    activation,
+                })
+            });
+        let stride = inputs.next_multiple_of(4) + gap;
+        (layer, vec(code(), rows * stride), proptest::option::of(quantization()))
+            .prop_map(move |(layer, input, target)| IntegerCase { layer, rows, stride, input, target })
+    })
+}
+
+fn run_integer(kernels: Kernels, case: &IntegerCase, rows: std::ops::Range<usize>) -> Stored {
+    let input = &case.input[rows.start * case.stride..rows.end * case.stride];
+    store(rows.len() * case.layer.stride(), case.target, |output| {
+        let rows = Rows { values: input, stride: case.stride, count: rows.len() };
+        kernels.dense_u8(&case.layer, rows, output);
+    })
+}
+
+/// The rows one by one, put together.
+fn one_by_one(rows: usize, run: impl Fn(std::ops::Range<usize>) -> Stored) -> Stored {
+    let join = |all: Option<Stored>, next| match (all, next) {
+        (None, next) => Some(next),
+        (Some(Stored::Values(mut all)), Stored::Values(next)) => {
+            all.extend(next);
+            Some(Stored::Values(all))
+        }
+        (Some(Stored::Codes(mut all)), Stored::Codes(next)) => {
+            all.extend(next);
+            Some(Stored::Codes(all))
+        }
+        _ => panic!("rows are stored in one way"),
+    };
+    (0..rows).map(|row| run(row..row + 1)).fold(None, join).expect("at least one row")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn dense_f32_gives_the_bits_of_the_definition(case in real_case(wild())) {
+        let expected = run_real(Kernels::scalar(), &case, 0..case.rows);
+        for kernels in others() {
+            prop_assert_eq!(&run_real(kernels, &case, 0..case.rows), &expected);
+        }
+    }
+
+    #[test]
+    fn dense_f32_rows_do_not_depend_on_the_rows_beside_them(case in real_case(finite())) {
+        for kernels in Kernels::available() {
+            let together = run_real(kernels, &case, 0..case.rows);
+            prop_assert_eq!(together, one_by_one(case.rows, |rows| run_real(kernels, &case, rows)));
+        }
+    }
+
+    #[test]
+    fn dense_u8_gives_the_bits_of_the_definition(case in integer_case()) {
+        let expected = run_integer(Kernels::scalar(), &case, 0..case.rows);
+        for kernels in others() {
+            prop_assert_eq!(&run_integer(kernels, &case, 0..case.rows), &expected);
+        }
+    }
+
+    #[test]
+    fn dense_u8_rows_do_not_depend_on_the_rows_beside_them(case in integer_case()) {
+        for kernels in Kernels::available() {
+            let together = run_integer(kernels, &case, 0..case.rows);
+            prop_assert_eq!(together, one_by_one(case.rows, |rows| run_integer(kernels, &case, rows)));
+        }
+    }
+
+    #[test]
+    fn quantize_gives_the_codes_of_the_definition(values in vec(wild(), 0..70), quantization in quantization()) {
+        let run = |kernels: Kernels| {
+            let mut codes = vec![7; values.len()];
+            kernels.quantize(&values, quantization, &mut codes);
+            codes
+        };
+        for kernels in others() {
+            prop_assert_eq!(run(kernels), run(Kernels::scalar()));
+        }
+    }
+
+    #[test]
+    fn softmax_gives_the_bits_of_the_definition(logits in vec(wild(), 0..70)) {
+        let run = |kernels: Kernels| {
+            let mut probabilities = vec![7.0; logits.len()];
+            kernels.softmax(&logits, &mut probabilities);
+            bits(&probabilities)
+        };
+        for kernels in others() {
+            prop_assert_eq!(run(kernels), run(Kernels::scalar()));
+        }
+    }
+
+    #[test]
+    fn prepare_gives_the_bits_and_the_refusals_of_the_definition(
+        row in vec((wild(), finite(), finite(), 1e-3_f32..1e3), 0..70),
+        impute: bool,
+        standardise: bool,
+    ) {
+        let column = |get: fn(&(f32, f32, f32, f32)) -> f32| row.iter().map(get).collect::<Vec<_>>();
+        let mut preparation = Preparation::default();
+        if impute {
+            preparation = preparation.with_impute(column(|x| x.1));
+        }
+        if standardise {
+            preparation = preparation.with_standardise(column(|x| x.2), column(|x| x.3));
+        }
+        let run = |kernels: Kernels| {
+            let mut prepared = vec![7.0; row.len()];
+            kernels.prepare(&preparation, &column(|x| x.0), &mut prepared).map(|()| bits(&prepared))
+        };
+        for kernels in others() {
+            prop_assert_eq!(run(kernels), run(Kernels::scalar()));
+        }
+    }
+}
+
+#[test]
+fn activations_give_the_bits_of_the_definition_over_the_whole_range() {
+    let inputs: Vec<f32> = (0..=u32::MAX).step_by(4001).map(f32::from_bits).collect();
+    for activation in ACTIVATIONS {
+        let layer = DenseF32::pack(&[1.0], &[0.0], activation);
+        let run = |kernels: Kernels| {
+            let mut out = vec![0.0; inputs.len() * layer.stride()];
+            let rows = Rows { values: &inputs, stride: 1, count: inputs.len() };
+            kernels.dense_f32(&layer, rows, Output::Values(&mut out));
+            bits(&out.into_iter().step_by(layer.stride()).collect::<Vec<_>>())
+        };
+        let expected = run(Kernels::scalar());
+        for kernels in others() {
+            assert!(run(kernels) == expected, "{activation:?} on {}", kernels.name());
+        }
+    }
+}
+
+#[test]
+fn integer_sums_are_exact_at_the_extremes() {
+    for kernels in Kernels::available() {
+        for (code, weight) in [(255, 127), (255, -128), (0, 127)] {
+            let inputs = 2_051;
+            let codes = vec![weight; inputs];
+            let input = Quantization { scale: 1.0, zero_point: 0 };
+            let parts = DenseU8Parts {
+                codes: &codes,
+                scales: &[1.0],
+                bias: &[0.5],
+                input,
+                activation: Activation::Identity,
+            };
+            let layer = DenseU8::pack(&parts);
+            let mut out = vec![0.0; layer.stride()];
+            let rows = vec![code; layer.padded_inputs()];
+            let rows = Rows { values: &rows, stride: rows.len(), count: 1 };
+            kernels.dense_u8(&layer, rows, Output::Values(&mut out));
+            let exact = i64::from(code) * i64::from(weight) * inputs as i64;
+            assert_eq!(out[0], (exact as f64 + 0.5) as f32, "{code} · {weight} on {}", kernels.name());
+        }
+    }
+}

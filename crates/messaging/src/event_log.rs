@@ -1,0 +1,121 @@
+//! A stream as a log: append, and follow from anywhere, across restarts of the broker.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use leat_contract::headers::MESSAGE_ID;
+
+use crate::jetstream::JetStream;
+use crate::publish::PUBLISH_PATIENCE;
+use crate::reader::{Read, Reader, Start};
+use crate::{Error, Headers, Stored, StoredMessage, trace};
+
+/// A stream that keeps messages up to its limits.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    jetstream: JetStream,
+    stream: String,
+}
+
+/// From where a log is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// From the oldest message that is kept.
+    Beginning,
+    /// What is published from now on.
+    Now,
+    /// What stands behind the message with this sequence.
+    After(u64),
+    /// The last message of every subject, then what follows.
+    LastPerSubject,
+}
+
+impl EventLog {
+    pub(crate) fn new(jetstream: JetStream, stream: String) -> Self {
+        Self { jetstream, stream }
+    }
+
+    /// Appends a message and waits until it is stored.
+    ///
+    /// A message id makes it safe to call again: a second message with the same id within two minutes is dropped.
+    /// Without an id the message is not repeated when the outcome of an attempt is unknown.
+    pub async fn publish(
+        &self,
+        subject: impl Into<async_nats::Subject>,
+        message_id: Option<&str>,
+        payload: impl Into<Bytes>,
+    ) -> Result<Stored, Error> {
+        let mut headers = Headers::new();
+        if let Some(id) = message_id {
+            headers.insert(MESSAGE_ID, id);
+        }
+        trace::inject(&mut headers);
+        self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await
+    }
+
+    /// Follows the messages whose subject matches `filter` (which may contain wildcards).
+    pub fn follow(&self, filter: &str, from: From) -> Follower {
+        let (start, skip_before) = match from {
+            From::Beginning => (Start::First, 0),
+            From::Now => (Start::New, 0),
+            From::After(sequence) => (Start::After(sequence), sequence),
+            From::LastPerSubject => (Start::LastPerSubject, 0),
+        };
+        let reader = Reader::new(self.jetstream.clone(), self.stream.clone(), filter.to_owned(), start);
+        Follower { reader, given: skip_before, repeats: start == Start::LastPerSubject }
+    }
+
+    /// How many messages the stream keeps.
+    pub async fn messages(&self) -> Result<u64, Error> {
+        Ok(self.jetstream.stream_info(&self.stream).await?.state.messages)
+    }
+}
+
+/// The messages of a log, in order and each once, for as long as someone reads.
+#[derive(Debug)]
+pub struct Follower {
+    reader: Reader,
+    given: u64,
+    repeats: bool,
+}
+
+impl Follower {
+    /// The next message. It waits as long as it takes; dropping the future loses nothing.
+    pub async fn next(&mut self) -> StoredMessage {
+        loop {
+            let Read::Message(message) = self.reader.next().await else { continue };
+            // After an interruption the last message of every subject is read once more.
+            if !self.repeats || message.sequence() > self.given {
+                self.given = message.sequence();
+                return message;
+            }
+        }
+    }
+
+    /// The messages that are there now, up to `max`: for listings that end.
+    pub async fn take_stored(&mut self, max: usize) -> Vec<StoredMessage> {
+        let mut messages = Vec::new();
+        while messages.len() < max {
+            match self.reader.next().await {
+                Read::Opened { pending: 0 } => break,
+                Read::Opened { .. } => {}
+                Read::Message(message) => {
+                    let is_last = message.pending() == 0;
+                    self.given = message.sequence();
+                    messages.push(message);
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+        messages
+    }
+
+    /// The same as a stream that never ends.
+    pub fn into_stream(self) -> impl Stream<Item = StoredMessage> + Send {
+        futures_util::stream::unfold(self, |mut follower| async move {
+            let message = follower.next().await;
+            Some((message, follower))
+        })
+    }
+}

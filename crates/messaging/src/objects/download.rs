@@ -1,0 +1,60 @@
+//! Receives the pieces of an object and checks what they make.
+
+use std::time::Duration;
+
+use super::Objects;
+use super::record::{Record, digest, digest_name, is_digest_name};
+use crate::Error;
+use crate::reader::{Read, Reader, Start};
+
+/// How long the next piece may take: a restart of the broker passes within it.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Pieces asked for at once: 4 MiB.
+const PORTION: usize = 32;
+/// Space is taken as pieces arrive; the record's size is believed only up to here.
+const CAPACITY_BELIEVED: u64 = 64 << 20;
+
+/// The bytes that a record describes.
+pub(super) async fn bytes(objects: &Objects, name: &str, record: &Record) -> Result<Vec<u8>, Error> {
+    let bytes = receive(objects, name, record).await?;
+    let damaged = |reason: String| Error::Damaged { name: name.to_owned(), reason };
+    if bytes.len() as u64 != record.size {
+        return Err(damaged(format!("{} bytes, its record says {}", bytes.len(), record.size)));
+    }
+    if digest(&bytes) != record.digest {
+        return Err(damaged(format!("digest {}, its record says {}", digest(&bytes), record.digest)));
+    }
+    if is_digest_name(name) && digest_name(&bytes) != name {
+        return Err(damaged(format!("its digest is {}", digest_name(&bytes))));
+    }
+    Ok(bytes)
+}
+
+async fn receive(objects: &Objects, name: &str, record: &Record) -> Result<Vec<u8>, Error> {
+    let filter = objects.chunk_subject(&record.nuid);
+    let mut reader =
+        Reader::new(objects.jetstream.clone(), objects.stream(), filter, Start::First).portion(PORTION);
+    let mut bytes = Vec::with_capacity(usize::try_from(record.size.min(CAPACITY_BELIEVED)).unwrap_or(0));
+    let mut received = 0;
+    while received < record.chunks {
+        let next = tokio::time::timeout(CHUNK_TIMEOUT, reader.next()).await;
+        let read = next.map_err(|_| Error::Timeout { what: format!("object {name}"), after: CHUNK_TIMEOUT })?;
+        match read {
+            Read::Opened { pending } if received + pending < record.chunks => {
+                let reason = format!("{} pieces, its record says {}", received + pending, record.chunks);
+                return Err(Error::Damaged { name: name.to_owned(), reason });
+            }
+            Read::Opened { .. } => {}
+            Read::Message(message) => {
+                received += 1;
+                if bytes.len() as u64 + message.payload().len() as u64 > record.size {
+                    let reason = format!("more than the {} bytes its record says", record.size);
+                    return Err(Error::Damaged { name: name.to_owned(), reason });
+                }
+                bytes.extend_from_slice(message.payload());
+            }
+        }
+    }
+    reader.restart().await;
+    Ok(bytes)
+}

@@ -1,0 +1,84 @@
+//! What is stored about an object beside its pieces.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// The description of an object as the object stores of NATS write it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) name: String,
+    bucket: String,
+    /// The subject token of the pieces.
+    pub(super) nuid: String,
+    #[serde(default)]
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) chunks: u64,
+    /// `SHA-256=<base64url>`
+    #[serde(default)]
+    pub(super) digest: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) deleted: bool,
+}
+
+/// How much an object is and what it hashes to.
+pub(super) struct Extent {
+    pub(super) size: u64,
+    pub(super) chunks: u64,
+    pub(super) digest: String,
+}
+
+impl Record {
+    pub(super) fn new(bucket: &str, name: &str, nuid: &str, extent: Extent) -> Self {
+        let Extent { size, chunks, digest } = extent;
+        let (name, bucket, nuid) = (name.to_owned(), bucket.to_owned(), nuid.to_owned());
+        Self { name, bucket, nuid, size, chunks, digest, deleted: false }
+    }
+
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(payload).map_err(Error::decode("the record of an object"))
+    }
+
+    pub(super) fn to_bytes(&self) -> Result<Bytes, Error> {
+        serde_json::to_vec(self)
+            .map(Bytes::from)
+            .map_err(|error| Error::Invalid { what: "object record", reason: error.to_string() })
+    }
+
+    /// The record that says the object is gone.
+    pub(super) fn deleted(&self) -> Self {
+        Self { size: 0, chunks: 0, digest: String::new(), deleted: true, ..self.clone() }
+    }
+}
+
+/// Where the record of an object stands.
+pub(super) fn record_subject(bucket: &str, name: &str) -> String {
+    format!("$O.{bucket}.M.{}", BASE64_URL_SAFE.encode(name))
+}
+
+/// All records of a store.
+pub(super) fn record_filter(bucket: &str) -> String {
+    format!("$O.{bucket}.M.>")
+}
+
+/// The digest as records have it.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    format!("SHA-256={}", BASE64_URL_SAFE.encode(Sha256::digest(bytes)))
+}
+
+/// The digest as the name of an object.
+pub(super) fn digest_name(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256-{hex}")
+}
+
+/// Whether a name is a digest and therefore promises its content.
+pub(super) fn is_digest_name(name: &str) -> bool {
+    leat_contract::Digest::new(name).is_ok()
+}

@@ -1,0 +1,157 @@
+//! Makes the streams behind all assets, and never believes that they are as they should be without reading them.
+
+use leat_contract::assets::{self, Asset, AssetKind};
+use leat_contract::Subjects;
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+use crate::jetstream::{JetStream, StreamInfo, nanoseconds};
+
+/// Makes, repairs and reads back every asset.
+pub(crate) async fn provision(jetstream: &JetStream, subjects: &Subjects) -> Result<(), Error> {
+    for asset in assets::all(subjects) {
+        let required = required(&asset);
+        match jetstream.stream_info(&asset.stream_name()).await {
+            Err(Error::Missing { .. }) => create(jetstream, &asset, &required).await?,
+            Err(error) => return Err(error),
+            Ok(info) => repair(jetstream, &asset, &required, info).await?,
+        }
+    }
+    verify(jetstream, subjects).await
+}
+
+/// Reads every asset and compares.
+pub(crate) async fn verify(jetstream: &JetStream, subjects: &Subjects) -> Result<(), Error> {
+    for asset in assets::all(subjects) {
+        let stream = asset.stream_name();
+        let found = match jetstream.stream_info(&stream).await {
+            Err(Error::Missing { .. }) => return Err(Error::Missing { what: format!("stream {stream}") }),
+            outcome => outcome?.config,
+        };
+        let differences = differences(&required(&asset), &found);
+        if !differences.is_empty() {
+            return Err(Error::Drifted { asset: stream, difference: differences.join("; ") });
+        }
+    }
+    Ok(())
+}
+
+async fn create(jetstream: &JetStream, asset: &Asset, required: &Map<String, Value>) -> Result<(), Error> {
+    let stream = asset.stream_name();
+    let mut config = required.clone();
+    // Whoever runs a cluster raises it with the tools of NATS; it is not compared.
+    config.insert("num_replicas".to_owned(), Value::from(1));
+    config.insert("description".to_owned(), Value::from(asset.holds));
+    let made: Result<Value, Error> = jetstream.call(&format!("STREAM.CREATE.{stream}"), &Value::Object(config)).await;
+    match made {
+        // Another process made it in between; the final reading says whether it is the same.
+        Err(Error::Storage { .. }) if jetstream.stream_info(&stream).await.is_ok() => Ok(()),
+        outcome => outcome.map(|_| ()),
+    }
+}
+
+async fn repair(
+    jetstream: &JetStream,
+    asset: &Asset,
+    required: &Map<String, Value>,
+    found: StreamInfo,
+) -> Result<(), Error> {
+    let differences = differences(required, &found.config);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let stream = asset.stream_name();
+    let difference = differences.join("; ");
+    tracing::warn!(%stream, %difference, "repairing a stream that differs from what is required");
+    let mut config = found.config;
+    config.extend(required.clone());
+    let updated: Result<Value, Error> = jetstream.call(&format!("STREAM.UPDATE.{stream}"), &Value::Object(config)).await;
+    match updated {
+        Err(Error::Storage { description, .. }) => {
+            Err(Error::Drifted { asset: stream, difference: format!("{difference}; {description}") })
+        }
+        outcome => outcome.map(|_| ()),
+    }
+}
+
+/// The fields that differ, with what was found and what is required.
+fn differences(required: &Map<String, Value>, found: &Map<String, Value>) -> Vec<String> {
+    required
+        .iter()
+        .filter(|(field, value)| !is_same(value, found.get(*field)))
+        .map(|(field, value)| {
+            let found = found.get(field).map_or_else(|| "absent".to_owned(), Value::to_string);
+            format!("{field} is {found}, required {value}")
+        })
+        .collect()
+}
+
+/// The broker leaves out what is false or zero.
+fn is_same(required: &Value, found: Option<&Value>) -> bool {
+    match found {
+        Some(found) => found == required,
+        None => matches!(required, Value::Bool(false)) || required.as_i64() == Some(0),
+    }
+}
+
+/// The configuration of the stream behind an asset, as far as Leat cares.
+fn required(asset: &Asset) -> Map<String, Value> {
+    let mut config = Map::new();
+    let mut set = |field: &str, value: Value| config.insert(field.to_owned(), value);
+    set("name", Value::from(asset.stream_name()));
+    set("storage", Value::from("file"));
+    set("retention", Value::from(if asset.kind == AssetKind::WorkQueue { "workqueue" } else { "limits" }));
+    set("discard", Value::from(if asset.kind == AssetKind::Log { "old" } else { "new" }));
+    set("max_bytes", Value::from(asset.max_bytes));
+    set("max_age", Value::from(asset.max_age.map_or(0, nanoseconds)));
+    set("max_msg_size", asset.max_message_bytes.map_or(Value::from(-1), Value::from));
+    set("allow_direct", Value::from(true));
+    set("subjects", subjects_of(asset));
+    let window = asset.duplicate_window.unwrap_or(DUPLICATE_WINDOW);
+    set("duplicate_window", Value::from(nanoseconds(asset.max_age.map_or(window, |age| age.min(window)))));
+    let keeps_last_per_subject = matches!(asset.kind, AssetKind::KeyValue { .. } | AssetKind::ObjectStore);
+    set("allow_rollup_hdrs", Value::from(keeps_last_per_subject));
+    match asset.kind {
+        AssetKind::KeyValue { history } => {
+            set("max_msgs_per_subject", Value::from(history));
+            set("deny_delete", Value::from(true));
+        }
+        _ => {
+            set("max_msgs_per_subject", Value::from(-1));
+        }
+    }
+    config
+}
+
+/// The window of streams that do not ask for one; writes of values and objects rest on it when they are repeated.
+const DUPLICATE_WINDOW: std::time::Duration = std::time::Duration::from_secs(120);
+
+fn subjects_of(asset: &Asset) -> Value {
+    let name = &asset.name;
+    match asset.kind {
+        AssetKind::KeyValue { .. } => json!([format!("$KV.{name}.>")]),
+        AssetKind::ObjectStore => json!([format!("$O.{name}.C.>"), format!("$O.{name}.M.>")]),
+        AssetKind::WorkQueue | AssetKind::Log => json!(asset.subjects),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_is_bounded() {
+        for asset in assets::all(&Subjects::default()) {
+            let config = required(&asset);
+            assert!(config["max_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{}", asset.name);
+            assert!(!config["subjects"].as_array().unwrap().is_empty(), "{}", asset.name);
+        }
+    }
+
+    #[test]
+    fn what_the_broker_leaves_out_counts_as_zero() {
+        let required = json!({ "a": 0, "b": false, "c": 1 });
+        let differences = differences(required.as_object().unwrap(), &Map::new());
+        assert_eq!(differences, ["c is absent, required 1"]);
+    }
+}

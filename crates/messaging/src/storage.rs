@@ -1,0 +1,74 @@
+//! The door to everything that is stored.
+
+use leat_contract::assets::{Asset, AssetRole};
+use leat_contract::{JobKind, Subjects};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::jetstream::JetStream;
+use crate::work_queue::QueueIdentity;
+use crate::{Connection, Error, EventLog, KeyValue, Objects, WorkQueue, provision};
+
+/// The streams, buckets and object stores under one prefix.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    jetstream: JetStream,
+    subjects: Subjects,
+}
+
+impl Storage {
+    /// Uses what is there, without looking.
+    pub fn open(connection: &Connection, subjects: &Subjects) -> Self {
+        Self { jetstream: JetStream::new(connection.clone()), subjects: subjects.clone() }
+    }
+
+    /// Makes what is missing, repairs what differs, and reads back what the broker made of it.
+    ///
+    /// Safe to call at any time and from several processes at once. Fails with [`Error::Drifted`] when something differs
+    /// that cannot be changed in place, and names it.
+    pub async fn provision(connection: &Connection, subjects: &Subjects) -> Result<Self, Error> {
+        let storage = Self::open(connection, subjects);
+        provision::provision(&storage.jetstream, subjects).await?;
+        for kind in JobKind::ALL {
+            storage.job_queue(kind).provision().await?;
+        }
+        Ok(storage)
+    }
+
+    /// Checks that everything is there and as required, and changes nothing.
+    pub async fn verify(&self) -> Result<(), Error> {
+        provision::verify(&self.jetstream, &self.subjects).await
+    }
+
+    /// The subjects it works under.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// A bucket of values of one type.
+    pub fn key_value<T: Serialize + DeserializeOwned>(&self, role: AssetRole) -> KeyValue<T> {
+        KeyValue::new(self.jetstream.clone(), self.asset(role).name)
+    }
+
+    /// An object store.
+    pub fn objects(&self, role: AssetRole) -> Objects {
+        Objects::new(self.jetstream.clone(), self.asset(role).name)
+    }
+
+    /// A stream as a log.
+    pub fn event_log(&self, role: AssetRole) -> EventLog {
+        EventLog::new(self.jetstream.clone(), self.asset(role).name)
+    }
+
+    /// The jobs of one kind. Its consumer is named after the kind.
+    pub fn job_queue(&self, kind: JobKind) -> WorkQueue {
+        let stream = self.asset(AssetRole::JobQueue).name;
+        let dead_letter_subject = self.subjects.dead_letter(&stream);
+        let (consumer, filter) = (kind.to_string(), self.subjects.job(kind));
+        WorkQueue::new(self.jetstream.clone(), QueueIdentity { stream, consumer, filter, dead_letter_subject })
+    }
+
+    fn asset(&self, role: AssetRole) -> Asset {
+        Asset::new(&self.subjects, role)
+    }
+}

@@ -1,0 +1,47 @@
+//! W3C trace context in message headers: a trace goes through the broker as through a function call.
+
+use leat_contract::headers::TRACEPARENT;
+use opentelemetry::propagation::{Extractor, Injector};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::{Headers, Message};
+
+/// Writes the context of the current span into headers; nothing when nothing is traced.
+pub fn inject(headers: &mut Headers) {
+    let context = Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut HeadersOut(headers));
+    });
+}
+
+/// Makes the sender's span the parent of `span`. Costs nothing for messages that carry no trace.
+pub fn extract(message: &Message, span: &Span) {
+    if message.header(TRACEPARENT).is_none() {
+        return;
+    }
+    let context = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeadersIn(message)));
+    // It fails only when the span has ended or is not recorded: then there is nothing to connect.
+    let _ = span.set_parent(context);
+}
+
+struct HeadersOut<'a>(&'a mut Headers);
+
+impl Injector for HeadersOut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        self.0.insert(key, value);
+    }
+}
+
+struct HeadersIn<'a>(&'a Message);
+
+impl Extractor for HeadersIn<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.header(key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        let headers = self.0.0.headers.iter().flat_map(|map| map.iter());
+        headers.map(|(name, _)| name.as_ref()).collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Work that is done at least once, by one worker at a time, and never silently lost.
+
+mod delivery;
+
+use std::time::Duration;
+
+use async_nats::Subject;
+use bytes::Bytes;
+use leat_contract::headers::MESSAGE_ID;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use delivery::Delivery;
+
+use crate::jetstream::{JetStream, nanoseconds};
+use crate::publish::PUBLISH_PATIENCE;
+use crate::{Error, Headers, Message, Stored, StoredMessage, Subscription, trace};
+
+/// How long a worker may be silent before its work is given to another.
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(15);
+/// How often a worker that is busy says so: three times within [`ACK_WAIT`].
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// How often work is tried before it is a dead letter.
+pub(crate) const ATTEMPTS_MAX: u64 = 3;
+
+/// How long one pull waits at the server; after a restart of the broker nothing waits longer for nothing.
+const PULL_EXPIRES: Duration = Duration::from_secs(2);
+const PULL_GRACE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The part of a work-queue stream that has one filter, shared by all workers that name the same consumer.
+#[derive(Debug)]
+pub struct WorkQueue {
+    jetstream: JetStream,
+    identity: QueueIdentity,
+    inbox: Option<Inbox>,
+    connects: watch::Receiver<u64>,
+}
+
+/// Which work it is and where it goes when it is given up.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueIdentity {
+    pub(crate) stream: String,
+    pub(crate) consumer: String,
+    pub(crate) filter: String,
+    pub(crate) dead_letter_subject: String,
+}
+
+/// Where pulled work arrives, and the pull that is under way.
+#[derive(Debug)]
+struct Inbox {
+    subscription: Subscription,
+    prefix: String,
+    pulls: u64,
+    /// When the pull under way counts as lost; nothing when none is under way.
+    overdue: Option<Instant>,
+}
+
+impl WorkQueue {
+    pub(crate) fn new(jetstream: JetStream, identity: QueueIdentity) -> Self {
+        let connects = jetstream.connection.connects();
+        Self { jetstream, identity, inbox: None, connects }
+    }
+
+    /// Submits work; when this returns, it will be done at least once or end as a dead letter.
+    ///
+    /// The id makes it safe to submit again: a second one with the same id within two minutes is dropped.
+    /// Waits up to five seconds for a broker that is away.
+    pub async fn submit(
+        &self,
+        subject: impl Into<Subject>,
+        message_id: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<Stored, Error> {
+        let mut headers = Headers::new().with(MESSAGE_ID, message_id);
+        trace::inject(&mut headers);
+        self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await
+    }
+
+    /// Takes one piece of work; nothing when there was none within `timeout`.
+    ///
+    /// Exactly one is asked for, so none waits behind another in this process. Work that was taken too often without an
+    /// end becomes a dead letter here and is not given. Dropping the future loses nothing: what arrives is given by
+    /// the next call. Call [`WorkQueue::close`] when no call will follow.
+    pub async fn take(&mut self, timeout: Duration) -> Result<Option<Delivery>, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let Some(message) = self.receive(deadline).await? else { return Ok(None) };
+            let delivery = Delivery::new(self.jetstream.clone(), self.identity.clone(), message);
+            if delivery.attempt() <= ATTEMPTS_MAX {
+                return Ok(Some(delivery));
+            }
+            let reason = format!("its worker ended {ATTEMPTS_MAX} times without finishing it");
+            delivery.dead_letter(&reason).await?;
+        }
+    }
+
+    /// Gives back what may still arrive. Takes as long as the last pull waits at the server, two seconds at most.
+    pub async fn close(mut self) {
+        while self.inbox.as_ref().is_some_and(|inbox| inbox.overdue.is_some()) {
+            let Ok(Some(message)) = self.receive_pulled().await else { break };
+            let delivery = Delivery::new(self.jetstream.clone(), self.identity.clone(), message);
+            // When this fails the work is given to another worker after the ack wait.
+            let _ = delivery.retry_later(Duration::ZERO).await;
+        }
+    }
+
+    /// How much work waits and how much is being done.
+    pub async fn depth(&self) -> Result<QueueDepth, Error> {
+        let operation = format!("CONSUMER.INFO.{}.{}", self.identity.stream, self.identity.consumer);
+        let info: crate::jetstream::ConsumerInfo = self.jetstream.call(&operation, &Value::Null).await?;
+        Ok(QueueDepth { waiting: info.num_pending, in_work: info.num_ack_pending })
+    }
+
+    /// Makes the consumer that all workers of this queue share, or checks the one that is there.
+    pub(crate) async fn provision(&self) -> Result<(), Error> {
+        let config = self.identity.config();
+        let info = self.jetstream.create_consumer(&self.identity.stream, config.clone()).await?;
+        let wanted = config.as_object().into_iter().flatten();
+        let differences: Vec<String> = wanted
+            .filter(|(field, value)| info.config.get(*field) != Some(value))
+            .map(|(field, value)| format!("{field} is {:?}, required {value}", info.config.get(field)))
+            .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let asset = format!("consumer {} of {}", self.identity.consumer, self.identity.stream);
+        Err(Error::Drifted { asset, difference: differences.join("; ") })
+    }
+
+    async fn receive(&mut self, deadline: Instant) -> Result<Option<StoredMessage>, Error> {
+        loop {
+            if let Err(error) = self.pull().await {
+                let is_over = Instant::now() + RETRY_PAUSE >= deadline;
+                match error {
+                    Error::Disconnected | Error::Timeout { .. } if is_over => return Err(error),
+                    Error::Disconnected | Error::Timeout { .. } => tokio::time::sleep(RETRY_PAUSE).await,
+                    other => return Err(other),
+                }
+                continue;
+            }
+            match tokio::time::timeout_at(deadline, self.receive_pulled()).await {
+                Err(_) => return Ok(None),
+                Ok(Ok(Some(message))) => return Ok(Some(message)),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) if Instant::now() + RETRY_PAUSE >= deadline => return Err(error),
+                Ok(Err(_)) => tokio::time::sleep(RETRY_PAUSE).await,
+            }
+        }
+    }
+
+    /// Asks for one piece of work unless one is asked for already.
+    async fn pull(&mut self) -> Result<(), Error> {
+        if self.inbox.is_none() {
+            let prefix = format!("_INBOX.{}.", nuid::next());
+            let subscription = self.jetstream.connection.subscribe(format!("{prefix}*")).await?;
+            self.inbox = Some(Inbox { subscription, prefix, pulls: 0, overdue: None });
+        }
+        let Some(inbox) = self.inbox.as_mut().filter(|inbox| inbox.overdue.is_none()) else { return Ok(()) };
+        self.connects.mark_unchanged();
+        inbox.pulls += 1;
+        let reply = format!("{}{}", inbox.prefix, inbox.pulls);
+        let operation = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.identity.stream, self.identity.consumer);
+        let request = json!({ "batch": 1, "expires": nanoseconds(PULL_EXPIRES) });
+        // Set before the call: a pull that may have been sent must not be sent again.
+        inbox.overdue = Some(Instant::now() + PULL_EXPIRES + PULL_GRACE);
+        let sent = self.jetstream.connection.publish_from(operation, &reply, request.to_string()).await;
+        if matches!(sent, Err(Error::Disconnected)) {
+            inbox.overdue = None;
+        }
+        sent
+    }
+
+    /// What the pull under way brings; nothing when it ended without work.
+    async fn receive_pulled(&mut self) -> Result<Option<StoredMessage>, Error> {
+        loop {
+            let Some(inbox) = &mut self.inbox else { return Ok(None) };
+            let Some(overdue) = inbox.overdue else { return Ok(None) };
+            let message = tokio::select! {
+                biased;
+                message = inbox.subscription.next() => message.ok_or(Error::Closed)?,
+                _ = self.connects.changed() => {
+                    inbox.overdue = None;
+                    return Ok(None);
+                }
+                () = tokio::time::sleep_until(overdue) => {
+                    inbox.overdue = None;
+                    return Ok(None);
+                }
+            };
+            match inbox.sort(message) {
+                Sorted::Work(message) => return Ok(Some(message)),
+                Sorted::Ended => return Ok(None),
+                Sorted::Refused(status) => {
+                    let what = format!("consumer {} of {}", self.identity.consumer, self.identity.stream);
+                    return Err(Error::Storage { code: u64::from(status), description: what });
+                }
+                Sorted::Stale => {}
+            }
+        }
+    }
+}
+
+/// How much work a queue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Not taken yet.
+    pub waiting: u64,
+    /// Taken and not finished.
+    pub in_work: u64,
+}
+
+enum Sorted {
+    Work(StoredMessage),
+    Ended,
+    Refused(u16),
+    Stale,
+}
+
+impl Inbox {
+    fn sort(&mut self, message: Message) -> Sorted {
+        let Some(status) = message.status().map(|status| status.as_u16()) else {
+            return match StoredMessage::read(message) {
+                Ok(work) => {
+                    self.overdue = None;
+                    Sorted::Work(work)
+                }
+                Err(_) => Sorted::Stale,
+            };
+        };
+        let is_current = message.subject().strip_prefix(&self.prefix) == Some(self.pulls.to_string().as_str());
+        if !is_current {
+            return Sorted::Stale;
+        }
+        self.overdue = None;
+        match status {
+            404 | 408 => Sorted::Ended,
+            other => Sorted::Refused(other),
+        }
+    }
+}
+
+impl QueueIdentity {
+    /// Deliveries are unlimited at the server: it would leave work that was tried too often in the queue for ever.
+    /// [`WorkQueue::take`] counts them and makes a dead letter instead.
+    fn config(&self) -> Value {
+        json!({
+            "durable_name": self.consumer,
+            "filter_subject": self.filter,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": nanoseconds(ACK_WAIT),
+            "max_deliver": -1,
+            "max_ack_pending": 1000,
+            "replay_policy": "instant",
+        })
+    }
+}

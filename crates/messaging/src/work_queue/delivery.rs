@@ -1,0 +1,121 @@
+//! One piece of work in the hands of a worker.
+
+use std::time::Duration;
+
+use async_nats::Subject;
+use bytes::Bytes;
+use leat_contract::headers::{DEAD_ATTEMPTS, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, MESSAGE_ID};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{ATTEMPTS_MAX, PROGRESS_EVERY, QueueIdentity};
+use crate::jetstream::{JetStream, nanoseconds};
+use crate::jitter::jittered;
+use crate::publish::PUBLISH_PATIENCE;
+use crate::{Error, Headers, Message, StoredMessage};
+
+/// How long the end of work is told to a broker that is away. Less than the ack wait: afterwards it is given again.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`] and
+/// [`Delivery::dead_letter`]; when it is dropped instead, another worker gets it after 15 s.
+#[derive(Debug)]
+pub struct Delivery {
+    jetstream: JetStream,
+    queue: QueueIdentity,
+    message: StoredMessage,
+}
+
+impl Delivery {
+    /// How often work is tried before it becomes a dead letter.
+    pub const ATTEMPTS_MAX: u64 = ATTEMPTS_MAX;
+    /// How often [`Delivery::progress`] must be called while the work goes on.
+    pub const PROGRESS_EVERY: Duration = PROGRESS_EVERY;
+
+    pub(super) fn new(jetstream: JetStream, queue: QueueIdentity, message: StoredMessage) -> Self {
+        Self { jetstream, queue, message }
+    }
+
+    /// The subject it was submitted on.
+    pub fn subject(&self) -> &str {
+        self.message.subject()
+    }
+
+    /// Its content.
+    pub fn payload(&self) -> &Bytes {
+        self.message.payload()
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u64 {
+        self.message.place().delivered
+    }
+
+    /// Whether no further attempt will follow this one.
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt() >= ATTEMPTS_MAX
+    }
+
+    /// Its place in the stream, the same in every attempt.
+    pub fn sequence(&self) -> u64 {
+        self.message.sequence()
+    }
+
+    /// The message itself, for [`crate::trace::extract`].
+    pub fn message(&self) -> &Message {
+        self.message.message()
+    }
+
+    /// Says that the work goes on, which gives 15 s more. Cheap: nothing is waited for.
+    pub async fn progress(&self) -> Result<(), Error> {
+        self.jetstream.connection.publish(self.reply(), "+WPI").await
+    }
+
+    /// Ends it: the work is done, and the broker has confirmed that nobody gets it again.
+    pub async fn done(self) -> Result<(), Error> {
+        self.end("+ACK".into()).await
+    }
+
+    /// Gives it back; some worker gets it after `delay`. The attempt counts.
+    pub async fn retry_later(self, delay: Duration) -> Result<(), Error> {
+        let payload = format!("-NAK {}", json!({ "delay": nanoseconds(delay) }));
+        self.end(payload.into()).await
+    }
+
+    /// Ends it as a dead letter: a copy with the reason in its headers is kept, and nobody gets it again.
+    pub async fn dead_letter(self, reason: &str) -> Result<(), Error> {
+        let sequence = self.sequence().to_string();
+        let headers = Headers::new()
+            .with(DEAD_REASON, reason)
+            .with(DEAD_SUBJECT, self.subject())
+            .with(DEAD_STREAM, &self.queue.stream)
+            .with(DEAD_SEQUENCE, &sequence)
+            .with(DEAD_ATTEMPTS, self.attempt().to_string())
+            .with(MESSAGE_ID, format!("dead-{}-{sequence}", self.queue.stream));
+        let subject = self.queue.dead_letter_subject.clone();
+        self.jetstream.publish(subject, headers, self.payload().clone(), PUBLISH_PATIENCE).await?;
+        tracing::warn!(subject = self.subject(), sequence, attempt = self.attempt(), reason, "work given up");
+        self.end("+TERM".into()).await
+    }
+
+    fn reply(&self) -> Subject {
+        // A stored message was read from this very subject.
+        self.message.message().reply().cloned().unwrap_or_else(|| Subject::from_static("unreachable"))
+    }
+
+    /// Tells the end until the broker confirms it.
+    async fn end(self, verdict: Bytes) -> Result<(), Error> {
+        let deadline = Instant::now() + END_PATIENCE;
+        loop {
+            let told =
+                self.jetstream.connection.exchange(self.reply(), Headers::new(), verdict.clone(), END_TIMEOUT).await;
+            match told {
+                Ok(_) => return Ok(()),
+                Err(error) if !error.is_retryable() || Instant::now() >= deadline => return Err(error),
+                Err(_) => tokio::time::sleep(jittered(PAUSE)).await,
+            }
+        }
+    }
+}

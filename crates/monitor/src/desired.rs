@@ -1,0 +1,73 @@
+//! What should be served, who holds a lease, and how accurate each version was when it was made.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use leat_contract::{AssetRole, Deployment, Manifest, ModelName, ModelVersion, WorkerId, WorkerLease};
+use leat_messaging::{Error, KeyValue, Storage};
+use tokio::sync::watch;
+
+use crate::conditions::ReferenceAccuracy;
+
+/// The last listing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Desired {
+    pub(crate) deployments: Vec<Deployment>,
+    pub(crate) leased: BTreeSet<WorkerId>,
+    pub(crate) references: ReferenceAccuracy,
+    /// Whether there has been a listing at all.
+    pub(crate) is_known: bool,
+}
+
+/// Lists again and again. A listing that fails leaves the last one in force: what is desired does not change because the
+/// broker is away.
+pub(crate) async fn follow(
+    storage: Storage,
+    pause: Duration,
+    listings: watch::Sender<Desired>,
+) -> Result<(), std::convert::Infallible> {
+    let lister = Lister {
+        deployments: storage.key_value(AssetRole::Desired),
+        leases: storage.key_value(AssetRole::Actual),
+        manifests: storage.key_value(AssetRole::Registry),
+    };
+    loop {
+        let known = listings.borrow().references.clone();
+        match lister.list(known).await {
+            Ok(desired) => drop(listings.send_replace(desired)),
+            Err(error) => tracing::warn!(%error, "cannot list what should be served; the last listing holds"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+struct Lister {
+    deployments: KeyValue<Deployment>,
+    leases: KeyValue<WorkerLease>,
+    manifests: KeyValue<Manifest>,
+}
+
+impl Lister {
+    async fn list(&self, mut references: ReferenceAccuracy) -> Result<Desired, Error> {
+        let deployments: Vec<Deployment> =
+            self.deployments.entries().await?.into_iter().map(|entry| entry.value).collect();
+        let leased = self.leases.entries().await?.into_iter().map(|entry| entry.value.worker).collect();
+        for deployment in &deployments {
+            for route in &deployment.routes {
+                let version = (deployment.model.clone(), route.version);
+                if !references.contains_key(&version)
+                    && let Some(accuracy) = self.reference(&version.0, version.1).await?
+                {
+                    references.insert(version, accuracy);
+                }
+            }
+        }
+        Ok(Desired { deployments, leased, references, is_known: true })
+    }
+
+    /// Accuracy on held-out rows; a version never changes, so it is read once.
+    async fn reference(&self, model: &ModelName, version: ModelVersion) -> Result<Option<f64>, Error> {
+        let manifest = self.manifests.get(&Manifest::key(model, version)).await?;
+        Ok(manifest.and_then(|entry| entry.value.metrics.get("accuracy").copied()))
+    }
+}

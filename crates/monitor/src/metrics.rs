@@ -1,0 +1,290 @@
+//! The metrics of every model, for Prometheus. Names follow its conventions: base units, no ids as labels.
+
+mod buckets;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use buckets::Buckets;
+use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerTelemetry};
+use leat_statistics::{Error, LatencyHistogram};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+type Version = (ModelName, ModelVersion);
+
+/// What is exported. Clones share the figures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModelMetrics {
+    figures: Arc<Mutex<Figures>>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    versions: BTreeMap<Version, Totals>,
+    serving: BTreeMap<Version, u64>,
+    deployed: BTreeMap<Version, (u32, String)>,
+    workers: BTreeMap<String, (f64, u64)>,
+    events_dropped: u64,
+    sketch_gaps: u64,
+}
+
+/// Sums over the life of this monitor.
+#[derive(Debug, Default)]
+struct Totals {
+    answered: u64,
+    failed: BTreeMap<u16, u64>,
+    rows: u64,
+    batches: u64,
+    request: Buckets,
+    queue: Buckets,
+    infer: Buckets,
+    inflight: BTreeMap<String, u64>,
+    pending: BTreeMap<String, u64>,
+    accuracy: Option<f64>,
+    label_coverage: Option<f64>,
+}
+
+impl ModelMetrics {
+    /// Adds what a worker told.
+    ///
+    /// # Errors
+    /// When a histogram cannot be read.
+    pub(crate) fn add(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) -> Result<(), Error> {
+        let mut figures = self.lock();
+        figures.sketch_gaps += missed;
+        let worker = report.worker.to_string();
+        figures.workers.insert(worker.clone(), (cpu_ratio, report.process.resident_bytes));
+        for told in &report.models {
+            let totals = figures.versions.entry((told.model.clone(), told.version)).or_default();
+            let failed: u64 = told.errors.values().sum();
+            totals.answered += told.requests.saturating_sub(failed);
+            for (code, count) in &told.errors {
+                *totals.failed.entry(code.status()).or_default() += count;
+            }
+            totals.rows += told.rows;
+            totals.batches += told.batches;
+            totals.request.add(&LatencyHistogram::from_bytes(&told.latency)?);
+            totals.queue.add(&LatencyHistogram::from_bytes(&told.queue)?);
+            totals.infer.add(&LatencyHistogram::from_bytes(&told.compute)?);
+            totals.inflight.insert(worker.clone(), told.inflight);
+            totals.pending.insert(worker.clone(), told.queued);
+        }
+        Ok(())
+    }
+
+    /// Takes over what a closed window says of labels.
+    pub(crate) fn set_accuracy(&self, window: &Window) {
+        let mut figures = self.lock();
+        for version in &window.versions {
+            let Some(accuracy) = &version.accuracy else { continue };
+            let totals = figures.versions.entry((window.model.clone(), version.version)).or_default();
+            totals.accuracy = accuracy.ratio;
+            let has_predictions = accuracy.predictions > 0;
+            totals.label_coverage = has_predictions.then(|| accuracy.matched as f64 / accuracy.predictions as f64);
+        }
+    }
+
+    /// Takes over who serves what.
+    pub(crate) fn set_serving(&self, serving: BTreeMap<Version, u64>) {
+        self.lock().serving = serving;
+    }
+
+    /// Takes over what should be served.
+    pub(crate) fn set_deployments<'a>(&self, deployments: impl Iterator<Item = &'a Deployment>) {
+        let routes = deployments.flat_map(|deployment| {
+            let of_route = |route: &leat_contract::Route| {
+                ((deployment.model.clone(), route.version), (route.weight, route.digest.to_string()))
+            };
+            deployment.routes.iter().map(of_route).collect::<Vec<_>>()
+        });
+        self.lock().deployed = routes.collect();
+    }
+
+    /// A worker has left or is lost: its gauges no longer hold.
+    pub(crate) fn forget_worker(&self, worker: &str) {
+        let mut figures = self.lock();
+        figures.workers.remove(worker);
+        for totals in figures.versions.values_mut() {
+            totals.inflight.remove(worker);
+            totals.pending.remove(worker);
+        }
+    }
+
+    /// A message could not be used.
+    pub(crate) fn dropped_event(&self) {
+        self.lock().events_dropped += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct VersionLabels {
+    model: String,
+    version: u32,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaggedLabels<'a> {
+    model: String,
+    version: u32,
+    #[prometheus(flatten)]
+    tag: Tag<'a>,
+}
+
+/// One more label with a name of its own.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Tag<'a>(&'a str, String);
+
+impl EncodeLabelSet for Tag<'_> {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        use prometheus_client::encoding::EncodeLabel;
+        (self.0, self.1.as_str()).encode(encoder.encode_label())
+    }
+}
+
+/// Writes one descriptor after the other; every metric's name, help and unit stand here.
+struct Writer<'encoder, 'figures> {
+    encoder: DescriptorEncoder<'encoder>,
+    figures: &'figures Figures,
+}
+
+impl Collector for ModelMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let figures = self.lock();
+        let mut writer = Writer { encoder, figures: &figures };
+        writer.requests()?;
+        writer.counter("inferences", "Rows that were inferred", |totals| totals.rows)?;
+        writer.counter("batches", "Runs of a model", |totals| totals.batches)?;
+        writer.durations()?;
+        writer.gauge("inflight_requests", "Requests accepted and not answered", |t| Some(sum(&t.inflight)))?;
+        writer.gauge("pending_requests", "Requests waiting for a run", |t| Some(sum(&t.pending)))?;
+        writer.gauge("label_coverage_ratio", "Share of recorded predictions with a label", |t| t.label_coverage)?;
+        writer.accuracy()?;
+        writer.deployments()?;
+        writer.monitor()?;
+        writer.workers()
+    }
+}
+
+impl Writer<'_, '_> {
+    fn requests(&mut self) -> Result<(), fmt::Error> {
+        let help = "Requests answered, by outcome: ok or the code of the error";
+        let mut family = self.encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for (version, totals) in &self.figures.versions {
+            let failed = totals.failed.iter().map(|(code, count)| (code.to_string(), *count));
+            for (outcome, count) in std::iter::once(("ok".to_owned(), totals.answered)).chain(failed) {
+                let labels = tagged(version, "outcome", outcome);
+                family.encode_family(&labels)?.encode_counter::<(), u64, u64>(&count, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Fn(&Totals) -> u64) -> Result<(), fmt::Error> {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (version, totals) in &self.figures.versions {
+            family.encode_family(&labels(version))?.encode_counter::<(), u64, u64>(&value(totals), None)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Fn(&Totals) -> Option<f64>) -> Result<(), fmt::Error> {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (version, totals) in &self.figures.versions {
+            if let Some(value) = value(totals) {
+                family.encode_family(&labels(version))?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn durations(&mut self) -> Result<(), fmt::Error> {
+        let (seconds, histogram) = (Some(&Unit::Seconds), MetricType::Histogram);
+        let help = "From receipt by a worker to its reply";
+        let mut family = self.encoder.encode_descriptor("request_duration", help, seconds, histogram)?;
+        for (version, totals) in &self.figures.versions {
+            totals.request.encode(family.encode_family(&labels(version))?)?;
+        }
+        let help = "Part of a request's time, by stage";
+        let mut family = self.encoder.encode_descriptor("stage_duration", help, seconds, histogram)?;
+        for (version, totals) in &self.figures.versions {
+            for (stage, buckets) in [("queue", &totals.queue), ("infer", &totals.infer)] {
+                buckets.encode(family.encode_family(&tagged(version, "stage", stage.to_owned()))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn accuracy(&mut self) -> Result<(), fmt::Error> {
+        let help = "Share of labelled rows whose class was right";
+        let mut family = self.encoder.encode_descriptor("accuracy_ratio", help, None, MetricType::Gauge)?;
+        for (version, totals) in &self.figures.versions {
+            if let Some(ratio) = totals.accuracy {
+                family.encode_family(&tagged(version, "kind", "realized".to_owned()))?.encode_gauge(&ratio)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deployments(&mut self) -> Result<(), fmt::Error> {
+        let help = "Workers that serve a deployed version";
+        let mut family = self.encoder.encode_descriptor("model_workers", help, None, MetricType::Gauge)?;
+        for version in self.figures.deployed.keys() {
+            let workers = self.figures.serving.get(version).copied().unwrap_or(0) as f64;
+            family.encode_family(&labels(version))?.encode_gauge(&workers)?;
+        }
+        let help = "Share of live traffic that a version should get";
+        let mut family = self.encoder.encode_descriptor("route_weight_ratio", help, None, MetricType::Gauge)?;
+        for (version, (weight, _)) in &self.figures.deployed {
+            family.encode_family(&labels(version))?.encode_gauge(&(f64::from(*weight) / 100.0))?;
+        }
+        let help = "A deployed version and its blob";
+        let mut family = self.encoder.encode_descriptor("model_info", help, None, MetricType::Gauge)?;
+        for (version, (_, digest)) in &self.figures.deployed {
+            family.encode_family(&tagged(version, "digest", digest.clone()))?.encode_gauge(&1_i64)?;
+        }
+        Ok(())
+    }
+
+    fn monitor(&mut self) -> Result<(), fmt::Error> {
+        let help = "Messages that the monitor could not use";
+        let mut family = self.encoder.encode_descriptor("monitor_events_dropped", help, None, MetricType::Counter)?;
+        family.encode_counter::<(), u64, u64>(&self.figures.events_dropped, None)?;
+        let help = "Telemetry messages that never came";
+        let mut family = self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
+        family.encode_counter::<(), u64, u64>(&self.figures.sketch_gaps, None)
+    }
+
+    fn workers(&mut self) -> Result<(), fmt::Error> {
+        let help = "Processor time of a worker divided by elapsed time: 1 is one busy core";
+        let mut family = self.encoder.encode_descriptor("worker_cpu_ratio", help, None, MetricType::Gauge)?;
+        for (worker, (cpu_ratio, _)) in &self.figures.workers {
+            family.encode_family(&[("worker", worker.as_str())])?.encode_gauge(cpu_ratio)?;
+        }
+        let (help, bytes) = ("Memory of a worker in RAM", Some(&Unit::Bytes));
+        let mut family = self.encoder.encode_descriptor("worker_resident_memory", help, bytes, MetricType::Gauge)?;
+        for (worker, (_, resident)) in &self.figures.workers {
+            family.encode_family(&[("worker", worker.as_str())])?.encode_gauge(&(*resident as f64))?;
+        }
+        Ok(())
+    }
+}
+
+fn sum(by_worker: &BTreeMap<String, u64>) -> f64 {
+    by_worker.values().sum::<u64>() as f64
+}
+
+fn labels(version: &Version) -> VersionLabels {
+    VersionLabels { model: version.0.to_string(), version: version.1.get() }
+}
+
+fn tagged<'a>(version: &Version, name: &'a str, value: String) -> TaggedLabels<'a> {
+    TaggedLabels { model: version.0.to_string(), version: version.1.get(), tag: Tag(name, value) }
+}

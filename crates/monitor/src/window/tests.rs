@@ -1,0 +1,65 @@
+use leat_contract::{ErrorCode, ProcessTelemetry};
+
+use super::*;
+
+fn report(worker: &str, latencies_ms: &[u64]) -> WorkerTelemetry {
+    let mut latency = LatencyHistogram::new();
+    latencies_ms.iter().for_each(|milliseconds| latency.record(milliseconds * 1_000_000));
+    let told = ModelTelemetry {
+        model: "digits".parse().unwrap(),
+        version: "1".parse().unwrap(),
+        requests: latencies_ms.len() as u64,
+        rows: latencies_ms.len() as u64,
+        batches: 2,
+        errors: BTreeMap::from([(ErrorCode::Overloaded, 1)]),
+        inflight: 0,
+        queued: 0,
+        latency: latency.to_bytes(),
+        queue: LatencyHistogram::new().to_bytes(),
+        compute: LatencyHistogram::new().to_bytes(),
+    };
+    WorkerTelemetry {
+        worker: worker.parse().unwrap(),
+        epoch: 1,
+        sequence: 0,
+        interval_ms: 1_000,
+        process: ProcessTelemetry { cpu_seconds_total: 1.0, resident_bytes: 5 },
+        models: vec![told],
+    }
+}
+
+#[test]
+fn quantiles_are_those_of_all_workers_together() {
+    let mut builder = WindowBuilder::new(0);
+    builder.add(&report("worker-1", &[1; 98]), 0.1, 0).unwrap();
+    builder.add(&report("worker-2", &[500, 500]), 0.2, 3).unwrap();
+    let windows = builder.close(2_000);
+    assert_eq!(windows.len(), 1);
+    let version = &windows[0].versions[0];
+    assert_eq!((version.requests, version.errors[&429], version.latency_ms.count), (100, 2, 100));
+    assert_eq!(version.requests_per_second, 50.0);
+    assert!((version.latency_ms.p50 - 1.0).abs() < 0.001, "{version:?}");
+    assert!((version.latency_ms.p99 - 500.0).abs() < 0.5, "the mean of two p99s would be 250 ms: {version:?}");
+    assert_eq!(windows[0].workers.len(), 2);
+    assert_eq!(windows[0].telemetry_gaps, 3);
+}
+
+#[test]
+fn a_window_begins_where_the_last_one_ended() {
+    let mut builder = WindowBuilder::new(0);
+    builder.add(&report("worker-1", &[1]), 0.0, 0).unwrap();
+    assert_eq!(builder.close(2_000).len(), 1);
+    builder.add(&report("worker-1", &[1]), 0.0, 0).unwrap();
+    let next = builder.close(4_000);
+    assert_eq!((next[0].start, next[0].end, next[0].versions[0].requests), (2_000, 4_000, 1));
+    assert!(builder.close(6_000).is_empty());
+}
+
+#[test]
+fn an_unreadable_histogram_is_refused_whole() {
+    let mut builder = WindowBuilder::new(0);
+    let mut broken = report("worker-1", &[1]);
+    broken.models[0].queue = vec![1, 2, 3];
+    assert!(builder.add(&broken, 0.0, 0).is_err());
+    assert_eq!(builder.close(1_000)[0].versions[0].requests, 0);
+}

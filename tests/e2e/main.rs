@@ -1,0 +1,1 @@
+//! The whole system, as its users meet it: real processes, a real broker, real requests.

@@ -1,0 +1,17 @@
+//! Checks the invariants that `crates/README.md` states: which crate may use which, and what source text may say.
+
+mod dependencies;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+/// The folder that holds the workspace manifest.
+fn workspace_root() -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.ancestors().nth(2).expect("crates/cli stands two folders below the workspace").to_path_buf()
+}
+
+/// Fails with every broken rule at once, so that one run shows all there is to mend.
+fn assert_tidy(broken: &[String]) {
+    assert!(broken.is_empty(), "{} rules are broken:\n  {}", broken.len(), broken.join("\n  "));
+}
