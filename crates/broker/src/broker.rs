@@ -50,7 +50,8 @@ impl Broker {
     pub async fn start(binary: &Binary, options: &BrokerOptions) -> Result<Self, Error> {
         let scratch = TempDir::with_prefix("leat-broker-").map_err(Error::io("create a temporary folder"))?;
         let store_dir = absolute(options.store_dir.clone().unwrap_or_else(|| scratch.path().join("store")))?;
-        let log_file = absolute(options.log_file.clone().unwrap_or_else(|| store_dir.join("nats-server.log")))?;
+        let log_file =
+            absolute(options.log_file.clone().unwrap_or_else(|| store_dir.join("nats-server.log")))?;
         for folder in [Some(store_dir.as_path()), log_file.parent()].into_iter().flatten() {
             std::fs::create_dir_all(folder).map_err(Error::io(format!("create {}", folder.display())))?;
         }
@@ -133,7 +134,8 @@ struct Launch<'a> {
 
 impl Launch<'_> {
     async fn start(&self, port: Option<u16>) -> Result<(Process, u16), Error> {
-        let ports_dir = tempfile::tempdir_in(self.scratch).map_err(Error::io("create a folder for the ports file"))?;
+        let ports_dir =
+            tempfile::tempdir_in(self.scratch).map_err(Error::io("create a folder for the ports file"))?;
         let path = self.scratch.join("nats-server.conf");
         let configuration = Configuration {
             port,
@@ -142,7 +144,8 @@ impl Launch<'_> {
             ports_dir: ports_dir.path(),
             log_file: self.log_file,
         };
-        std::fs::write(&path, configuration.text()).map_err(Error::io(format!("write {}", path.display())))?;
+        std::fs::write(&path, configuration.text())
+            .map_err(Error::io(format!("write {}", path.display())))?;
         let mut process = Process::spawn(self.binary, &path, self.log_file).await?;
         let port = self.wait_until_it_answers(&mut process, ports_dir.path()).await?;
         Ok((process, port))

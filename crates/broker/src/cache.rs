@@ -47,7 +47,10 @@ impl FetchLock {
                     tokio::time::sleep(LOCK_POLL).await;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let reason = format!("another process has been fetching for {LOCK_TIMEOUT:?} ({})", path.display());
+                    let reason = format!(
+                        "another process has been fetching for {LOCK_TIMEOUT:?} ({})",
+                        path.display()
+                    );
                     return Err(Error::NotFound { reason });
                 }
                 Err(TryLockError::Error(source)) => {

@@ -15,7 +15,8 @@ pub(crate) struct Configuration<'a> {
 }
 
 impl Configuration<'_> {
-    /// The file's text. A dead peer is noticed in 30 s instead of the default 6 min; limits are the server's own.
+    /// The file's text. A dead peer is noticed in 30 s instead of the default 6 min. What may be stored is limited by
+    /// each stream, not by the disk space that happens to be free when the server starts.
     pub(crate) fn text(&self) -> String {
         let port = self.port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
         let monitoring =
@@ -24,7 +25,7 @@ impl Configuration<'_> {
             "host: \"127.0.0.1\"\nport: {port}\n{monitoring}\
              ping_interval: \"10s\"\nping_max: 2\nwrite_deadline: \"10s\"\n\
              log_file: {log}\nlogfile_size_limit: 16MB\nlogfile_max_num: 2\n\
-             ports_file_dir: {ports}\njetstream {{\n  store_dir: {store}\n}}\n",
+             ports_file_dir: {ports}\njetstream {{\n  store_dir: {store}\n  max_file_store: 256GB\n}}\n",
             log = quoted(self.log_file),
             ports = quoted(self.ports_dir),
             store = quoted(self.store_dir),

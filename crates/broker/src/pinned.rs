@@ -75,7 +75,9 @@ mod tests {
     fn every_package_has_a_whole_checksum_and_a_machine_of_its_own() {
         for (index, package) in PACKAGES.iter().enumerate() {
             assert_eq!(package.sha256.len(), 64, "{}", package.platform);
-            assert!(package.sha256.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
+            assert!(
+                package.sha256.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+            );
             let repeated = PACKAGES.iter().skip(index + 1).any(|other| other.machine == package.machine);
             assert!(!repeated, "{:?}", package.machine);
         }

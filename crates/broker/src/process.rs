@@ -60,7 +60,8 @@ impl Process {
             .map_err(Error::io(format!("open {}", log_file.display())))?;
         let mut command = supervised(binary);
         command.arg("-c").arg(configuration).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.kill_on_drop(cfg!(not(unix))).spawn().map_err(Error::io("start nats-server"))?;
+        let mut child =
+            command.kill_on_drop(cfg!(not(unix))).spawn().map_err(Error::io("start nats-server"))?;
         let lifeline = child.stdin.take();
         let server_id = tokio::time::timeout(SPAWN_TIMEOUT, announced_id(&mut child))
             .await

@@ -39,7 +39,9 @@ async fn run(path: &Path) -> std::io::Result<std::process::Output> {
         let mut command = Command::new(path);
         let outcome = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await;
         match outcome {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && attempt < BUSY_RETRIES_MAX => {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::ExecutableFileBusy && attempt < BUSY_RETRIES_MAX =>
+            {
                 attempt += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

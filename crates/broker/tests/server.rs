@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leat_broker::{Binary, Broker, BrokerOptions, Error, Found, PINNED_VERSION, Search, Source, find, find_binary};
+use leat_broker::{
+    Binary, Broker, BrokerOptions, Error, Found, PINNED_VERSION, Search, Source, find, find_binary,
+};
 
 async fn binary() -> Binary {
     find_binary(&Search::from_environment()).await.unwrap()

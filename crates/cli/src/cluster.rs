@@ -116,12 +116,18 @@ impl Cluster {
         self.wait_until_ready(newest).await
     }
 
-    /// Starts services that have ended by themselves again; gives the instances that it started.
+    /// Starts what has ended by itself again, the broker and services; gives what it started.
     ///
     /// # Errors
-    /// When one cannot be started.
-    pub fn revive(&mut self) -> Result<Vec<String>, Error> {
+    /// When something cannot be started.
+    pub async fn revive(&mut self) -> Result<Vec<String>, Error> {
         let mut revived = Vec::new();
+        if let Some(broker) = &mut self.broker
+            && broker.has_ended()
+        {
+            broker.restart().await?;
+            revived.push("nats-server".to_owned());
+        }
         for service in &mut self.services {
             if service.has_ended() && service.may_start_again() {
                 service.start_again()?;
@@ -195,7 +201,7 @@ async fn start_broker(options: &ClusterOptions, say: &mut impl FnMut(&str)) -> R
         Source::Binary(binary) => {
             let broker_options = BrokerOptions {
                 port: options.port,
-                store_dir: options.data_dir.as_ref().map(|folder| folder.join("nats")),
+                store_dir: Some(options.data_dir.join("nats")),
                 log_file: Some(options.log_dir().join("nats-server.log")),
                 monitoring_port: None,
             };

@@ -50,6 +50,16 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Something was named that nobody knows.
+    #[error("no such {what}: {name}\n{hint}")]
+    Unknown {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What there is instead, or how to find out.
+        hint: String,
+    },
     /// An argument cannot be used.
     #[error("{0}")]
     Usage(String),

@@ -14,6 +14,7 @@ mod demo;
 mod error;
 mod load;
 mod output;
+mod progress;
 mod run;
 mod session;
 

@@ -112,6 +112,13 @@ impl LoadReport {
         self.failed.values().sum()
     }
 
+    /// Takes over failures of another report, so that none is overlooked.
+    pub(crate) fn add_failures_of(&mut self, other: &Self) {
+        for (reason, count) in &other.failed {
+            *self.failed.entry(reason.clone()).or_default() += count;
+        }
+    }
+
     /// Predictions per second.
     pub fn requests_per_second(&self) -> f64 {
         self.answered_total() as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)

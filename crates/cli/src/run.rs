@@ -36,7 +36,7 @@ async fn dispatch(Arguments { global, command }: Arguments) -> Result<(), Error>
         Command::Jobs(jobs) => commands::jobs::run(&global, jobs).await,
         Command::Events(events) => commands::events::run(&global, events).await,
         Command::Status(status) => commands::status::run(&global, status).await,
-        Command::Health(health) => commands::health::run(health).await,
+        Command::Health(health) => commands::health::run(&health),
         // Handled before the runtime was built.
         Command::Service(_) => Ok(()),
     }

@@ -17,7 +17,12 @@ pub fn literal(weight: f32, epsilon: f32) -> f32 {
 }
 
 /// Clips the weights of every layer.
-pub(crate) fn apply(mut network: Network, mode: ClipMode, epsilon: f32, reporter: &mut Reporter<'_>) -> Result<Network, Error> {
+pub(crate) fn apply(
+    mut network: Network,
+    mode: ClipMode,
+    epsilon: f32,
+    reporter: &mut Reporter<'_>,
+) -> Result<Network, Error> {
     let formula = match mode {
         ClipMode::Clamp => clamp,
         ClipMode::Literal => literal,

@@ -5,8 +5,8 @@ use leat_training::{Dataset, evaluate};
 
 use crate::progress::Reporter;
 use crate::report::{self, Outcome};
-use crate::training_rows::TrainingRows;
 use crate::retrain::{Lesson, Trainer};
+use crate::training_rows::TrainingRows;
 use crate::{Error, Progress, Prune, Step, Work, clip, lineage, prune, quantize, sequence};
 
 /// What steps learn from, and what they are measured on.
@@ -35,11 +35,11 @@ pub fn compress(
     data: &CompressionData<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Model, Error> {
-    let before = network(&model)?;
-    sequence::check(before, steps)?;
+    sequence::check(network(&model)?, steps)?;
     model.validate()?;
-    check_features(before, data.train)?;
-    let mut job = Job { metrics: evaluate(&model, data.held_out)?, model: model.clone(), original: model, data };
+    check_names(&model, data.train)?;
+    let mut job =
+        Job { metrics: evaluate(&model, data.held_out)?, model: model.clone(), original: model, data };
     for (position, step) in steps.iter().enumerate() {
         let mut reporter = Reporter { step: position, steps: steps.len(), callback: progress };
         job.take(step, &mut reporter)?;
@@ -76,11 +76,19 @@ impl Job<'_> {
         reporter.report(Work::Evaluation, 1, 1)
     }
 
-    fn apply(&mut self, step: &Step, network: Network, reporter: &mut Reporter<'_>) -> Result<Outcome, Error> {
-        let rows = TrainingRows { preprocessing: &self.model.preprocessing, rows: self.data.train.rows.view() };
+    fn apply(
+        &mut self,
+        step: &Step,
+        network: Network,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Outcome, Error> {
+        let rows =
+            TrainingRows { preprocessing: &self.model.preprocessing, rows: self.data.train.rows.view() };
         let trainer = Trainer { teacher: &self.original, data: self.data.train, seed: self.data.seed };
         Ok(match *step {
-            Step::Clip { mode, epsilon } => Outcome::rewritten(clip::apply(network, mode, epsilon, reporter)?),
+            Step::Clip { mode, epsilon } => {
+                Outcome::rewritten(clip::apply(network, mode, epsilon, reporter)?)
+            }
             Step::Quantize(quantize) => {
                 let (network, saturated) = quantize::apply(network, quantize, &rows, reporter)?;
                 Outcome { saturated, ..Outcome::rewritten(network) }
@@ -98,9 +106,11 @@ impl Job<'_> {
                 let changed = Some(report::removed_or_changed(&network, &narrow, &tuned));
                 Outcome { changed, ..Outcome::trained(tuned) }
             }
-            Step::FineTune { epochs } => {
-                Outcome::trained(trainer.fine_tune((&network, &self.model.preprocessing), epochs, reporter)?)
-            }
+            Step::FineTune { epochs } => Outcome::trained(trainer.fine_tune(
+                (&network, &self.model.preprocessing),
+                epochs,
+                reporter,
+            )?),
             Step::Distil { ref hidden, temperature, alpha, epochs } => {
                 let lesson = Lesson { hidden, temperature, alpha, epochs };
                 let student = trainer.distil(&network, &lesson, reporter)?;
@@ -118,9 +128,19 @@ fn network(model: &Model) -> Result<&Network, Error> {
     }
 }
 
-fn check_features(network: &Network, data: &Dataset) -> Result<(), Error> {
-    let (expected, found) = (network.features(), data.rows.ncols());
-    if expected == found { Ok(()) } else { Err(Error::Features { expected, found }) }
+/// Training would silently mix up features or classes that stand in another order.
+fn check_names(model: &Model, data: &Dataset) -> Result<(), Error> {
+    let labels = data.labels();
+    let pairs =
+        [("feature", &model.signature.features, &data.features), ("label", &model.signature.labels, &labels)];
+    for (what, expected, found) in pairs {
+        let length = expected.len().max(found.len());
+        if let Some(position) = (0..length).find(|&position| expected.get(position) != found.get(position)) {
+            let (expected, found) = (expected.get(position).cloned(), found.get(position).cloned());
+            return Err(Error::DataMismatch { what, position, expected, found });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The body is not a native network.
-    #[error("compression works on native networks, and this model is an ONNX graph: train one, or distil one from its predictions")]
+    #[error(
+        "compression works on native networks, and this model is an ONNX graph: train one, or distil one from its predictions"
+    )]
     NotANetwork,
 
     /// A step asks for something that has no meaning.
@@ -42,7 +44,9 @@ pub enum Error {
     },
 
     /// A threshold would remove every weight of a layer.
-    #[error("threshold {threshold} removes every weight of layer {layer}, the largest of which is {largest}: choose a smaller one")]
+    #[error(
+        "threshold {threshold} removes every weight of layer {layer}, the largest of which is {largest}: choose a smaller one"
+    )]
     NothingLeft {
         /// The layer, counted from 0.
         layer: usize,
@@ -53,16 +57,24 @@ pub enum Error {
     },
 
     /// The network has no hidden layer, so it has no neurons that could be removed.
-    #[error("the network has no hidden layer to remove neurons from: prune single weights by rate or threshold instead")]
+    #[error(
+        "the network has no hidden layer to remove neurons from: prune single weights by rate or threshold instead"
+    )]
     NoHiddenLayer,
 
     /// The training rows are not those of this model.
-    #[error("the training rows have {found} features, the model takes {expected}")]
-    Features {
-        /// Features of the model.
-        expected: usize,
-        /// Features of the rows.
-        found: usize,
+    #[error(
+        "the training rows do not fit the model: {what} {position} is {found:?}, the model has {expected:?}"
+    )]
+    DataMismatch {
+        /// `feature` or `label`.
+        what: &'static str,
+        /// Its position, counted from 0.
+        position: usize,
+        /// Its name in the model, or none when the model has fewer.
+        expected: Option<String>,
+        /// Its name in the data, or none when the data has fewer.
+        found: Option<String>,
     },
 
     /// The progress callback asked to stop.

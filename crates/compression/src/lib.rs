@@ -19,6 +19,7 @@ mod retrain;
 mod sequence;
 mod step;
 mod training_rows;
+mod transfer_set;
 
 pub mod clip;
 pub mod prune;

@@ -60,12 +60,25 @@ impl Reporter<'_> {
     }
 
     /// As [`Reporter::report`], with the loss of the epoch that just ended.
-    pub(crate) fn report_loss(&mut self, work: Work, done: usize, total: usize, loss: f64) -> Result<(), Error> {
+    pub(crate) fn report_loss(
+        &mut self,
+        work: Work,
+        done: usize,
+        total: usize,
+        loss: f64,
+    ) -> Result<(), Error> {
         self.send(work, done, total, Some(loss))
     }
 
     fn send(&mut self, work: Work, done: usize, total: usize, loss: Option<f64>) -> Result<(), Error> {
-        let progress = Progress { step: self.step, steps: self.steps, work, done: done as u64, total: total as u64, loss };
+        let progress = Progress {
+            step: self.step,
+            steps: self.steps,
+            work,
+            done: done as u64,
+            total: total as u64,
+            loss,
+        };
         match (self.callback)(progress) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Cancelled),

@@ -14,8 +14,8 @@ pub use weights::{Codes, by_q, symmetric};
 
 use leat_model::{Network, Tensor};
 
-use crate::training_rows::TrainingRows;
 use crate::progress::Reporter;
+use crate::training_rows::TrainingRows;
 use crate::{Error, Quantize, Work};
 
 /// Quantizes the weights of every layer, and with `int8` also calibrates every layer's input.
@@ -27,7 +27,9 @@ pub(crate) fn apply(
     reporter: &mut Reporter<'_>,
 ) -> Result<(Network, Vec<u64>), Error> {
     let inputs = match quantize {
-        Quantize::Int8 { calibration, .. } => Some(activations::calibrate(&network, calibration, rows, reporter)?),
+        Quantize::Int8 { calibration, .. } => {
+            Some(activations::calibrate(&network, calibration, rows, reporter)?)
+        }
         Quantize::Q(_) => None,
     };
     let total = network.layers.len();

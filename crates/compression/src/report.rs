@@ -26,15 +26,20 @@ impl Outcome {
 }
 
 /// The report of one step; `metrics` are those before and after it.
-pub(crate) fn compare(step: String, before: &Network, outcome: &Outcome, metrics: (Metrics, Metrics)) -> CompressionReport {
+pub(crate) fn compare(
+    step: String,
+    before: &Network,
+    outcome: &Outcome,
+    metrics: (Metrics, Metrics),
+) -> CompressionReport {
     let after = &outcome.network;
     let count = before.layers.len().max(after.layers.len());
     CompressionReport {
         step,
-        parameter_bytes_before: before.parameter_bytes() as u64,
-        parameter_bytes_after: after.parameter_bytes() as u64,
-        nonzero_before: before.nonzero_weights() as u64,
-        nonzero_after: after.nonzero_weights() as u64,
+        parameter_bytes_before: before.parameter_bytes(),
+        parameter_bytes_after: after.parameter_bytes(),
+        nonzero_before: before.nonzero_weights(),
+        nonzero_after: after.nonzero_weights(),
         held_out_before: metrics.0,
         held_out_after: metrics.1,
         layers: (0..count).map(|index| layer(index, before, outcome)).collect(),

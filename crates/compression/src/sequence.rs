@@ -18,7 +18,9 @@ pub(crate) fn check(network: &Network, steps: &[Step]) -> Result<(), Error> {
         step.validate(position)?;
         quantized = match (step, quantized) {
             (Step::Distil { .. }, _) => None,
-            (_, Some(encoding)) => return Err(Error::AlreadyQuantized { position, step: step.to_json()?, encoding }),
+            (_, Some(encoding)) => {
+                return Err(Error::AlreadyQuantized { position, step: step.to_json()?, encoding });
+            }
             (Step::Quantize(Quantize::Int8 { .. } | Quantize::Q(_)), None) => Some("int8"),
             (Step::Clip { .. } | Step::Prune(_) | Step::FineTune { .. }, None) => None,
         };

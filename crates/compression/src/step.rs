@@ -133,7 +133,8 @@ impl Step {
             }),
             Self::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(percentile), .. }) => {
                 let is_possible = *percentile > 50.0 && *percentile <= 100.0;
-                (!is_possible).then(|| format!("the percentile must be above 50 and up to 100, not {percentile}"))
+                (!is_possible)
+                    .then(|| format!("the percentile must be above 50 and up to 100, not {percentile}"))
             }
             Self::Quantize(Quantize::Int8 { .. }) => None,
             Self::Prune(Prune::Threshold(threshold)) => {
@@ -146,10 +147,15 @@ impl Step {
             }
             Self::FineTune { epochs } => no_epochs(*epochs).or_else(|| too_many_epochs(*epochs)),
             Self::Distil { alpha, epochs, temperature, hidden } => above_zero("temperature", *temperature)
-                .or_else(|| (!(0.0..=1.0).contains(alpha)).then(|| format!("alpha must lie between 0 and 1, not {alpha}")))
+                .or_else(|| {
+                    (!(0.0..=1.0).contains(alpha))
+                        .then(|| format!("alpha must lie between 0 and 1, not {alpha}"))
+                })
                 .or_else(|| no_epochs(*epochs))
                 .or_else(|| too_many_epochs(*epochs))
-                .or_else(|| hidden.contains(&0).then(|| "a hidden layer needs at least one neuron".to_owned())),
+                .or_else(|| {
+                    hidden.contains(&0).then(|| "a hidden layer needs at least one neuron".to_owned())
+                }),
         }
     }
 }
@@ -169,74 +175,9 @@ fn no_epochs(epochs: u32) -> Option<String> {
 }
 
 fn too_many_epochs(epochs: u32) -> Option<String> {
-    (epochs > EPOCHS_MAX).then(|| format!("{epochs} epochs are more than the {EPOCHS_MAX} that one step may take"))
+    (epochs > EPOCHS_MAX)
+        .then(|| format!("{epochs} epochs are more than the {EPOCHS_MAX} that one step may take"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all_kinds() -> Vec<(Step, &'static str)> {
-        vec![
-            (Step::Clip { epsilon: 0.1, mode: ClipMode::Literal }, r#"{"clip":{"epsilon":0.1,"mode":"literal"}}"#),
-            (Step::Quantize(Quantize::Q(64.0)), r#"{"quantize":{"q":64.0}}"#),
-            (
-                Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true }),
-                r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":true}}}"#,
-            ),
-            (Step::Prune(Prune::Threshold(0.05)), r#"{"prune":{"threshold":0.05}}"#),
-            (
-                Step::Prune(Prune::Rate { rate: 0.9, scope: Scope::PerLayer }),
-                r#"{"prune":{"rate":{"rate":0.9,"scope":"per_layer"}}}"#,
-            ),
-            (
-                Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 30 }),
-                r#"{"prune":{"l1_neurons":{"fine_tune_epochs":30,"rate":0.5}}}"#,
-            ),
-            (Step::FineTune { epochs: 3 }, r#"{"fine_tune":{"epochs":3}}"#),
-            (
-                Step::Distil { alpha: 0.9, epochs: 5, hidden: vec![16], temperature: 4.0 },
-                r#"{"distil":{"alpha":0.9,"epochs":5,"hidden":[16],"temperature":4.0}}"#,
-            ),
-        ]
-    }
-
-    #[test]
-    fn every_step_has_one_canonical_json_form() {
-        for (step, json) in all_kinds() {
-            assert_eq!(step.to_json().unwrap(), json);
-            assert_eq!(serde_json::from_str::<Step>(json).unwrap(), step);
-            let sorted = serde_json::to_string(&serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap();
-            assert_eq!(sorted, json, "keys stand in alphabetical order");
-            step.validate(1).unwrap();
-        }
-    }
-
-    #[test]
-    fn unknown_fields_are_refused() {
-        assert!(serde_json::from_str::<Step>(r#"{"clip":{"epsilon":0.1,"mode":"clamp","more":1}}"#).is_err());
-        assert!(serde_json::from_str::<Step>(r#"{"prune":{"rate":{"rate":0.5,"scope":"global","x":1}}}"#).is_err());
-    }
-
-    #[test]
-    fn meaningless_numbers_are_refused_with_their_position() {
-        let bad = [
-            Step::Clip { epsilon: f32::NAN, mode: ClipMode::Clamp },
-            Step::Clip { epsilon: 0.0, mode: ClipMode::Clamp },
-            Step::Quantize(Quantize::Q(-1.0)),
-            Step::Quantize(Quantize::Q(f32::MAX)),
-            Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(f64::NAN), per_channel: true }),
-            Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(50.0), per_channel: true }),
-            Step::Prune(Prune::Threshold(-0.1)),
-            Step::Prune(Prune::Rate { rate: 1.0, scope: Scope::Global }),
-            Step::Prune(Prune::L1Neurons { rate: f64::NAN, fine_tune_epochs: 0 }),
-            Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: u32::MAX }),
-            Step::FineTune { epochs: 0 },
-            Step::Distil { alpha: 1.5, epochs: 5, hidden: vec![16], temperature: 4.0 },
-            Step::Distil { alpha: 0.5, epochs: 5, hidden: vec![0], temperature: 4.0 },
-        ];
-        for step in bad {
-            assert!(matches!(step.validate(3), Err(Error::InvalidStep { position: 3, .. })), "{step:?}");
-        }
-    }
-}
+mod tests;

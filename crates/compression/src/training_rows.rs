@@ -58,7 +58,9 @@ impl TrainingRows<'_> {
         for position in positions {
             // `position < count <= ROWS_MAX`, so the product stays far below the largest `u64`.
             let row = (position as u64 * all as u64 / count as u64) as usize;
-            values.extend(self.rows.row(row).iter().enumerate().map(|(feature, &value)| self.prepare(feature, value)));
+            values.extend(
+                self.rows.row(row).iter().enumerate().map(|(feature, &value)| self.prepare(feature, value)),
+            );
         }
         values
     }
@@ -88,7 +90,8 @@ fn single_layer_plan(layer: &Dense) -> Result<Box<dyn Plan>, Error> {
         mask: None,
         input_quantization: None,
     };
-    let names = |letter: char, count: usize| (0..count).map(|index| format!("{letter}{index}")).collect::<Vec<_>>();
+    let names =
+        |letter: char, count: usize| (0..count).map(|index| format!("{letter}{index}")).collect::<Vec<_>>();
     let spec = |name: &str, length: usize| TensorSpec {
         name: name.to_owned(),
         datatype: DataType::Fp32,

@@ -5,6 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Characters of a message, at most.
+const MESSAGE_CHARACTERS_MAX: usize = 1024;
+
 /// Why a request was not answered with a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -144,12 +147,12 @@ pub struct ErrorDetail {
 }
 
 impl ErrorDetail {
-    /// The body for a code, with the text for a person.
+    /// The body for a code, with the text for a person, of which the first 1024 characters are kept.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code: code.status(),
             name: code.name().to_owned(),
-            message: message.into(),
+            message: shortened(message.into()),
             retryable: code.retryable(),
             retry_after_ms: None,
         }
@@ -161,8 +164,66 @@ impl ErrorDetail {
         self
     }
 
+    /// The message as the value of a header: one line of at most 256 characters.
+    pub fn header_text(&self) -> String {
+        let printable = |character: char| if character.is_control() { ' ' } else { character };
+        self.message.chars().take(256).map(printable).collect()
+    }
+
     /// The code, [`ErrorCode::Internal`] when a newer peer sent one that this build does not know.
     pub fn error_code(&self) -> ErrorCode {
         ErrorCode::from_status(self.code).unwrap_or(ErrorCode::Internal)
+    }
+}
+
+/// A message may quote what was sent, which may be long.
+fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        message.truncate(end);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_status_and_name() {
+        for code in ErrorCode::ALL {
+            assert_eq!(ErrorCode::from_status(code.status()), Some(code));
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.name()));
+        }
+        assert_eq!(ErrorCode::from_status(418), None);
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_retryable() {
+        let retryable = ErrorCode::ALL.into_iter().filter(|code| code.retryable());
+        assert_eq!(retryable.map(ErrorCode::status).collect::<Vec<_>>(), [409, 429, 503]);
+    }
+
+    #[test]
+    fn an_error_reads_as_name_code_and_message() {
+        let detail = ErrorDetail::new(ErrorCode::NotFound, "no model digits");
+        assert_eq!(detail.to_string(), "not_found (404): no model digits");
+        assert_eq!(detail.error_code(), ErrorCode::NotFound);
+    }
+
+    #[test]
+    fn a_code_of_a_newer_peer_counts_as_internal() {
+        let json = r#"{"code": 418, "name": "teapot", "message": "short and stout", "retryable": false}"#;
+        assert_eq!(serde_json::from_str::<ErrorDetail>(json).unwrap().error_code(), ErrorCode::Internal);
+    }
+
+    #[test]
+    fn what_a_producer_sent_cannot_break_a_header_or_swell_a_reply() {
+        let detail = ErrorDetail::new(
+            ErrorCode::InvalidArgument,
+            format!("unknown field `a\r\nb: {}`", "é".repeat(5000)),
+        );
+        assert_eq!(detail.message.chars().count(), 1024);
+        assert_eq!(detail.header_text().chars().count(), 256);
+        assert!(!detail.header_text().contains(['\r', '\n']));
     }
 }

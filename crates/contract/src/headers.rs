@@ -24,7 +24,7 @@ pub const DEAD_ATTEMPTS: &str = "Leat-Dead-Attempts";
 /// Every header with its meaning, as published.
 pub const ALL: [(&str, &str); 10] = [
     (SERVICE_ERROR, "on a reply: the text of a failure (ADR-32); a reply without it is a result"),
-    (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes below"),
+    (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes"),
     (
         TRACEPARENT,
         "W3C trace context of the caller; optional on every message, carried on to what the message causes",

@@ -85,7 +85,7 @@ macro_rules! text_with_grammar {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern })
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $rule })
             }
         }
     };

@@ -8,6 +8,7 @@ mod element;
 mod request;
 mod response;
 mod rows;
+mod schema;
 mod short_reply;
 mod tensor;
 mod tensor_data;

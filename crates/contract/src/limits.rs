@@ -16,7 +16,8 @@ pub const DIMENSIONS_MAX: usize = 8;
 pub const ROWS_MAX: usize = 65_536;
 /// Numbers in one request.
 pub const VALUES_MAX: usize = 16 * 1024 * 1024;
-/// Texts (BYTES elements) in one request.
+/// Texts (BYTES elements), named values, and values that stand before their datatype, in one request: each takes tens of
+/// bytes in memory.
 pub const TEXTS_MAX: usize = 1024 * 1024;
 /// Named columns in the objects of `instances`.
 pub const COLUMNS_MAX: usize = 4096;
@@ -46,7 +47,10 @@ pub const ALL: [(&str, u64); 17] = [
     ("dimensions of one tensor", DIMENSIONS_MAX as u64),
     ("rows of one request", ROWS_MAX as u64),
     ("numbers in one request", VALUES_MAX as u64),
-    ("texts (BYTES elements) in one request", TEXTS_MAX as u64),
+    (
+        "texts (BYTES elements), named values, and values that stand before their datatype, in one request",
+        TEXTS_MAX as u64,
+    ),
     ("named columns in the objects of `instances`", COLUMNS_MAX as u64),
     ("entries of one `parameters` map", PARAMETERS_MAX as u64),
     ("milliseconds of `deadline_ms`", DEADLINE_MS_MAX),

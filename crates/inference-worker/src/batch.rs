@@ -13,7 +13,7 @@ use crate::loaded::LoadedVersion;
 use crate::meter::Timing;
 use crate::reply::{self, Wanted};
 use crate::rows;
-use crate::served::RouteTable;
+use crate::served::{RouteTable, ServedModel};
 use crate::work::{Answer, Content, Escort, Work};
 
 /// What one batch may be, and what one reply.
@@ -37,6 +37,7 @@ pub(crate) struct Buffers {
 /// The requests that one version answers.
 #[derive(Debug)]
 pub(crate) struct Batch {
+    served: Arc<ServedModel>,
     version: Arc<LoadedVersion>,
     routes: Arc<RouteTable>,
     begun: Instant,
@@ -64,8 +65,13 @@ pub(crate) struct Outcome {
 }
 
 impl Batch {
-    pub(crate) fn new(version: Arc<LoadedVersion>, routes: Arc<RouteTable>, buffers: Buffers) -> Self {
-        Self { version, routes, begun: Instant::now(), compute: Duration::ZERO, buffers }
+    /// A batch of what a model chose to answer with, a version and the routes it was chosen by.
+    pub(crate) fn new(
+        served: Arc<ServedModel>,
+        (version, routes): (Arc<LoadedVersion>, Arc<RouteTable>),
+        buffers: Buffers,
+    ) -> Self {
+        Self { served, version, routes, begun: Instant::now(), compute: Duration::ZERO, buffers }
     }
 
     pub(crate) fn is_of(&self, version: &Arc<LoadedVersion>) -> bool {
@@ -90,7 +96,11 @@ impl Batch {
         }
     }
 
-    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Range<usize>), Error> {
+    fn read(
+        &mut self,
+        work: &Work,
+        limits: BatchLimits,
+    ) -> Result<(Wanted, Option<u64>, Range<usize>), Error> {
         let (request, encoding) = InferRequest::decode(&work.payload)?;
         check_deadline(request.deadline_ms, work.received)?;
         let outputs = rows::selection(&request.body, &self.version)?;
@@ -193,6 +203,12 @@ impl Batch {
                 Some(code) => counts.failed(code, timing(received, Some(self.compute))),
             }
         }
+        drop(counts);
+        let results = settled.iter().filter(|(_, _, code)| code.is_none());
+        let total = results.clone().map(|(received, ..)| answered.saturating_duration_since(*received)).sum();
+        let failures = settled.iter().filter_map(|(_, _, code)| *code);
+        let errors = failures.chain(self.buffers.refused.iter().map(|(code, _)| *code));
+        self.served.answered(results.count(), total, errors.map(ErrorCode::name));
     }
 
     /// Gives the memory back, empty.
@@ -208,7 +224,9 @@ impl Batch {
 /// The time counts from receipt, because only the worker's own clock is known here.
 fn check_deadline(deadline_ms: Option<u64>, received: Instant) -> Result<(), Error> {
     match deadline_ms {
-        Some(deadline_ms) if received.elapsed() > Duration::from_millis(deadline_ms) => Err(Error::Expired { deadline_ms }),
+        Some(deadline_ms) if received.elapsed() > Duration::from_millis(deadline_ms) => {
+            Err(Error::Expired { deadline_ms })
+        }
         _ => Ok(()),
     }
 }

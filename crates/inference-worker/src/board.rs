@@ -39,9 +39,17 @@ impl Board {
     /// A deployment is being loaded.
     pub(crate) fn loading(&self, deployment: &Deployment) {
         self.change(&deployment.model, |model| {
-            let is_new = |route: &&Route| !model.serving.iter().any(|loaded| loaded.digest == route.digest);
-            let coming = deployment.routes.iter().filter(is_new);
-            model.coming = coming.map(|route| entry(deployment, route, LoadState::Loading, None)).collect();
+            let is_of = |loaded: &LoadedVersion, route: &Route| {
+                loaded.version == route.version && loaded.digest == route.digest
+            };
+            let before = std::mem::take(&mut model.coming);
+            let routes = deployment.routes.iter();
+            let coming = routes.filter(|route| !model.serving.iter().any(|loaded| is_of(loaded, route)));
+            // One that failed is called that until it is ready, although it is tried again in between.
+            let failed = |route: &Route| before.iter().find(|loaded| is_of(loaded, route)).cloned();
+            let state =
+                |route| failed(route).unwrap_or_else(|| entry(deployment, route, LoadState::Loading, None));
+            model.coming = coming.map(state).collect();
         });
     }
 
@@ -60,8 +68,9 @@ impl Board {
         self.change(&deployment.model, |model| {
             let guilty = |one: &&Route| route.is_none_or(|route| route.version == one.version);
             let failing = deployment.routes.iter().filter(guilty);
-            model.coming =
-                failing.map(|route| entry(deployment, route, LoadState::Failed, Some(error.clone()))).collect();
+            model.coming = failing
+                .map(|route| entry(deployment, route, LoadState::Failed, Some(error.clone())))
+                .collect();
         });
     }
 
@@ -114,7 +123,12 @@ impl Board {
     }
 }
 
-fn entry(deployment: &Deployment, route: &Route, state: LoadState, error: Option<ErrorDetail>) -> LoadedVersion {
+fn entry(
+    deployment: &Deployment,
+    route: &Route,
+    state: LoadState,
+    error: Option<ErrorDetail>,
+) -> LoadedVersion {
     let (model, version, digest) = (deployment.model.clone(), route.version, route.digest.clone());
     LoadedVersion { model, version, digest, state, error }
 }

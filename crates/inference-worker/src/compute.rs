@@ -127,14 +127,15 @@ impl Computing {
 
     /// Puts a request to the others that the same version answers.
     fn sort(&mut self, work: Work, limits: BatchLimits) {
-        let Some((version, routes)) = work.target.choose() else {
+        let Some(chosen) = work.target.choose() else {
             let reason = format!("no version of {} answers", work.target.served.name);
             self.outcome.answers.push(work.refuse(&Error::Unavailable { reason }));
             return;
         };
-        let place = self.batches.iter().position(|batch| batch.is_of(&version)).unwrap_or_else(|| {
+        let known = self.batches.iter().position(|batch| batch.is_of(&chosen.0));
+        let place = known.unwrap_or_else(|| {
             let buffers = self.spare.pop().unwrap_or_default();
-            self.batches.push(Batch::new(version, routes, buffers));
+            self.batches.push(Batch::new(work.target.served.clone(), chosen, buffers));
             self.batches.len() - 1
         });
         if let Some(batch) = self.batches.get_mut(place) {
@@ -169,7 +170,11 @@ impl Computing {
 }
 
 /// The one place from which a request is answered.
-pub(crate) async fn send(connection: &Connection, reply: Subject, content: Content) -> Result<(), MessagingError> {
+pub(crate) async fn send(
+    connection: &Connection,
+    reply: Subject,
+    content: Content,
+) -> Result<(), MessagingError> {
     match content {
         Content::Result(bytes) => connection.publish(reply, bytes).await,
         Content::Refusal(detail, encoding) => connection.publish_error(reply, &detail, encoding).await,

@@ -1,6 +1,6 @@
 //! One model from its deployment to its subscriptions: loads first, then swaps the routes, then subscribes.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::{Arc, PoisonError};
 
 use leat_contract::{Deployment, Digest, ModelName, ModelVersion, Route};
@@ -79,7 +79,10 @@ struct Served {
 
 impl Deployed {
     /// Gets every version of a deployment into memory. Nothing that is in force changes.
-    async fn prepare(&self, wanted: Option<&(Arc<Deployment>, u64)>) -> Result<Vec<Arc<LoadedVersion>>, Error> {
+    async fn prepare(
+        &self,
+        wanted: Option<&(Arc<Deployment>, u64)>,
+    ) -> Result<Vec<Arc<LoadedVersion>>, Error> {
         let Some((deployment, _)) = wanted else { return Ok(Vec::new()) };
         self.shared.board.loading(deployment);
         if let Err(error) = deployment.validate() {
@@ -88,7 +91,7 @@ impl Deployed {
         let current = self.served.as_ref().map(|served| served.model.routes());
         let mut versions = Vec::with_capacity(deployment.routes.len());
         for route in &deployment.routes {
-            match obtain(&self.shared, &self.model, route, current.as_deref()).await {
+            match obtain(&self.shared, deployment, route, current.as_deref()).await {
                 Ok(version) => versions.push(version),
                 Err(error) => {
                     self.keep_warm(versions, current.as_deref());
@@ -105,14 +108,20 @@ impl Deployed {
         error
     }
 
-    /// Keeps versions that no route in force names.
+    /// Keeps those of these versions that no route in force names.
     fn keep_warm(&self, versions: Vec<Arc<LoadedVersion>>, current: Option<&RouteTable>) {
         let mut warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner);
         let is_routed = |version: &Arc<LoadedVersion>| {
             let routed = current.and_then(|routes| routes.version(version.version));
             routed.is_some_and(|routed| Arc::ptr_eq(routed, version))
         };
-        versions.into_iter().filter(|version| !is_routed(version)).for_each(|version| warm.keep(version));
+        for version in versions {
+            if is_routed(&version) {
+                warm.forget(&version);
+            } else {
+                warm.keep(version);
+            }
+        }
     }
 
     /// Swaps the routes and makes the subscriptions fit them. It may be repeated after an error.
@@ -121,11 +130,12 @@ impl Deployed {
             self.end().await;
             return Ok(());
         };
-        let table = RouteTable::new(&deployment, revision, versions);
+        let table = RouteTable::new(&deployment, versions);
         if let Some(served) = &self.served {
             let former = served.model.replace(table);
-            let versions = former.versions.iter().map(|(version, _)| version.clone()).collect();
-            self.keep_warm(versions, Some(&served.model.routes()));
+            let current = served.model.routes();
+            let both = former.versions.iter().chain(&current.versions);
+            self.keep_warm(both.map(|(version, _)| version.clone()).collect(), Some(&current));
         } else {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
@@ -143,11 +153,9 @@ impl Deployed {
         let routes = served.model.routes();
         let target = |pinned: Option<Arc<LoadedVersion>>| Target { served: served.model.clone(), pinned };
         for (version, _) in &routes.versions {
-            let key = (version.version, version.digest.clone());
-            if !served.pinned.contains_key(&key) {
+            if let Entry::Vacant(place) = served.pinned.entry((version.version, version.digest.clone())) {
                 let subject = subjects.infer_version(&self.model, version.version);
-                let ingest = Ingest::start(shared, subject, target(Some(version.clone()))).await?;
-                served.pinned.insert(key, ingest);
+                place.insert(Ingest::start(shared, subject, target(Some(version.clone()))).await?);
             }
         }
         if served.live.is_none() {
@@ -159,7 +167,8 @@ impl Deployed {
         let is_gone = |version: &ModelVersion, digest: &Digest| {
             routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)
         };
-        let gone: Vec<_> = served.pinned.keys().filter(|(version, digest)| is_gone(version, digest)).cloned().collect();
+        let gone: Vec<_> =
+            served.pinned.keys().filter(|(version, digest)| is_gone(version, digest)).cloned().collect();
         for key in gone {
             if let Some(ingest) = served.pinned.remove(&key) {
                 ingest.stop().await;

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn the_example_is_a_request_that_the_model_takes() {
         let versions = vec![Arc::new(loaded(2, &tiny_classifier()))];
-        let routes = RouteTable::new(&tiny_deployment(&versions, &[100]), 1, versions.clone());
+        let routes = RouteTable::new(&tiny_deployment(&versions, &[100]), versions.clone());
         let metadata = metadata(&routes).unwrap();
         assert_eq!(metadata.versions, ["2"]);
         assert_eq!(metadata.outputs[1].datatype, Datatype::Bytes);

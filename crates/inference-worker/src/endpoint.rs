@@ -61,16 +61,21 @@ impl ModelEndpoint {
     }
 }
 
-async fn answer(shared: Arc<Shared>, served: Arc<ServedModel>, mut questions: Subscription, stop: CancellationToken) {
+async fn answer(
+    shared: Arc<Shared>,
+    served: Arc<ServedModel>,
+    mut questions: Subscription,
+    stop: CancellationToken,
+) {
     let mut is_draining = false;
     loop {
         let question = tokio::select! {
             question = questions.next() => question,
             () = stop.cancelled(), if !is_draining => {
                 is_draining = true;
-                // Without it the subscription ends when it is dropped, which loses what is under way.
-                let _ = questions.drain(DRAIN_TIMEOUT).await;
-                continue;
+                let connection = &shared.context.connections.control;
+                let is_drained = connection.is_connected() && questions.drain(DRAIN_TIMEOUT).await.is_ok();
+                if is_drained { continue } else { return }
             }
         };
         let Some(question) = question else { return };

@@ -24,7 +24,9 @@ pub enum Error {
         rows_max: usize,
     },
     /// The answer does not fit into one message of the broker.
-    #[error("the reply has {bytes} bytes, the limit of the broker is {bytes_max} bytes: send fewer rows in one request")]
+    #[error(
+        "the reply has {bytes} bytes, the limit of the broker is {bytes_max} bytes: send fewer rows in one request"
+    )]
     ReplyTooLarge {
         /// Bytes of the reply.
         bytes: usize,
@@ -97,7 +99,9 @@ impl Error {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Expired { .. } => ErrorCode::DeadlineExceeded,
             Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
-            Self::Checksum { .. } | Self::Model(_) | Self::Engine(_) | Self::Thread { .. } => ErrorCode::Internal,
+            Self::Checksum { .. } | Self::Model(_) | Self::Engine(_) | Self::Thread { .. } => {
+                ErrorCode::Internal
+            }
         }
     }
 

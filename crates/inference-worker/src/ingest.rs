@@ -81,19 +81,23 @@ impl Reader {
             match taken {
                 Some(0) => return,
                 Some(_) => self.admit().await,
-                None => {
-                    is_draining = true;
-                    self.drain(&mut subscription).await;
-                }
+                None if !self.drain(&mut subscription).await => return,
+                None => is_draining = true,
             }
         }
     }
 
-    async fn drain(&self, subscription: &mut Subscription) {
+    /// Gives false when the broker is away: then there is nothing more to come.
+    async fn drain(&self, subscription: &mut Subscription) -> bool {
         let _turn = self.shared.subscribing.acquire().await;
-        if let Err(error) = subscription.drain(DRAIN_TIMEOUT).await {
+        if !self.shared.context.connections.ingest.is_connected() {
+            return false;
+        }
+        let drained = subscription.drain(DRAIN_TIMEOUT).await;
+        if let Err(error) = &drained {
             warn!(model = %self.target.served.name, %error, "a subscription did not end in order");
         }
+        drained.is_ok()
     }
 
     async fn admit(&mut self) {

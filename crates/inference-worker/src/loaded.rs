@@ -1,7 +1,5 @@
 //! One version of a model in memory: its plan and everything that a request to it needs.
 
-use std::collections::HashMap;
-
 use leat_contract::{Digest, ModelName, ModelVersion, Route};
 use leat_engine::{Batch, Plan, Scratch};
 use leat_model::{Body, Model, Signature, Task, blob};
@@ -18,23 +16,24 @@ pub(crate) struct LoadedVersion {
     pub(crate) signature: Signature,
     /// Whether the model has a value for missing features, so that NaN and absent columns are allowed.
     pub(crate) imputes: bool,
-    /// The place of each named column in a row.
-    pub(crate) columns: HashMap<String, usize>,
     pub(crate) plan: Box<dyn Plan>,
     pub(crate) meter: Meter,
-    /// The version as replies write it.
-    pub(crate) version_text: String,
     /// The name of the runtime in metadata.
     pub(crate) platform: &'static str,
 }
 
 impl LoadedVersion {
     /// Checks a blob against the digest of its route, compiles it, and runs it once with one row and once with as many as
-    /// a batch may have, so that the first request finds warm caches and buffers of their final size.
+    /// a run may have, so that the first request finds warm caches and buffers of their final size.
     ///
     /// # Errors
     /// When the blob is not what was deployed, not a model, or not one that the engine runs.
-    pub(crate) fn build(model: &ModelName, route: &Route, bytes: &[u8], rows_max: usize) -> Result<Self, Error> {
+    pub(crate) fn build(
+        model: &ModelName,
+        route: &Route,
+        bytes: &[u8],
+        rows_max: usize,
+    ) -> Result<Self, Error> {
         let found = leat_model::Digest::of(bytes).to_string();
         if found != route.digest.as_str() {
             return Err(Error::Checksum { expected: route.digest.clone(), found });
@@ -46,7 +45,6 @@ impl LoadedVersion {
     }
 
     fn new(model: &ModelName, route: &Route, content: Model, plan: Box<dyn Plan>) -> Self {
-        let columns = content.signature.features.iter().cloned().zip(0..).collect();
         let platform = match content.body {
             Body::Network(_) => "leat_native",
             Body::Onnx(_) => "onnx",
@@ -58,10 +56,8 @@ impl LoadedVersion {
             task: content.task,
             imputes: content.preprocessing.impute.is_some(),
             signature: content.signature,
-            columns,
             plan,
             meter: Meter::default(),
-            version_text: route.version.to_string(),
             platform,
         }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Counts {
     requests: u64,
     rows: u64,
     batches: u64,
-    errors: BTreeMap<u16, u64>,
+    errors: BTreeMap<ErrorCode, u64>,
     latency: LatencyHistogram,
     queue: LatencyHistogram,
     compute: LatencyHistogram,
@@ -52,7 +52,7 @@ impl Counts {
 
     /// Counts a request that got an error after it had waited.
     pub(crate) fn failed(&mut self, code: ErrorCode, timing: Timing) {
-        *self.errors.entry(code.status()).or_default() += 1;
+        *self.errors.entry(code).or_default() += 1;
         self.took(timing);
     }
 
@@ -60,7 +60,7 @@ impl Counts {
     /// worker look fast.
     pub(crate) fn refused(&mut self, code: ErrorCode) {
         self.requests += 1;
-        *self.errors.entry(code.status()).or_default() += 1;
+        *self.errors.entry(code).or_default() += 1;
     }
 
     fn took(&mut self, timing: Timing) {
@@ -152,7 +152,10 @@ mod tests {
 
         let first = meter.take(&model, version, 7);
         assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 1, 7));
-        assert_eq!(first.errors, BTreeMap::from([(400, 1), (429, 1)]));
+        assert_eq!(
+            first.errors,
+            BTreeMap::from([(ErrorCode::InvalidArgument, 1), (ErrorCode::Overloaded, 1)])
+        );
         let latency = LatencyHistogram::from_bytes(&first.latency).unwrap();
         assert_eq!(latency.count(), 2);
         assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);

@@ -26,7 +26,11 @@ impl WorkerMetrics {
             registry.register("worker_replies_lost", help, own.replies_lost.clone());
             let help = "Predictions that were not recorded because too many waited";
             registry.register("worker_predictions_dropped", help, own.predictions_dropped.clone());
-            registry.register("worker_loads_failed", "Versions that could not be loaded", own.loads_failed.clone());
+            registry.register(
+                "worker_loads_failed",
+                "Versions that could not be loaded",
+                own.loads_failed.clone(),
+            );
             registry.register("worker_queued_requests", "Requests that wait", own.queued.clone());
             registry.register("worker_versions", "Versions in memory", own.versions.clone());
         });

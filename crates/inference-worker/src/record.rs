@@ -39,7 +39,11 @@ impl RecordBuffer {
     }
 
     /// Adds a record. Gives what must be published first, when this one no longer goes into the same message.
-    pub(crate) fn add(&mut self, model: &ModelName, record: PredictionRecord) -> Option<Vec<PredictionRecord>> {
+    pub(crate) fn add(
+        &mut self,
+        model: &ModelName,
+        record: PredictionRecord,
+    ) -> Option<Vec<PredictionRecord>> {
         if !self.gathered.contains_key(model) {
             self.gathered.insert(model.clone(), Gathered::default());
         }
@@ -84,7 +88,9 @@ mod tests {
 
     #[test]
     fn the_share_of_recorded_requests_is_the_one_that_was_asked_for() {
-        let sampled = |ratio| (0..20_000).filter(|n| is_sampled(&format!("request-{n}").parse().unwrap(), ratio)).count();
+        let sampled = |ratio| {
+            (0..20_000).filter(|n| is_sampled(&format!("request-{n}").parse().unwrap(), ratio)).count()
+        };
         assert_eq!((sampled(0.0), sampled(1.0)), (0, 20_000));
         assert!((4700..5300).contains(&sampled(0.25)), "{}", sampled(0.25));
     }

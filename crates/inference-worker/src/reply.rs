@@ -94,7 +94,10 @@ mod tests {
             let (reply, found) = InferResponse::decode(&bytes).unwrap();
             assert_eq!((found, reply.model_version.get(), reply.id.unwrap().as_str()), (encoding, 3, "r-1"));
             assert_eq!(reply.outputs[0].name, "probabilities");
-            assert_eq!((&reply.outputs[0].shape, &reply.outputs[0].data), (&vec![2, 2], &TensorData::Fp32(values.to_vec())));
+            assert_eq!(
+                (&reply.outputs[0].shape, &reply.outputs[0].data),
+                (&vec![2, 2], &TensorData::Fp32(values.to_vec()))
+            );
             assert_eq!((reply.outputs[1].name.as_str(), &reply.outputs[1].shape), ("label", &vec![2]));
             assert_eq!(reply.outputs[1].data, TensorData::Bytes(vec!["yes".to_owned(), "no".to_owned()]));
         }
@@ -104,10 +107,15 @@ mod tests {
     fn the_short_form_gives_one_entry_per_row() {
         let classes = loaded(1, &tiny_classifier());
         let form = wanted(Encoding::Json, ReplyForm::Predictions);
-        let reply: serde_json::Value = serde_json::from_slice(&encode(&classes, &form, &[0.25, 0.75]).unwrap()).unwrap();
-        assert_eq!(reply["predictions"], serde_json::json!([{"probabilities": [0.25, 0.75], "label": "yes"}]));
+        let reply: serde_json::Value =
+            serde_json::from_slice(&encode(&classes, &form, &[0.25, 0.75]).unwrap()).unwrap();
+        assert_eq!(
+            reply["predictions"],
+            serde_json::json!([{"probabilities": [0.25, 0.75], "label": "yes"}])
+        );
         let values = tiny_version(1);
-        let reply: serde_json::Value = serde_json::from_slice(&encode(&values, &form, &[1.5, 2.5]).unwrap()).unwrap();
+        let reply: serde_json::Value =
+            serde_json::from_slice(&encode(&values, &form, &[1.5, 2.5]).unwrap()).unwrap();
         assert_eq!(reply["predictions"], serde_json::json!([[1.5], [2.5]]));
         assert_eq!((&reply["model_name"], &reply["model_version"]), (&"tiny".into(), &"1".into()));
     }
@@ -125,9 +133,9 @@ mod tests {
     fn a_record_says_the_class_or_the_values() {
         let class = predicted(&loaded(1, &tiny_classifier()), &[0.1, 0.9]);
         assert_eq!(class, [PredictedValue::Class { label: "yes".to_owned(), probability: 0.9 }]);
-        assert_eq!(predicted(&tiny_version(1), &[1.0, 2.0]), [
-            PredictedValue::Values(vec![1.0]),
-            PredictedValue::Values(vec![2.0])
-        ]);
+        assert_eq!(
+            predicted(&tiny_version(1), &[1.0, 2.0]),
+            [PredictedValue::Values(vec![1.0]), PredictedValue::Values(vec![2.0])]
+        );
     }
 }

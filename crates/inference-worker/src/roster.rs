@@ -56,7 +56,8 @@ impl Roster {
                 continue;
             }
             // What waits for the model as a whole is told with the version that has the largest share.
-            let queued = routes.filter(|(_, routes)| routes.principal().is_some_and(|one| Arc::ptr_eq(one, version)));
+            let queued =
+                routes.filter(|(_, routes)| routes.principal().is_some_and(|one| Arc::ptr_eq(one, version)));
             let queued = queued.map_or(0, |(queued, _)| queued as u64);
             models.push(version.meter.take(&version.model, version.version, queued));
         }
@@ -91,7 +92,7 @@ mod tests {
     fn a_served_version_is_told_even_when_nothing_happened() {
         let roster = Roster::default();
         let versions = vec![Arc::new(tiny_version(1))];
-        let table = RouteTable::new(&tiny_deployment(&versions, &[100]), 1, versions.clone());
+        let table = RouteTable::new(&tiny_deployment(&versions, &[100]), versions.clone());
         let served = Arc::new(ServedModel::new("tiny".parse().unwrap(), table));
         roster.loaded(&versions[0]);
         roster.serves(&served);

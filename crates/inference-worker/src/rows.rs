@@ -58,7 +58,11 @@ pub(crate) fn append(
 }
 
 /// A model that imputes takes an absent column as one whose values are all missing.
-fn add_missing_columns(columns: &mut Vec<String>, cells: &mut Vec<Option<leat_contract::Scalar>>, features: &[String]) {
+fn add_missing_columns(
+    columns: &mut Vec<String>,
+    cells: &mut Vec<Option<leat_contract::Scalar>>,
+    features: &[String],
+) {
     let absent: Vec<String> = features.iter().filter(|feature| !columns.contains(feature)).cloned().collect();
     if absent.is_empty() || columns.is_empty() {
         return;

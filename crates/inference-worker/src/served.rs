@@ -22,7 +22,12 @@ pub(crate) struct ServedModel {
 
 impl ServedModel {
     pub(crate) fn new(name: ModelName, routes: RouteTable) -> Self {
-        Self { name, routes: RwLock::new(Arc::new(routes)), queued: AtomicUsize::new(0), endpoint: OnceLock::new() }
+        Self {
+            name,
+            routes: RwLock::new(Arc::new(routes)),
+            queued: AtomicUsize::new(0),
+            endpoint: OnceLock::new(),
+        }
     }
 
     /// The routes in force.
@@ -42,10 +47,15 @@ impl ServedModel {
         let _ = self.endpoint.set(endpoint);
     }
 
-    /// Counts answers for the micro protocol: how many, how long all took together, and the errors among them.
-    pub(crate) fn answered<'a>(&self, answers: usize, total: Duration, errors: impl Iterator<Item = &'a str>) {
+    /// Counts answers for the micro protocol: how many results, how long all of them took together, and the errors.
+    pub(crate) fn answered<'a>(
+        &self,
+        results: usize,
+        total: Duration,
+        errors: impl Iterator<Item = &'a str>,
+    ) {
         let Some(endpoint) = self.endpoint.get() else { return };
-        endpoint.record_many(answers as u64, total);
+        endpoint.record_many(results as u64, total);
         errors.for_each(|error| endpoint.record(Duration::ZERO, Err(error)));
     }
 
@@ -77,14 +87,12 @@ pub(crate) struct RouteTable {
     pub(crate) batching: Batching,
     pub(crate) queue_max: usize,
     pub(crate) record_ratio: f64,
-    /// The revision of the deployment in the bucket.
-    pub(crate) revision: u64,
     schedule: Schedule,
 }
 
 impl RouteTable {
     /// The table of a deployment whose versions are loaded, in the order of its routes.
-    pub(crate) fn new(deployment: &Deployment, revision: u64, versions: Vec<Arc<LoadedVersion>>) -> Self {
+    pub(crate) fn new(deployment: &Deployment, versions: Vec<Arc<LoadedVersion>>) -> Self {
         let weights: Vec<u32> = deployment.routes.iter().map(|route| route.weight).collect();
         Self {
             schedule: Schedule::new(&weights),
@@ -92,7 +100,6 @@ impl RouteTable {
             batching: deployment.batching.clone(),
             queue_max: usize::try_from(deployment.limits.queue_max).unwrap_or(usize::MAX),
             record_ratio: deployment.record.ratio,
-            revision,
         }
     }
 
@@ -119,7 +126,7 @@ mod tests {
 
     fn table(weights: &[u32]) -> RouteTable {
         let versions: Vec<_> = (1..).zip(weights).map(|(number, _)| Arc::new(tiny_version(number))).collect();
-        RouteTable::new(&tiny_deployment(&versions, weights), 5, versions)
+        RouteTable::new(&tiny_deployment(&versions, weights), versions)
     }
 
     #[test]

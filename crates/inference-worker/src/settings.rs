@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn retries_come_later_each_time_up_to_the_longest_wait() {
         let settings = Settings { load_retry_min_ms: 100, load_retry_max_ms: 1000, ..Settings::default() };
-        let waits: Vec<u128> = [1, 2, 3, 5, 400].map(|failures| settings.load_retry(failures).as_millis()).to_vec();
+        let waits: Vec<u128> =
+            [1, 2, 3, 5, 400].map(|failures| settings.load_retry(failures).as_millis()).to_vec();
         assert_eq!(waits, [100, 200, 400, 1000, 1000]);
     }
 }

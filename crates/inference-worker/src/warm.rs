@@ -19,23 +19,23 @@ impl WarmVersions {
         Self { versions: VecDeque::with_capacity(count_max), count_max }
     }
 
-    /// Keeps a version; the oldest goes when there are too many.
+    /// Keeps a version as the newest; the oldest goes when there are too many.
     pub(crate) fn keep(&mut self, version: Arc<LoadedVersion>) {
+        self.forget(&version);
         self.versions.push_back(version);
         while self.versions.len() > self.count_max {
             self.versions.pop_front();
         }
     }
 
-    /// Gives back the version that a route means, if it is still here.
-    pub(crate) fn take(&mut self, model: &ModelName, route: &Route) -> Option<Arc<LoadedVersion>> {
-        let place = self.versions.iter().position(|version| version.is(model, route))?;
-        self.versions.remove(place)
+    /// The version that a route means, if it is still here.
+    pub(crate) fn get(&self, model: &ModelName, route: &Route) -> Option<Arc<LoadedVersion>> {
+        self.versions.iter().find(|version| version.is(model, route)).cloned()
     }
 
-    /// What is kept.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<LoadedVersion>> {
-        self.versions.iter()
+    /// Keeps a version no longer, because a route names it again.
+    pub(crate) fn forget(&mut self, version: &Arc<LoadedVersion>) {
+        self.versions.retain(|kept| !Arc::ptr_eq(kept, version));
     }
 }
 
@@ -54,10 +54,12 @@ mod tests {
         let versions: Vec<_> = (1..=3).map(|number| Arc::new(tiny_version(number))).collect();
         versions.iter().for_each(|version| warm.keep(version.clone()));
         let model = versions[0].model.clone();
-        assert!(warm.take(&model, &route_of(&versions[0])).is_none());
-        let again = warm.take(&model, &route_of(&versions[2])).unwrap();
+        assert!(warm.get(&model, &route_of(&versions[0])).is_none());
+        let again = warm.get(&model, &route_of(&versions[2])).unwrap();
         assert!(Arc::ptr_eq(&again, &versions[2]));
-        assert_eq!(warm.iter().count(), 1);
+        warm.forget(&again);
+        assert!(warm.get(&model, &route_of(&versions[2])).is_none());
+        assert!(warm.get(&model, &route_of(&versions[1])).is_some());
     }
 
     #[test]
@@ -66,6 +68,6 @@ mod tests {
         let version = Arc::new(tiny_version(1));
         warm.keep(version.clone());
         let digest = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
-        assert!(warm.take(&version.model, &Route { digest, ..route_of(&version) }).is_none());
+        assert!(warm.get(&version.model, &Route { digest, ..route_of(&version) }).is_none());
     }
 }

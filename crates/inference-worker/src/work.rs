@@ -52,16 +52,27 @@ pub(crate) struct Escort {
     _inflight: InflightGuard,
 }
 
+impl Escort {
+    pub(crate) fn new(span: Option<Span>, inflight: InflightGuard) -> Self {
+        Self { _span: span, _inflight: inflight }
+    }
+}
+
 impl Work {
     /// A message that came in; none when nobody waits for an answer to it.
-    pub(crate) fn new(message: Message, received: Instant, target: &Target, inflight: &Inflight) -> Option<Self> {
+    pub(crate) fn new(
+        message: Message,
+        received: Instant,
+        target: &Target,
+        inflight: &Inflight,
+    ) -> Option<Self> {
         let reply = message.reply()?.clone();
         let span = message.has_headers().then(|| {
             let span = tracing::info_span!("infer", model = %target.served.name);
             leat_messaging::trace::extract(&message, &span);
             span
         });
-        let escort = Escort { _span: span, _inflight: inflight.enter() };
+        let escort = Escort::new(span, inflight.enter());
         Some(Self { payload: message.into_payload(), reply, received, target: target.clone(), escort })
     }
 
@@ -73,7 +84,11 @@ impl Work {
     /// The answer that refuses this request.
     pub(crate) fn refuse(self, error: &Error) -> Answer {
         let encoding = self.encoding();
-        Answer { reply: self.reply, content: Content::Refusal(error.detail(), encoding), _escort: self.escort }
+        Answer {
+            reply: self.reply,
+            content: Content::Refusal(error.detail(), encoding),
+            _escort: self.escort,
+        }
     }
 }
 

@@ -147,6 +147,8 @@ async fn attempt(options: &ConnectOptions) -> Result<Connection, Error> {
     let _ = late.set(Arc::downgrade(&inner));
     let connection = Connection::from_inner(inner);
     connection.round_trip(HANDSHAKE_TIMEOUT).await?;
+    // The client library tells its events a little later than it connects.
+    connection.connected(HANDSHAKE_TIMEOUT).await?;
     Ok(connection)
 }
 
@@ -216,8 +218,12 @@ fn with_credentials(
 fn refusal(options: &ConnectOptions, error: &async_nats::ConnectError) -> Error {
     let (url, reason) = (redacted(&options.url), error.to_string());
     match error.kind() {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => Error::Unauthorized { url, reason },
-        ConnectErrorKind::ServerParse => Error::Invalid { what: "broker address", reason: format!("{url}: {reason}") },
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            Error::Unauthorized { url, reason }
+        }
+        ConnectErrorKind::ServerParse => {
+            Error::Invalid { what: "broker address", reason: format!("{url}: {reason}") }
+        }
         _ => Error::Connect { url, reason },
     }
 }

@@ -90,7 +90,13 @@ impl Connection {
 
     /// Sends a message; it is on its way when this returns, nothing more.
     pub async fn publish(&self, subject: impl Into<Subject>, payload: impl Into<Bytes>) -> Result<(), Error> {
-        self.send(OutboundMessage { subject: subject.into(), payload: payload.into(), reply: None, headers: None }).await
+        self.send(OutboundMessage {
+            subject: subject.into(),
+            payload: payload.into(),
+            reply: None,
+            headers: None,
+        })
+        .await
     }
 
     /// Sends a message with headers.
@@ -161,8 +167,12 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Message, Error> {
         let (reply, pending) = self.inner.requests.expect()?;
-        let outbound =
-            OutboundMessage { subject: subject.clone(), payload, reply: Some(reply), headers: headers.into_map() };
+        let outbound = OutboundMessage {
+            subject: subject.clone(),
+            payload,
+            reply: Some(reply),
+            headers: headers.into_map(),
+        };
         let call = async {
             self.send(outbound).await?;
             pending.reply().await.ok_or(Error::Disconnected)
@@ -186,7 +196,8 @@ impl Connection {
             pending.reply().await.ok_or(Error::Disconnected)
         };
         let arrived = tokio::time::timeout(timeout, call).await;
-        arrived.map_err(|_| Error::Timeout { what: "round trip to the broker".to_owned(), after: timeout })??;
+        arrived
+            .map_err(|_| Error::Timeout { what: "round trip to the broker".to_owned(), after: timeout })??;
         Ok(started.elapsed())
     }
 
@@ -259,7 +270,7 @@ impl Connection {
     /// what nobody waits for any more once it is connected again.
     fn ready(&self) -> Result<(), Error> {
         match self.inner.client.connection_state() {
-            ClientState::Connected if *self.inner.tracker.state().borrow() == State::Closed => Err(Error::Closed),
+            ClientState::Connected if self.inner.tracker.is_closed() => Err(Error::Closed),
             ClientState::Connected => Ok(()),
             _ => Err(Error::Disconnected),
         }
@@ -288,9 +299,10 @@ async fn bounded<F: Future>(call: F) -> Result<F::Output, Error> {
     if let Some(done) = call.as_mut().now_or_never() {
         return Ok(done);
     }
-    tokio::time::timeout(SEND_TIMEOUT, call)
-        .await
-        .map_err(|_| Error::Timeout { what: "room in the connection's queue".to_owned(), after: SEND_TIMEOUT })
+    tokio::time::timeout(SEND_TIMEOUT, call).await.map_err(|_| Error::Timeout {
+        what: "room in the connection's queue".to_owned(),
+        after: SEND_TIMEOUT,
+    })
 }
 
 fn invalid_subject(subject: &Subject, error: impl std::fmt::Display) -> Error {

@@ -51,7 +51,9 @@ pub enum Error {
     #[error(transparent)]
     Service(ErrorDetail),
     /// The message is larger than the broker takes.
-    #[error("message of {bytes} bytes is over the broker's limit of {limit}: raise max_payload or send less at once")]
+    #[error(
+        "message of {bytes} bytes is over the broker's limit of {limit}: raise max_payload or send less at once"
+    )]
     TooLarge {
         /// The size of the message with its headers.
         bytes: usize,
@@ -116,7 +118,9 @@ impl Error {
     /// Whether the same call may succeed in a moment.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disconnected | Self::Timeout { .. } | Self::NoResponders { .. } | Self::Conflict { .. } => true,
+            Self::Disconnected | Self::Timeout { .. } | Self::NoResponders { .. } | Self::Conflict { .. } => {
+                true
+            }
             Self::Service(detail) => detail.retryable,
             _ => false,
         }
@@ -126,16 +130,20 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Service(detail) => detail.error_code(),
-            Self::Disconnected | Self::Closed | Self::NoResponders { .. } | Self::Connect { .. } => ErrorCode::Unavailable,
+            Self::Disconnected | Self::Closed | Self::NoResponders { .. } | Self::Connect { .. } => {
+                ErrorCode::Unavailable
+            }
             Self::Timeout { .. } => ErrorCode::DeadlineExceeded,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::Invalid { .. } => ErrorCode::InvalidArgument,
             Self::Missing { .. } => ErrorCode::NotFound,
             Self::Unauthorized { .. } => ErrorCode::Unauthenticated,
-            Self::Refused(_) | Self::Decode { .. } | Self::Damaged { .. } | Self::Drifted { .. } | Self::Storage { .. } => {
-                ErrorCode::Internal
-            }
+            Self::Refused(_)
+            | Self::Decode { .. }
+            | Self::Damaged { .. }
+            | Self::Drifted { .. }
+            | Self::Storage { .. } => ErrorCode::Internal,
         }
     }
 

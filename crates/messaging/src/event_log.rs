@@ -18,7 +18,7 @@ pub struct EventLog {
 
 /// From where a log is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Position {
     /// From the oldest message that is kept.
     Beginning,
     /// What is published from now on.
@@ -53,12 +53,12 @@ impl EventLog {
     }
 
     /// Follows the messages whose subject matches `filter` (which may contain wildcards).
-    pub fn follow(&self, filter: &str, from: From) -> Follower {
+    pub fn follow(&self, filter: &str, from: Position) -> Follower {
         let (start, skip_before) = match from {
-            From::Beginning => (Start::First, 0),
-            From::Now => (Start::New, 0),
-            From::After(sequence) => (Start::After(sequence), sequence),
-            From::LastPerSubject => (Start::LastPerSubject, 0),
+            Position::Beginning => (Start::First, 0),
+            Position::Now => (Start::New, 0),
+            Position::After(sequence) => (Start::After(sequence), sequence),
+            Position::LastPerSubject => (Start::LastPerSubject, 0),
         };
         let reader = Reader::new(self.jetstream.clone(), self.stream.clone(), filter.to_owned(), start);
         Follower { reader, given: skip_before, repeats: start == Start::LastPerSubject }
@@ -79,6 +79,12 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// Waits until the following has begun, which otherwise happens at the first call of [`Follower::next`].
+    /// With [`Position::Now`] it decides what is new.
+    pub async fn begun(&mut self) {
+        self.reader.opened().await;
+    }
+
     /// The next message. It waits as long as it takes; dropping the future loses nothing.
     pub async fn next(&mut self) -> StoredMessage {
         loop {

@@ -56,10 +56,11 @@ impl Connection {
             attempts += 1;
             let left = deadline.saturating_duration_since(Instant::now());
             let attempt = patience.attempt.min(left);
-            let error = match self.request_with(subject.clone(), headers.clone(), payload.clone(), attempt).await {
-                Ok(reply) => return Ok(Answer { reply, attempts }),
-                Err(error) => error,
-            };
+            let error =
+                match self.request_with(subject.clone(), headers.clone(), payload.clone(), attempt).await {
+                    Ok(reply) => return Ok(Answer { reply, attempts }),
+                    Err(error) => error,
+                };
             let pause = pause_after(&error, attempts);
             let is_worth_another = error.is_retryable() && Instant::now() + pause < deadline;
             if !is_worth_another {

@@ -77,7 +77,11 @@ impl JetStream {
     }
 
     /// Calls an operation, for example `STREAM.INFO.LEAT_JOBS`, and reads its answer.
-    pub(crate) async fn call<T: DeserializeOwned>(&self, operation: &str, request: &Value) -> Result<T, Error> {
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        request: &Value,
+    ) -> Result<T, Error> {
         let payload = if request.is_null() { Bytes::new() } else { Bytes::from(request.to_string()) };
         let subject = Subject::from(format!("$JS.API.{operation}"));
         let message = self.patient(subject, payload).await?;
@@ -110,7 +114,9 @@ impl JetStream {
 
     /// The last message of a stream on a subject.
     pub(crate) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, Error> {
-        let message = self.patient(Subject::from(format!("$JS.API.DIRECT.GET.{stream}.{subject}")), Bytes::new()).await?;
+        let message = self
+            .patient(Subject::from(format!("$JS.API.DIRECT.GET.{stream}.{subject}")), Bytes::new())
+            .await?;
         match message.status().map(|status| status.as_u16()) {
             None => Ok(Some(message)),
             Some(404) => Ok(None),
@@ -125,7 +131,8 @@ impl JetStream {
     async fn patient(&self, subject: Subject, payload: Bytes) -> Result<Message, Error> {
         let deadline = Instant::now() + SILENCE_PATIENCE;
         loop {
-            let call = self.connection.exchange(subject.clone(), Headers::new(), payload.clone(), CALL_TIMEOUT);
+            let call =
+                self.connection.exchange(subject.clone(), Headers::new(), payload.clone(), CALL_TIMEOUT);
             match call.await {
                 Err(Error::NoResponders { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(jittered(SILENCE_PAUSE)).await;
@@ -138,7 +145,8 @@ impl JetStream {
 
 /// Reads an answer, which is either an error or the document.
 pub(crate) fn read<T: DeserializeOwned>(operation: &str, payload: &[u8]) -> Result<T, Error> {
-    let failure: Failure = serde_json::from_slice(payload).map_err(Error::decode(format!("answer to {operation}")))?;
+    let failure: Failure =
+        serde_json::from_slice(payload).map_err(Error::decode(format!("answer to {operation}")))?;
     if let Some(error) = failure.error {
         return Err(refused(operation, error.err_code, error.description));
     }
@@ -147,7 +155,8 @@ pub(crate) fn read<T: DeserializeOwned>(operation: &str, payload: &[u8]) -> Resu
 
 fn refused(operation: &str, code: u64, description: String) -> Error {
     match code {
-        STREAM_NOT_FOUND | CONSUMER_NOT_FOUND => Error::Missing { what: format!("the subject of {operation}") },
+        STREAM_NOT_FOUND => Error::Missing { what: format!("the stream of {operation}") },
+        CONSUMER_NOT_FOUND => Error::Missing { what: format!("the consumer of {operation}") },
         _ => Error::Storage { code, description: format!("{operation}: {description}") },
     }
 }
@@ -163,7 +172,8 @@ mod tests {
 
     #[test]
     fn an_answer_with_an_error_is_an_error() {
-        let answer = br#"{"type":"x","error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"}}"#;
+        let answer =
+            br#"{"type":"x","error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"}}"#;
         let error = read::<Value>("STREAM.INFO.X", answer).unwrap_err();
         assert!(matches!(error, Error::Storage { code: 10071, .. }), "{error}");
     }

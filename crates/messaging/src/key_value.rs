@@ -121,7 +121,11 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
         let mut entries = Vec::with_capacity(messages.len());
         for message in messages.iter().filter(|message| !is_removal(message.message())) {
             let key = self.key(message);
-            entries.push(Entry { value: self.decode(&key, message.payload())?, revision: message.sequence(), key });
+            entries.push(Entry {
+                value: self.decode(&key, message.payload())?,
+                revision: message.sequence(),
+                key,
+            });
         }
         entries.sort_by(|left, right| left.key.cmp(&right.key));
         Ok(entries)
@@ -154,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 
     async fn write(&self, key: &str, payload: Bytes, headers: Headers) -> Result<u64, Error> {
         // The id makes it safe to repeat a write whose outcome is unknown.
-        let headers = headers.with(MESSAGE_ID, nuid::next());
+        let headers = headers.with(MESSAGE_ID, nuid::next().to_string());
         let stored = self.jetstream.publish(self.subject(key)?, headers, payload, PUBLISH_PATIENCE).await;
         match stored {
             Ok(stored) => Ok(stored.sequence),
@@ -165,7 +169,8 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 
     fn subject(&self, key: &str) -> Result<String, Error> {
         if !is_key(key) {
-            let reason = format!("{key:?} is not made of letters, digits, '-', '_', '=', '/' and single dots inside");
+            let reason =
+                format!("{key:?} is not made of letters, digits, '-', '_', '=', '/' and single dots inside");
             return Err(Error::Invalid { what: "key", reason });
         }
         Ok(format!("$KV.{}.{key}", self.bucket))
@@ -181,9 +186,10 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
     }
 
     fn encode(&self, key: &str, value: &T) -> Result<Bytes, Error> {
-        serde_json::to_vec(value)
-            .map(Bytes::from)
-            .map_err(|error| Error::Invalid { what: "value", reason: format!("{} {key}: {error}", self.bucket) })
+        serde_json::to_vec(value).map(Bytes::from).map_err(|error| Error::Invalid {
+            what: "value",
+            reason: format!("{} {key}: {error}", self.bucket),
+        })
     }
 
     fn decode(&self, key: &str, payload: &[u8]) -> Result<T, Error> {
@@ -202,7 +208,8 @@ fn is_removal(message: &Message) -> bool {
 
 /// The grammar of keys (ADR-8).
 fn is_key(key: &str) -> bool {
-    let is_character = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'/' | b'.');
+    let is_character =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'/' | b'.');
     !key.is_empty()
         && key.bytes().all(is_character)
         && !key.starts_with('.')

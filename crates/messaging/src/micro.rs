@@ -151,9 +151,13 @@ fn json(document: &impl Serialize) -> Option<Vec<u8>> {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if is_name {
         return Ok(());
     }
-    Err(Error::Invalid { what: "service or endpoint name", reason: format!("{name:?} is not of [A-Za-z0-9_-]+") })
+    Err(Error::Invalid {
+        what: "service or endpoint name",
+        reason: format!("{name:?} is not of [A-Za-z0-9_-]+"),
+    })
 }

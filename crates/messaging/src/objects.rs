@@ -83,6 +83,11 @@ impl Objects {
         Ok(self.record(name).await?.is_some())
     }
 
+    /// The size of an object in bytes, or nothing when there is none.
+    pub async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
+        Ok(self.record(name).await?.map(|record| record.size))
+    }
+
     /// Removes an object; it is no error when there is none.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let Some(record) = self.record(name).await? else { return Ok(()) };
@@ -96,8 +101,10 @@ impl Objects {
         let mut reader = Reader::new(self.jetstream.clone(), self.stream(), filter, Start::LastPerSubject);
         let listing = tokio::time::timeout(LISTING_TIMEOUT, list(&mut reader)).await;
         reader.restart().await;
-        listing
-            .map_err(|_| Error::Timeout { what: format!("listing of {}", self.bucket), after: LISTING_TIMEOUT })?
+        listing.map_err(|_| Error::Timeout {
+            what: format!("listing of {}", self.bucket),
+            after: LISTING_TIMEOUT,
+        })?
     }
 
     async fn record(&self, name: &str) -> Result<Option<Record>, Error> {
@@ -110,7 +117,7 @@ impl Objects {
     async fn write_record(&self, name: &str, record: &Record) -> Result<(), Error> {
         let headers = Headers::new()
             .with("Nats-Rollup", "sub")
-            .with(leat_contract::headers::MESSAGE_ID, nuid::next());
+            .with(leat_contract::headers::MESSAGE_ID, nuid::next().to_string());
         let subject = record_subject(&self.bucket, name);
         let patience = crate::publish::PUBLISH_PATIENCE;
         self.jetstream.publish(subject, headers, record.to_bytes()?, patience).await.map(|_| ())

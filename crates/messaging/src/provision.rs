@@ -1,7 +1,7 @@
 //! Makes the streams behind all assets, and never believes that they are as they should be without reading them.
 
-use leat_contract::assets::{self, Asset, AssetKind};
 use leat_contract::Subjects;
+use leat_contract::assets::{self, Asset, AssetKind};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
@@ -42,7 +42,8 @@ async fn create(jetstream: &JetStream, asset: &Asset, required: &Map<String, Val
     // Whoever runs a cluster raises it with the tools of NATS; it is not compared.
     config.insert("num_replicas".to_owned(), Value::from(1));
     config.insert("description".to_owned(), Value::from(asset.holds));
-    let made: Result<Value, Error> = jetstream.call(&format!("STREAM.CREATE.{stream}"), &Value::Object(config)).await;
+    let made: Result<Value, Error> =
+        jetstream.call(&format!("STREAM.CREATE.{stream}"), &Value::Object(config)).await;
     match made {
         // Another process made it in between; the final reading says whether it is the same.
         Err(Error::Storage { .. }) if jetstream.stream_info(&stream).await.is_ok() => Ok(()),
@@ -65,7 +66,8 @@ async fn repair(
     tracing::warn!(%stream, %difference, "repairing a stream that differs from what is required");
     let mut config = found.config;
     config.extend(required.clone());
-    let updated: Result<Value, Error> = jetstream.call(&format!("STREAM.UPDATE.{stream}"), &Value::Object(config)).await;
+    let updated: Result<Value, Error> =
+        jetstream.call(&format!("STREAM.UPDATE.{stream}"), &Value::Object(config)).await;
     match updated {
         Err(Error::Storage { description, .. }) => {
             Err(Error::Drifted { asset: stream, difference: format!("{difference}; {description}") })

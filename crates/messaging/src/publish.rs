@@ -44,12 +44,14 @@ impl JetStream {
         let deadline = Instant::now() + patience;
         let repeatable = headers.get(MESSAGE_ID).is_some();
         loop {
-            let attempt = self.publish_once(subject.clone(), headers.clone(), payload.clone(), ATTEMPT_TIMEOUT);
+            let attempt =
+                self.publish_once(subject.clone(), headers.clone(), payload.clone(), ATTEMPT_TIMEOUT);
             let error = match attempt.await {
                 Ok(stored) => return Ok(stored),
                 Err(error) => error,
             };
-            let was_not_stored = matches!(error, Error::NoResponders { .. }) || !self.connection.is_connected();
+            let was_not_stored =
+                matches!(error, Error::NoResponders { .. }) || !self.connection.is_connected();
             let may_repeat = match error {
                 Error::NoResponders { .. } => true,
                 Error::Disconnected | Error::Timeout { .. } => repeatable || was_not_stored,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::jetstream::{ConsumerInfo, JetStream, nanoseconds};
 use crate::jitter::jittered;
-use crate::{Error, Subscription, StoredMessage};
+use crate::{Error, StoredMessage, Subscription};
 
 /// How long one pull waits at the server; after a restart of the broker nothing waits longer for nothing.
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
@@ -65,6 +65,8 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 struct Session {
     consumer: String,
+    /// How many messages were waiting at the beginning, until that was told.
+    unsaid: Option<u64>,
     inbox: Subscription,
     subject: String,
     consumer_sequence: u64,
@@ -95,12 +97,9 @@ impl Reader {
     /// What comes next. It waits as long as it takes; dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Read {
         loop {
-            if self.session.is_none() {
-                match self.open().await {
-                    Ok(pending) => return Read::Opened { pending },
-                    Err(error) => self.pause(&error).await,
-                }
-                continue;
+            self.opened().await;
+            if let Some(pending) = self.session.as_mut().and_then(|session| session.unsaid.take()) {
+                return Read::Opened { pending };
             }
             match self.arrival().await {
                 Arrival::Message(message) => {
@@ -112,6 +111,15 @@ impl Reader {
                     tracing::debug!(stream = %self.stream, filter = %self.filter, %reason, "reading begins anew");
                     self.session = None;
                 }
+            }
+        }
+    }
+
+    /// Waits until reading has begun: whatever is stored from now on will be read.
+    pub(crate) async fn opened(&mut self) {
+        while self.session.is_none() {
+            if let Err(error) = self.open().await {
+                self.pause(&error).await;
             }
         }
     }
@@ -133,7 +141,7 @@ impl Reader {
         tokio::time::sleep(jittered(RETRY_PAUSE)).await;
     }
 
-    async fn open(&mut self) -> Result<u64, Error> {
+    async fn open(&mut self) -> Result<(), Error> {
         self.connects.mark_unchanged();
         let inbox = format!("_INBOX.{}", nuid::next());
         let subscription = self.jetstream.connection.subscribe(inbox.clone()).await?;
@@ -141,16 +149,16 @@ impl Reader {
         if self.cursor.is_none() && self.start == Start::New {
             self.cursor = Some(consumer.delivered.stream_seq);
         }
-        let pending = consumer.num_pending;
         self.session = Some(Session {
             consumer: consumer.name,
+            unsaid: Some(consumer.num_pending),
             inbox: subscription,
             subject: inbox,
             consumer_sequence: 0,
             wanted: 0,
             overdue: Instant::now(),
         });
-        Ok(pending)
+        Ok(())
     }
 
     async fn create_consumer(&self) -> Result<ConsumerInfo, Error> {

@@ -49,7 +49,10 @@ impl Requests {
         let (sender, receiver) = oneshot::channel();
         let mut pending = self.pending();
         if pending.len() >= PENDING_MAX {
-            return Err(Error::Invalid { what: "request", reason: format!("{PENDING_MAX} are unanswered already") });
+            return Err(Error::Invalid {
+                what: "request",
+                reason: format!("{PENDING_MAX} are unanswered already"),
+            });
         }
         pending.insert(token, sender);
         drop(pending);

@@ -75,6 +75,10 @@ impl StateTracker {
         self.state.subscribe()
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.state.borrow() == State::Closed
+    }
+
     pub(crate) fn connects(&self) -> watch::Receiver<u64> {
         self.connects.subscribe()
     }

@@ -37,7 +37,11 @@ impl Storage {
 
     /// Checks that everything is there and as required, and changes nothing.
     pub async fn verify(&self) -> Result<(), Error> {
-        provision::verify(&self.jetstream, &self.subjects).await
+        provision::verify(&self.jetstream, &self.subjects).await?;
+        for kind in JobKind::ALL {
+            self.job_queue(kind).verify().await?;
+        }
+        Ok(())
     }
 
     /// The subjects it works under.
@@ -65,7 +69,10 @@ impl Storage {
         let stream = self.asset(AssetRole::JobQueue).name;
         let dead_letter_subject = self.subjects.dead_letter(&stream);
         let (consumer, filter) = (kind.to_string(), self.subjects.job(kind));
-        WorkQueue::new(self.jetstream.clone(), QueueIdentity { stream, consumer, filter, dead_letter_subject })
+        WorkQueue::new(
+            self.jetstream.clone(),
+            QueueIdentity { stream, consumer, filter, dead_letter_subject },
+        )
     }
 
     fn asset(&self, role: AssetRole) -> Asset {

@@ -98,8 +98,13 @@ impl Place {
 mod tests {
     use super::*;
 
-    const PLACE: Place =
-        Place { delivered: 3, stream_sequence: 10, consumer_sequence: 7, stored_at: 1_700_000_000_000_000_000, pending: 5 };
+    const PLACE: Place = Place {
+        delivered: 3,
+        stream_sequence: 10,
+        consumer_sequence: 7,
+        stored_at: 1_700_000_000_000_000_000,
+        pending: 5,
+    };
 
     #[test]
     fn reads_both_forms_of_the_reply_subject() {
@@ -110,7 +115,14 @@ mod tests {
 
     #[test]
     fn refuses_any_other_subject() {
-        for reply in ["", "_INBOX.a.b", "$JS.ACK.", "$JS.ACK.a.b.c.d.e.f.g", "$JS.ACK.s.c.1.2.3.4", "$JS.ACK.s.c.-1.2.3.4.5"] {
+        for reply in [
+            "",
+            "_INBOX.a.b",
+            "$JS.ACK.",
+            "$JS.ACK.a.b.c.d.e.f.g",
+            "$JS.ACK.s.c.1.2.3.4",
+            "$JS.ACK.s.c.-1.2.3.4.5",
+        ] {
             assert_eq!(Place::parse(reply), None, "{reply}");
         }
     }

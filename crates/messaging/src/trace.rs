@@ -20,7 +20,8 @@ pub fn extract(message: &Message, span: &Span) {
     if message.header(TRACEPARENT).is_none() {
         return;
     }
-    let context = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeadersIn(message)));
+    let context =
+        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeadersIn(message)));
     // It fails only when the span has ended or is not recorded: then there is nothing to connect.
     let _ = span.set_parent(context);
 }

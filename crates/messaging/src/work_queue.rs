@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 pub use delivery::Delivery;
 
-use crate::jetstream::{JetStream, nanoseconds};
+use crate::jetstream::{ConsumerInfo, JetStream, nanoseconds};
 use crate::publish::PUBLISH_PATIENCE;
 use crate::{Error, Headers, Message, Stored, StoredMessage, Subscription, trace};
 
@@ -96,29 +96,46 @@ impl WorkQueue {
         }
     }
 
+    /// As [`WorkQueue::take`], but gives also work that was taken too often: for callers that count attempts themselves
+    /// and have more to do than to make a dead letter.
+    pub async fn take_any(&mut self, timeout: Duration) -> Result<Option<Delivery>, Error> {
+        let message = self.receive(Instant::now() + timeout).await?;
+        Ok(message.map(|message| Delivery::new(self.jetstream.clone(), self.identity.clone(), message)))
+    }
+
     /// Gives back what may still arrive. Takes as long as the last pull waits at the server, two seconds at most.
     pub async fn close(mut self) {
         while self.inbox.as_ref().is_some_and(|inbox| inbox.overdue.is_some()) {
             let Ok(Some(message)) = self.receive_pulled().await else { break };
             let delivery = Delivery::new(self.jetstream.clone(), self.identity.clone(), message);
             // When this fails the work is given to another worker after the ack wait.
-            let _ = delivery.retry_later(Duration::ZERO).await;
+            let _ = delivery.give_back(Duration::ZERO).await;
         }
     }
 
     /// How much work waits and how much is being done.
     pub async fn depth(&self) -> Result<QueueDepth, Error> {
-        let operation = format!("CONSUMER.INFO.{}.{}", self.identity.stream, self.identity.consumer);
-        let info: crate::jetstream::ConsumerInfo = self.jetstream.call(&operation, &Value::Null).await?;
+        let info = self.info().await?;
         Ok(QueueDepth { waiting: info.num_pending, in_work: info.num_ack_pending })
     }
 
     /// Makes the consumer that all workers of this queue share, or checks the one that is there.
     pub(crate) async fn provision(&self) -> Result<(), Error> {
-        let config = self.identity.config();
-        let info = self.jetstream.create_consumer(&self.identity.stream, config.clone()).await?;
-        let wanted = config.as_object().into_iter().flatten();
-        let differences: Vec<String> = wanted
+        let info = self.jetstream.create_consumer(&self.identity.stream, self.identity.config()).await?;
+        self.compare(&info)
+    }
+
+    /// Checks the consumer that all workers of this queue share.
+    pub(crate) async fn verify(&self) -> Result<(), Error> {
+        self.compare(&self.info().await?)
+    }
+
+    fn compare(&self, info: &ConsumerInfo) -> Result<(), Error> {
+        let required = self.identity.config();
+        let differences: Vec<String> = required
+            .as_object()
+            .into_iter()
+            .flatten()
             .filter(|(field, value)| info.config.get(*field) != Some(value))
             .map(|(field, value)| format!("{field} is {:?}, required {value}", info.config.get(field)))
             .collect();
@@ -127,6 +144,11 @@ impl WorkQueue {
         }
         let asset = format!("consumer {} of {}", self.identity.consumer, self.identity.stream);
         Err(Error::Drifted { asset, difference: differences.join("; ") })
+    }
+
+    async fn info(&self) -> Result<ConsumerInfo, Error> {
+        let operation = format!("CONSUMER.INFO.{}.{}", self.identity.stream, self.identity.consumer);
+        self.jetstream.call(&operation, &Value::Null).await
     }
 
     async fn receive(&mut self, deadline: Instant) -> Result<Option<StoredMessage>, Error> {
@@ -161,7 +183,8 @@ impl WorkQueue {
         self.connects.mark_unchanged();
         inbox.pulls += 1;
         let reply = format!("{}{}", inbox.prefix, inbox.pulls);
-        let operation = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.identity.stream, self.identity.consumer);
+        let operation =
+            format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.identity.stream, self.identity.consumer);
         let request = json!({ "batch": 1, "expires": nanoseconds(PULL_EXPIRES) });
         // Set before the call: a pull that may have been sent must not be sent again.
         inbox.overdue = Some(Instant::now() + PULL_EXPIRES + PULL_GRACE);
@@ -229,7 +252,8 @@ impl Inbox {
                 Err(_) => Sorted::Stale,
             };
         };
-        let is_current = message.subject().strip_prefix(&self.prefix) == Some(self.pulls.to_string().as_str());
+        let is_current =
+            message.subject().strip_prefix(&self.prefix) == Some(self.pulls.to_string().as_str());
         if !is_current {
             return Sorted::Stale;
         }

@@ -1,3 +1,4 @@
+mod encoding_summary;
 mod validation;
 
 use serde::{Deserialize, Serialize};

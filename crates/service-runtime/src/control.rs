@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use leat_contract::{
     ControlVerb, DrainReply, DrainRequest, Encoding, ErrorCode, ErrorDetail, PingReply, codec,
 };
-use leat_messaging::{Connection, Message, Subscription};
+use leat_messaging::{Message, Subscription};
 use tracing::{info, warn};
 
 use crate::context::Context;
@@ -14,7 +14,8 @@ use crate::{Error, Tasks};
 
 /// Answers orders until the connection closes.
 pub(crate) async fn start(context: &Context, tasks: &Tasks, stop: &StopRequest) -> Result<(), Error> {
-    let orders = context.connections.control.subscribe(context.subjects.control_all(&context.instance)).await?;
+    let orders =
+        context.connections.control.subscribe(context.subjects.control_all(&context.instance)).await?;
     let (context, stop) = (context.clone(), stop.clone());
     tasks.spawn("control", async move { Ok::<(), Error>(answer_all(orders, context, stop).await) });
     Ok(())

@@ -10,6 +10,7 @@
 //! - [`tasks`]: background tasks that cannot end unnoticed.
 //! - [`Connections`], [`Context`]: what a running service is handed.
 //! - [`service`]: what a service is, and how it starts, runs and stops.
+//! - [`jobs`]: long work that is taken from a queue, done once and never lost.
 
 mod connections;
 mod context;
@@ -18,6 +19,7 @@ mod error;
 pub mod exit_code;
 pub mod health;
 mod inflight;
+pub mod jobs;
 pub mod metrics;
 mod process;
 pub mod readiness;

@@ -17,12 +17,14 @@ const PREFIX: &str = "leat";
 mod names {
     use super::Unit;
 
-    pub(super) const CPU: (&str, &str, Unit) = ("process_cpu", "User and system time of all threads", Unit::Seconds);
+    pub(super) const CPU: (&str, &str, Unit) =
+        ("process_cpu", "User and system time of all threads", Unit::Seconds);
     pub(super) const RESIDENT: (&str, &str, Unit) = ("process_resident_memory", "Memory in RAM", Unit::Bytes);
     pub(super) const OPEN_FDS: (&str, &str) = ("process_open_fds", "Open file descriptors");
     pub(super) const START_TIME: (&str, &str, Unit) =
         ("process_start_time", "When the process started, since 1970", Unit::Seconds);
-    pub(super) const RECONNECTS: (&str, &str) = ("broker_reconnects", "Connections to the broker that were restored");
+    pub(super) const RECONNECTS: (&str, &str) =
+        ("broker_reconnects", "Connections to the broker that were restored");
     pub(super) const LOST: (&str, &str) =
         ("broker_lost_messages", "Messages dropped because a subscription was not read fast enough");
     pub(super) const READY: (&str, &str) = ("ready", "1 when the service takes work, 0 when not");
@@ -39,7 +41,9 @@ impl Metrics {
     pub fn new(readiness: Readiness) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessCollector));
-        registry.sub_registry_with_prefix(PREFIX).register_collector(Box::new(ReadinessCollector { readiness }));
+        registry
+            .sub_registry_with_prefix(PREFIX)
+            .register_collector(Box::new(ReadinessCollector { readiness }));
         Self { registry: Arc::new(Mutex::new(registry)) }
     }
 

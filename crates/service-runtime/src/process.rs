@@ -45,7 +45,10 @@ mod tests {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         assert!(usage.resident_bytes > 100_000, "{usage:?}");
         assert!(usage.open_fds >= 3, "{usage:?}");
-        assert!(usage.start_time_seconds > now - 86_400.0 && usage.start_time_seconds <= now + 2.0, "{usage:?}");
+        assert!(
+            usage.start_time_seconds > now - 86_400.0 && usage.start_time_seconds <= now + 2.0,
+            "{usage:?}"
+        );
     }
 
     #[test]
@@ -53,7 +56,8 @@ mod tests {
         let before = process_usage().unwrap().cpu_seconds_total;
         let mut number: u64 = 1;
         while process_usage().unwrap().cpu_seconds_total <= before {
-            number = (0..1_000_000).fold(number, |sum, step| sum.wrapping_mul(6_364_136_223).wrapping_add(step));
+            number =
+                (0..1_000_000).fold(number, |sum, step| sum.wrapping_mul(6_364_136_223).wrapping_add(step));
         }
         assert_ne!(number, 0);
     }

@@ -27,7 +27,10 @@ use crate::Error;
 
 /// What a service's own settings must be. Implemented for every type that has the parts, so a service derives them and
 /// writes [`Validate`]. Use `#[serde(default, deny_unknown_fields)]` on the type.
-pub trait ServiceSettings: Validate + Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {}
+pub trait ServiceSettings:
+    Validate + Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+}
 
 impl<S> ServiceSettings for S where
     S: Validate + Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static
@@ -76,7 +79,10 @@ impl<S: ServiceSettings> Settings<S> {
     /// Checks every value, as [`load_settings`] does. Call it again after changing values in code.
     pub fn validate(&self, service: &str) -> Result<(), Error> {
         let in_section = |section: &str, checked: Result<(), Invalid>| {
-            checked.map_err(|invalid| Error::Settings { section: section.to_owned(), reason: invalid.to_string() })
+            checked.map_err(|invalid| Error::Settings {
+                section: section.to_owned(),
+                reason: invalid.to_string(),
+            })
         };
         in_section("nats", self.nats.validate())?;
         in_section("telemetry", self.telemetry.validate())?;

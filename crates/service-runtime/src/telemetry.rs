@@ -47,7 +47,9 @@ impl Telemetry {
         let mut builder = SdkTracerProvider::builder().with_resource(resource(service, instance));
         builder = match &settings.otlp_endpoint {
             Some(endpoint) => builder
-                .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))))
+                .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                    settings.sample_ratio,
+                ))))
                 .with_batch_exporter(exporter::over_http(endpoint)?),
             None => builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff))),
         };

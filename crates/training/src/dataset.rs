@@ -15,8 +15,10 @@ pub(crate) use split::{Parts, divide};
 pub const ROWS_MAX: usize = 10_000_000;
 /// The most feature columns of a data set.
 pub const FEATURES_MAX: usize = 16_384;
-/// The most feature cells of a data set (1 GiB of `f32`).
-pub const CELLS_MAX: usize = 1 << 28;
+/// The most feature cells of a data set (512 MiB of `f32`).
+pub const CELLS_MAX: usize = 1 << 27;
+/// The most bytes of a column name or a class, which are names in the model.
+const NAME_BYTES_MAX: usize = 1_024;
 /// The most classes of a target.
 pub const CLASSES_MAX: usize = 4_096;
 

@@ -69,24 +69,32 @@ impl Fit {
     pub fn new(data: &Dataset, recipe: &Recipe) -> Result<Self, Error> {
         let parts = checked_parts(data, recipe)?;
         let preprocessing = learn_preprocessing(data, &parts.kept, recipe);
-        let parameters = Parameters::initial(data.features.len(), data.outputs(), recipe);
+        let parameters = Parameters::initial(data.features.len(), data.outputs(), recipe)?;
         Self::assemble(data, recipe, Start { parts, preprocessing, parameters, masks: Vec::new() }, None)
     }
 
     /// Goes on from a checkpoint of [`Fit::new`] with the same data and recipe.
     ///
-    /// Fails as [`Fit::new`] does, and when the checkpoint belongs to other data or another recipe or contradicts itself.
+    /// Fails as [`Fit::new`] and [`Fit::restore`] do.
     pub fn resume(data: &Dataset, recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Self, Error> {
-        let mut fit = Self::new(data, recipe)?;
-        if checkpoint.job != fit.job {
-            return Err(Error::Checkpoint("it was made from other data or another recipe".to_owned()));
+        Self::new(data, recipe)?.restore(checkpoint)
+    }
+
+    /// Takes over the state of an earlier run that was prepared in the same way.
+    ///
+    /// Fails when the checkpoint belongs to other data, another recipe, start or teacher, or contradicts itself.
+    pub fn restore(mut self, checkpoint: &Checkpoint) -> Result<Self, Error> {
+        if checkpoint.job != self.job {
+            return Err(Error::Checkpoint(
+                "it belongs to other data, another recipe or another start".to_owned(),
+            ));
         }
-        if checkpoint.epoch > recipe.epochs {
-            return Err(Error::Checkpoint(format!("it is after the last epoch {}", recipe.epochs)));
+        if checkpoint.epoch > self.recipe.epochs {
+            return Err(Error::Checkpoint(format!("it is after the last epoch {}", self.recipe.epochs)));
         }
-        fit.progress = checkpoint.progress(&fit.progress, fit.parameters.values.len())?;
-        fit.parameters.values.copy_from_slice(&checkpoint.parameters);
-        Ok(fit)
+        self.progress = checkpoint.progress(&self.progress, self.parameters.values.len())?;
+        self.parameters.values.copy_from_slice(&checkpoint.parameters);
+        Ok(self)
     }
 
     /// Prepares further training of an existing network behind its own preprocessing; `hidden`, `activation` and `standardise` of
@@ -124,13 +132,22 @@ impl Fit {
         let parts = checked_parts(data, recipe)?;
         teacher.validate(data)?;
         let preprocessing = learn_preprocessing(data, &parts.kept, recipe);
-        let parameters = Parameters::initial(data.features.len(), data.outputs(), recipe);
+        let parameters = Parameters::initial(data.features.len(), data.outputs(), recipe)?;
         Self::assemble(
             data,
             recipe,
             Start { parts, preprocessing, parameters, masks: Vec::new() },
             Some(teacher),
         )
+    }
+
+    /// Adds a teacher to [`Fit::continue_from`], so that the network learns from it beside the truth. `data` are the same rows.
+    ///
+    /// Fails when the teacher's outputs do not fit the data.
+    pub fn with_teacher(mut self, data: &Dataset, teacher: &Teacher) -> Result<Self, Error> {
+        teacher.validate(data)?;
+        self.objective.soft = Some(teacher.soft_targets(data.task(), self.scaling.as_ref()));
+        Ok(self)
     }
 
     fn assemble(
@@ -156,12 +173,17 @@ impl Fit {
             truth: truth(&data.target, scaling.as_ref()),
             soft: teacher.map(|teacher| teacher.soft_targets(data.task(), scaling.as_ref())),
         };
+        let job = job::digest(
+            data,
+            recipe,
+            &job::Start { parameters: &parameters.values, frozen: &frozen, teacher },
+        )?;
         let batch_rows = match recipe.batch {
             BatchSize::Mini(rows) => rows.min(parts.kept.len()),
             BatchSize::Full => parts.kept.len(),
         };
         Ok(Self {
-            job: job::digest(data, recipe)?,
+            job,
             progress: Progress {
                 epoch: 0,
                 train_loss: 0.0,

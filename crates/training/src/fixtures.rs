@@ -50,7 +50,7 @@ impl GradientCase {
 /// The network of the fixtures: 3 inputs, hidden layers of 5 and 4, 3 outputs.
 pub(crate) fn network(activation: Activation, values: &[f32]) -> Parameters {
     let recipe = Recipe { hidden: vec![5, 4], activation, ..Recipe::for_task(Task::Classification) };
-    let mut parameters = Parameters::initial(3, 3, &recipe);
+    let mut parameters = Parameters::initial(3, 3, &recipe).unwrap();
     parameters.values.copy_from_slice(values);
     parameters
 }

@@ -4,7 +4,11 @@ use leat_model::{Activation, Dense, Mask, Network, Tensor};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::random::{Purpose, Random};
+use crate::recipe::require;
 use crate::{Error, Recipe};
+
+/// The most weights and biases that are trained. Training holds about five numbers for each.
+const PARAMETERS_MAX: usize = 1 << 26;
 
 /// The weights and biases of a network in one flat vector, layer after layer, weights before bias. Optimisers, clips, masks and
 /// checkpoints see the vector; products see the matrices in it.
@@ -28,9 +32,11 @@ pub(crate) struct Layer {
 impl Parameters {
     /// Fresh parameters: uniform weights with the variance of He (2015) before ReLU and GELU and of Glorot and Bengio (2010)
     /// elsewhere, biases zero.
-    pub(crate) fn initial(inputs: usize, outputs: usize, recipe: &Recipe) -> Self {
+    ///
+    /// Fails when the network would be too large.
+    pub(crate) fn initial(inputs: usize, outputs: usize, recipe: &Recipe) -> Result<Self, Error> {
         let hidden = recipe.hidden.iter().map(|&width| (width, recipe.activation));
-        let mut parameters = Self::zeros(inputs, hidden.chain([(outputs, Activation::Identity)]));
+        let mut parameters = Self::zeros(inputs, hidden.chain([(outputs, Activation::Identity)]))?;
         let mut random = Random::new(recipe.seed, Purpose::Initialisation);
         for layer in &parameters.layers {
             let bound = match layer.activation {
@@ -42,14 +48,14 @@ impl Parameters {
             .sqrt();
             parameters.values[layer.weights.clone()].fill_with(|| random.symmetric(bound));
         }
-        parameters
+        Ok(parameters)
     }
 
     /// The parameters of an existing network, whatever their encoding.
     pub(crate) fn of_network(network: &Network) -> Result<Self, Error> {
         let inputs = network.layers.first().map_or(0, Dense::inputs);
         let shapes = network.layers.iter().map(|layer| (layer.outputs(), layer.activation));
-        let mut parameters = Self::zeros(inputs, shapes);
+        let mut parameters = Self::zeros(inputs, shapes)?;
         for (layer, dense) in parameters.layers.iter().zip(&network.layers) {
             let weights = dense.weights.to_f32();
             let fits = dense.inputs() == layer.inputs
@@ -103,7 +109,7 @@ impl Parameters {
         }
     }
 
-    fn zeros(inputs: usize, shapes: impl Iterator<Item = (usize, Activation)>) -> Self {
+    fn zeros(inputs: usize, shapes: impl Iterator<Item = (usize, Activation)>) -> Result<Self, Error> {
         let mut layers = Vec::new();
         let (mut inputs, mut end) = (inputs, 0);
         for (outputs, activation) in shapes {
@@ -113,7 +119,10 @@ impl Parameters {
             layers.push(Layer { inputs, outputs, activation, weights, bias });
             inputs = outputs;
         }
-        Self { layers, values: vec![0.0; end] }
+        require(end <= PARAMETERS_MAX, "hidden", || {
+            format!("gives a network of {end} parameters, at most {PARAMETERS_MAX} can be trained")
+        })?;
+        Ok(Self { layers, values: vec![0.0; end] })
     }
 }
 
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn a_network_and_its_parameters_are_the_same_thing() {
         let recipe = Recipe { hidden: vec![5, 4], ..Recipe::for_task(Task::Classification) };
-        let parameters = Parameters::initial(3, 2, &recipe);
+        let parameters = Parameters::initial(3, 2, &recipe).unwrap();
         let network = parameters.to_network(&[]);
         assert_eq!(network.layers.len(), 3);
         let again = Parameters::of_network(&network).unwrap();
@@ -154,7 +163,7 @@ mod tests {
     fn first_weights_have_the_variance_of_their_scheme() {
         for (activation, expected) in [(Activation::Relu, 2.0 / 200.0), (Activation::Tanh, 2.0 / 500.0)] {
             let recipe = Recipe { hidden: vec![300], activation, ..Recipe::for_task(Task::Classification) };
-            let parameters = Parameters::initial(200, 2, &recipe);
+            let parameters = Parameters::initial(200, 2, &recipe).unwrap();
             let weights = &parameters.values[parameters.layers[0].weights.clone()];
             let variance = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
             assert!(
@@ -165,8 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn a_network_too_large_to_train_is_refused_before_it_is_allocated() {
+        let recipe = Recipe { hidden: vec![16_384; 16], ..Recipe::for_task(Task::Classification) };
+        recipe.validate().unwrap();
+        let error = Parameters::initial(10, 2, &recipe).unwrap_err();
+        assert!(matches!(error, Error::Recipe { setting: "hidden", .. }), "{error}");
+    }
+
+    #[test]
     fn a_clip_bounds_weights_and_spares_biases() {
-        let mut parameters = Parameters::initial(3, 2, &Recipe::for_task(Task::Classification));
+        let mut parameters = Parameters::initial(3, 2, &Recipe::for_task(Task::Classification)).unwrap();
         parameters.values.fill(5.0);
         parameters.clip(0.5);
         let layer = &parameters.layers[0];

@@ -169,7 +169,7 @@ mod tests {
         let data = data(array![[1.0], [2.0], [4.0]]);
         let recipe = Recipe::for_task(Task::Regression);
         let scaling = TargetScaling::learn(&data, &[0, 1, 2], &recipe).unwrap();
-        let original = Parameters::initial(1, 1, &recipe);
+        let original = Parameters::initial(1, 1, &recipe).unwrap();
         let mut changed = original.clone();
         scaling.fold_into(&mut changed);
         assert_ne!(changed.values, original.values);

@@ -1,5 +1,9 @@
 //! Training on real data, from the bytes of a table to the bytes of a model.
-
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helper functions too"
+)]
 use std::ops::ControlFlow;
 
 use leat_model::{Body, Digest, Model, Task, blob};

@@ -2,10 +2,14 @@
 //!
 //! Nothing here stands in for a part of Leat; it only starts and waits.
 
+mod job_desk;
+
 use std::future::Future;
 use std::time::Duration;
 
 use leat_broker::{Broker, BrokerOptions, Search, find_binary};
+
+pub use job_desk::JobDesk;
 
 /// How long [`eventually`] waits: far more than anything takes on a loaded machine, so that only a defect ends it.
 pub const PATIENCE: Duration = Duration::from_secs(60);

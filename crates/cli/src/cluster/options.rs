@@ -42,9 +42,7 @@ pub struct ClusterOptions {
     /// The port for the monitor's metrics on 127.0.0.1; none leaves them off.
     pub http_port: Option<u16>,
     /// Where streams, objects and logs are kept.
-    pub data_dir: Option<PathBuf>,
-    /// Where logs go when there is no data folder.
-    pub scratch: PathBuf,
+    pub data_dir: PathBuf,
     /// A broker that runs already; then none is started.
     pub external_url: Option<String>,
     /// The subjects to use.
@@ -54,7 +52,7 @@ pub struct ClusterOptions {
 impl ClusterOptions {
     /// Where each process logs.
     pub fn log_dir(&self) -> PathBuf {
-        self.data_dir.as_ref().unwrap_or(&self.scratch).join("logs")
+        self.data_dir.join("logs")
     }
 
     /// Each service to start and the name of its instance.

@@ -1,8 +1,11 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::Error;
+
+const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Ask a service's HTTP endpoint whether it is ready.
 #[derive(Debug, Args)]
@@ -12,7 +15,6 @@ pub(crate) struct Health {
     address: SocketAddr,
 }
 
-pub(crate) async fn run(health: Health) -> Result<(), Error> {
-    leat_service_runtime::probe(health.address).await?;
-    Ok(())
+pub(crate) fn run(health: &Health) -> Result<(), Error> {
+    Ok(leat_service_runtime::probe(health.address, DEADLINE)?)
 }

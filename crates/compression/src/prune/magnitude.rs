@@ -11,7 +11,11 @@ const FLOOR: f64 = 0.05;
 ///
 /// # Errors
 /// [`Error::NothingLeft`] when a layer would lose every weight.
-pub(crate) fn by_threshold(mut network: Network, threshold: f32, reporter: &mut Reporter<'_>) -> Result<Network, Error> {
+pub(crate) fn by_threshold(
+    mut network: Network,
+    threshold: f32,
+    reporter: &mut Reporter<'_>,
+) -> Result<Network, Error> {
     let total = network.layers.len();
     for (index, layer) in network.layers.iter_mut().enumerate() {
         let values = layer.weights.to_f32();
@@ -27,7 +31,12 @@ pub(crate) fn by_threshold(mut network: Network, threshold: f32, reporter: &mut 
 }
 
 /// Prunes the smallest weights until `rate` of all are zero, counting those that earlier steps pruned.
-pub(crate) fn by_rate(mut network: Network, rate: f64, scope: Scope, reporter: &mut Reporter<'_>) -> Result<Network, Error> {
+pub(crate) fn by_rate(
+    mut network: Network,
+    rate: f64,
+    scope: Scope,
+    reporter: &mut Reporter<'_>,
+) -> Result<Network, Error> {
     let values = layers::floats(&network);
     let pruned = match scope {
         Scope::PerLayer => smallest_per_layer(&values, rate),
@@ -44,19 +53,25 @@ pub(crate) fn by_rate(mut network: Network, rate: f64, scope: Scope, reporter: &
 /// Marks in each layer the `round_half_even(rate · weights)` smallest by magnitude (as `torch.nn.utils.prune.l1_unstructured`),
 /// but never all of them. Of equal ones those that stand first go first.
 pub fn smallest_per_layer(layers: &[Vec<f32>], rate: f64) -> Vec<Vec<bool>> {
-    layers.iter().map(|values| {
-        let count = prune_count(values.len(), rate).min(values.len().saturating_sub(1));
-        mark(std::slice::from_ref(values), count, &[0]).pop().unwrap_or_default()
-    }).collect()
+    layers
+        .iter()
+        .map(|values| {
+            let count = prune_count(values.len(), rate).min(values.len().saturating_sub(1));
+            mark(std::slice::from_ref(values), count, &[0]).pop().unwrap_or_default()
+        })
+        .collect()
 }
 
 /// Marks the `round_half_even(rate · weights)` smallest of all layers together, except that each layer keeps at least 5 % of
 /// its weights (or as many as the rate keeps, if that is less) and at least one. Of equal ones those that stand first go first.
 pub fn smallest_overall(layers: &[Vec<f32>], rate: f64) -> Vec<Vec<bool>> {
-    let floors: Vec<usize> = layers.iter().map(|values| {
-        let share = FLOOR.min(1.0 - rate);
-        ((share * values.len() as f64).round_ties_even() as usize).max(1)
-    }).collect();
+    let floors: Vec<usize> = layers
+        .iter()
+        .map(|values| {
+            let share = FLOOR.min(1.0 - rate);
+            ((share * values.len() as f64).round_ties_even() as usize).max(1)
+        })
+        .collect();
     let all = layers.iter().map(Vec::len).sum();
     mark(layers, prune_count(all, rate), &floors)
 }
@@ -68,8 +83,12 @@ fn prune_count(weights: usize, rate: f64) -> usize {
 /// Marks the `count` smallest magnitudes, in the order of magnitude, layer, position, passing over layers that are down to
 /// their floor.
 fn mark(layers: &[Vec<f32>], count: usize, floors: &[usize]) -> Vec<Vec<bool>> {
-    let mut order: Vec<(f32, usize, usize)> = layers.iter().enumerate()
-        .flat_map(|(layer, values)| values.iter().enumerate().map(move |(index, value)| (value.abs(), layer, index)))
+    let mut order: Vec<(f32, usize, usize)> = layers
+        .iter()
+        .enumerate()
+        .flat_map(|(layer, values)| {
+            values.iter().enumerate().map(move |(index, value)| (value.abs(), layer, index))
+        })
         .collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let mut marked: Vec<Vec<bool>> = layers.iter().map(|values| vec![false; values.len()]).collect();
@@ -80,7 +99,8 @@ fn mark(layers: &[Vec<f32>], count: usize, floors: &[usize]) -> Vec<Vec<bool>> {
             break;
         }
         let floor = floors.get(layer).copied().unwrap_or(0);
-        if let (Some(kept), Some(mark)) = (kept.get_mut(layer), marked.get_mut(layer).and_then(|marks| marks.get_mut(index)))
+        if let (Some(kept), Some(mark)) =
+            (kept.get_mut(layer), marked.get_mut(layer).and_then(|marks| marks.get_mut(index)))
             && *kept > floor
         {
             *kept -= 1;

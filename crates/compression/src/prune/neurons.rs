@@ -25,7 +25,9 @@ pub fn kept_width(width: usize, rate: f64) -> usize {
 pub fn scores(incoming: &[f32], bias: &[f32], outgoing: &[f32]) -> Vec<f64> {
     let neurons = bias.len().max(1);
     let inputs = (incoming.len() / neurons).max(1);
-    let arriving: Vec<f64> = incoming.chunks_exact(inputs).zip(bias)
+    let arriving: Vec<f64> = incoming
+        .chunks_exact(inputs)
+        .zip(bias)
         .map(|(row, &bias)| row.iter().map(|&weight| magnitude(weight)).sum::<f64>() + magnitude(bias))
         .collect();
     let mut leaving = vec![0.0; bias.len()];
@@ -52,19 +54,29 @@ fn by_mean(values: &[f64]) -> impl Iterator<Item = f64> {
 ///
 /// # Errors
 /// [`Error::NoHiddenLayer`]; errors of running the rows; [`Error::Cancelled`].
-pub(crate) fn remove(network: Network, rate: f64, rows: &TrainingRows<'_>, reporter: &mut Reporter<'_>) -> Result<Network, Error> {
+pub(crate) fn remove(
+    network: Network,
+    rate: f64,
+    rows: &TrainingRows<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Result<Network, Error> {
     if network.layers.len() < 2 {
         return Err(Error::NoHiddenLayer);
     }
     let means = mean_inputs(&network, rows, reporter)?;
     let mut layers: Vec<Open> = network.layers.into_iter().map(Open::new).collect();
-    let keep: Vec<Vec<bool>> = layers.windows(2).map(|pair| match pair {
-        [first, second] => kept(&scores(&first.weights, &first.dense.bias, &second.weights), rate),
-        _ => Vec::new(),
-    }).collect();
+    let keep: Vec<Vec<bool>> = layers
+        .windows(2)
+        .map(|pair| match pair {
+            [first, second] => kept(&scores(&first.weights, &first.dense.bias, &second.weights), rate),
+            _ => Vec::new(),
+        })
+        .collect();
     let total = layers.len();
     for (index, layer) in layers.iter_mut().enumerate() {
-        if let (Some(keep), Some(means)) = (index.checked_sub(1).and_then(|before| keep.get(before)), means.get(index)) {
+        if let (Some(keep), Some(means)) =
+            (index.checked_sub(1).and_then(|before| keep.get(before)), means.get(index))
+        {
             layer.drop_inputs(keep, means);
         }
         if let Some(keep) = keep.get(index) {
@@ -76,7 +88,11 @@ pub(crate) fn remove(network: Network, rate: f64, rows: &TrainingRows<'_>, repor
 }
 
 /// `E[x]` of the input of every layer over the training rows.
-fn mean_inputs(network: &Network, rows: &TrainingRows<'_>, reporter: &mut Reporter<'_>) -> Result<Vec<Vec<f64>>, Error> {
+fn mean_inputs(
+    network: &Network,
+    rows: &TrainingRows<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Result<Vec<Vec<f64>>, Error> {
     let mut sums: Vec<Vec<f64>> = network.layers.iter().map(|layer| vec![0.0; layer.inputs()]).collect();
     rows.visit_inputs(network, reporter, &mut |layer, values| {
         if let Some(sums) = sums.get_mut(layer) {
@@ -140,7 +156,8 @@ impl Open {
         let width = self.dense.inputs().max(1);
         self.select(|index| keep.get(index / width).copied().unwrap_or(true));
         let bias = std::mem::take(&mut self.dense.bias);
-        self.dense.bias = bias.into_iter().zip(keep).filter_map(|(bias, &keep)| keep.then_some(bias)).collect();
+        self.dense.bias =
+            bias.into_iter().zip(keep).filter_map(|(bias, &keep)| keep.then_some(bias)).collect();
         set_length(&mut self.dense.weights.shape, 0, keep);
     }
 

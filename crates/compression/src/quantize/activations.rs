@@ -1,8 +1,8 @@
 use leat_model::{ActivationQuantization, Network};
 
 use super::{affine_u8, histogram::Histogram};
-use crate::training_rows::TrainingRows;
 use crate::progress::Reporter;
+use crate::training_rows::TrainingRows;
 use crate::{Calibration, Error};
 
 /// Chooses the `u8` range of the input of each layer from the training rows. Two passes, the first for the range and the second
@@ -23,7 +23,8 @@ pub(crate) fn calibrate(
     if calibration == Calibration::MinMax {
         return Ok(ranges.into_iter().map(|(low, high)| affine_u8(low, high)).collect());
     }
-    let mut histograms: Vec<Histogram> = ranges.into_iter().map(|(low, high)| Histogram::new(low, high)).collect();
+    let mut histograms: Vec<Histogram> =
+        ranges.into_iter().map(|(low, high)| Histogram::new(low, high)).collect();
     rows.visit_inputs(network, reporter, &mut |layer, values| {
         if let Some(histogram) = histograms.get_mut(layer) {
             histogram.add(values);

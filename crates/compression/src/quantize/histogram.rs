@@ -51,7 +51,14 @@ impl Histogram {
         let total: u64 = self.counts.iter().sum();
         let cut = (100.0 - percentile) / 200.0;
         let mut seen = 0;
-        let shares: Vec<f64> = self.counts.iter().map(|count| { seen += count; seen as f64 / total.max(1) as f64 }).collect();
+        let shares: Vec<f64> = self
+            .counts
+            .iter()
+            .map(|count| {
+                seen += count;
+                seen as f64 / total.max(1) as f64
+            })
+            .collect();
         let left = shares.partition_point(|&share| share < cut);
         let right = shares.partition_point(|&share| share < 1.0 - cut);
         (self.edge(left), self.edge(right))

@@ -57,7 +57,8 @@ fn scale_for(values: &[f32], calibration: Calibration) -> f32 {
 /// The smallest magnitude that at least `percentile` per cent of the magnitudes do not exceed. When that is zero (a channel
 /// that pruning left almost empty), the percentile is taken among the weights that are not zero.
 fn nearest_rank(values: &[f32], percentile: f64) -> f32 {
-    let mut magnitudes: Vec<f32> = values.iter().map(|value| value.abs()).filter(|&magnitude| magnitude > 0.0).collect();
+    let mut magnitudes: Vec<f32> =
+        values.iter().map(|value| value.abs()).filter(|&magnitude| magnitude > 0.0).collect();
     magnitudes.sort_by(f32::total_cmp);
     let rank = (percentile / 100.0 * magnitudes.len() as f64).ceil() as usize;
     magnitudes.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
@@ -86,75 +87,4 @@ fn squared_error(values: &[f32], scale: f32) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn rounding_by_q_goes_half_away_from_zero_and_saturations_are_counted() {
-        let codes = by_q(&[0.5, -0.5, 1.5, 200.0, -200.0, 127.4, -128.4], 1.0);
-        assert_eq!(codes.codes, [1, -1, 2, 127, -128, 127, -128]);
-        assert_eq!(codes.saturated, 2);
-        assert_eq!(codes.scales, [1.0]);
-    }
-
-    #[test]
-    fn symmetric_rounding_goes_half_to_even() {
-        let codes = symmetric(&[127.0, 0.5, 1.5, -0.5, -2.5], 5, Calibration::MinMax);
-        assert_eq!(codes.codes, [127, 0, 2, 0, -2]);
-    }
-
-    #[test]
-    fn a_channel_of_zeros_gets_scale_one() {
-        for calibration in [Calibration::MinMax, Calibration::Percentile(99.0), Calibration::Mse] {
-            let codes = symmetric(&[0.0, 0.0, 3.0, -1.0], 2, calibration);
-            assert_eq!(codes.scales[0], 1.0);
-            assert_eq!(codes.codes[..2], [0, 0]);
-        }
-    }
-
-    #[test]
-    fn a_percentile_cuts_outliers_and_reports_them() {
-        let mut values = vec![1.0; 99];
-        values.push(100.0);
-        let codes = symmetric(&values, 100, Calibration::Percentile(99.0));
-        assert_eq!((codes.saturated, codes.scales[0]), (1, 1.0 / 127.0));
-    }
-
-    #[test]
-    fn least_squares_is_never_worse_than_the_full_range() {
-        let values: Vec<f32> = (0..400).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).powi(5)).collect();
-        let error = |calibration| {
-            let codes = symmetric(&values, values.len(), calibration);
-            values.iter().zip(&codes.codes).map(|(value, &code)| (value - f32::from(code) * codes.scales[0]).powi(2)).sum::<f32>()
-        };
-        assert!(error(Calibration::Mse) <= error(Calibration::MinMax));
-    }
-
-    proptest! {
-        #[test]
-        fn unsaturated_weights_are_within_half_a_step(values in prop::collection::vec(-10_f32..10.0, 1..200), group in 1_usize..50) {
-            for calibration in [Calibration::MinMax, Calibration::Percentile(99.0), Calibration::Mse] {
-                let codes = symmetric(&values, group, calibration);
-                for (index, (&value, &code)) in values.iter().zip(&codes.codes).enumerate() {
-                    let scale = codes.scales[index / group];
-                    if (value / scale).round_ties_even().abs() <= CODE_MAX {
-                        // The product and the quotient are each rounded once to f32.
-                        let bound = scale / 2.0 + value.abs() * 2.0 * f32::EPSILON;
-                        prop_assert!((value - f32::from(code) * scale).abs() <= bound);
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn by_q_is_within_half_a_step_where_it_does_not_saturate(values in prop::collection::vec(-2_f32..2.0, 1..100), q in 0.5_f32..60.0) {
-            let codes = by_q(&values, q);
-            prop_assert_eq!(codes.saturated, 0);
-            for (&value, &code) in values.iter().zip(&codes.codes) {
-                prop_assert!((value - f32::from(code) / q).abs() <= 0.5 / q + value.abs() * 2.0 * f32::EPSILON);
-            }
-        }
-    }
-}
+mod tests;

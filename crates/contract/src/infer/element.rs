@@ -37,8 +37,8 @@ pub(super) trait Binary: Element {
     /// Bytes of one element.
     const BYTES: usize;
 
-    /// The element in exactly [`Binary::BYTES`] bytes.
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Mismatch>;
+    /// The elements in a whole number of times [`Binary::BYTES`] bytes; a rest is passed over.
+    fn from_bytes(bytes: &[u8]) -> Result<Vec<Self>, Mismatch>;
 
     fn to_bytes(values: &[Self]) -> Vec<u8>;
 }
@@ -67,10 +67,9 @@ macro_rules! binary_number {
         impl Binary for $type {
             const BYTES: usize = size_of::<$type>();
 
-            #[inline]
-            fn from_bytes(bytes: &[u8]) -> Result<Self, Mismatch> {
-                let found = || format!("{} bytes", bytes.len());
-                bytes.try_into().map(Self::from_le_bytes).map_err(|_| found())
+            fn from_bytes(bytes: &[u8]) -> Result<Vec<Self>, Mismatch> {
+                let (elements, _) = bytes.as_chunks();
+                Ok(elements.iter().map(|element| Self::from_le_bytes(*element)).collect())
             }
 
             fn to_bytes(values: &[Self]) -> Vec<u8> {
@@ -163,12 +162,13 @@ impl Element for bool {
 impl Binary for bool {
     const BYTES: usize = 1;
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Mismatch> {
-        match bytes {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            other => Err(format!("the byte {other:?}")),
-        }
+    fn from_bytes(bytes: &[u8]) -> Result<Vec<Self>, Mismatch> {
+        let element = |byte: &u8| match byte {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(format!("the byte {other}")),
+        };
+        bytes.iter().map(element).collect()
     }
 
     fn to_bytes(values: &[Self]) -> Vec<u8> {

@@ -140,8 +140,12 @@ impl<T: Serialize + DeserializeOwned> Watch<T> {
 
     fn end_listing(&mut self) {
         let Some(listed) = self.listing.take() else { return };
-        let gone: Vec<(String, u64)> =
-            self.known.iter().filter(|(key, _)| !listed.contains(*key)).map(|(key, at)| (key.clone(), *at)).collect();
+        let gone: Vec<(String, u64)> = self
+            .known
+            .iter()
+            .filter(|(key, _)| !listed.contains(*key))
+            .map(|(key, at)| (key.clone(), *at))
+            .collect();
         for (key, revision) in gone {
             self.known.remove(&key);
             self.ready.push_back(Ok(Watched::Change(Change { key, value: None, revision })));

@@ -38,7 +38,8 @@ async fn receive(objects: &Objects, name: &str, record: &Record) -> Result<Vec<u
     let mut received = 0;
     while received < record.chunks {
         let next = tokio::time::timeout(CHUNK_TIMEOUT, reader.next()).await;
-        let read = next.map_err(|_| Error::Timeout { what: format!("object {name}"), after: CHUNK_TIMEOUT })?;
+        let read =
+            next.map_err(|_| Error::Timeout { what: format!("object {name}"), after: CHUNK_TIMEOUT })?;
         match read {
             Read::Opened { pending } if received + pending < record.chunks => {
                 let reason = format!("{} pieces, its record says {}", received + pending, record.chunks);

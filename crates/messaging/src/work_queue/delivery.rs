@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_nats::Subject;
 use bytes::Bytes;
-use leat_contract::headers::{DEAD_ATTEMPTS, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, MESSAGE_ID};
+use leat_contract::headers::{
+    DEAD_ATTEMPTS, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, MESSAGE_ID,
+};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -78,8 +80,23 @@ impl Delivery {
         self.end("+ACK".into()).await
     }
 
-    /// Gives it back; some worker gets it after `delay`. The attempt counts.
-    pub async fn retry_later(self, delay: Duration) -> Result<(), Error> {
+    /// Gives it back because of `reason`; some worker gets it after `delay`. The last attempt ends as a dead letter.
+    pub async fn retry_later(self, delay: Duration, reason: &str) -> Result<(), Error> {
+        if self.is_last_attempt() {
+            return self.dead_letter(reason).await;
+        }
+        tracing::warn!(
+            subject = self.subject(),
+            attempt = self.attempt(),
+            ?delay,
+            reason,
+            "work will be tried again"
+        );
+        self.give_back(delay).await
+    }
+
+    /// Gives it back as it is.
+    pub(super) async fn give_back(self, delay: Duration) -> Result<(), Error> {
         let payload = format!("-NAK {}", json!({ "delay": nanoseconds(delay) }));
         self.end(payload.into()).await
     }
@@ -109,8 +126,11 @@ impl Delivery {
     async fn end(self, verdict: Bytes) -> Result<(), Error> {
         let deadline = Instant::now() + END_PATIENCE;
         loop {
-            let told =
-                self.jetstream.connection.exchange(self.reply(), Headers::new(), verdict.clone(), END_TIMEOUT).await;
+            let told = self
+                .jetstream
+                .connection
+                .exchange(self.reply(), Headers::new(), verdict.clone(), END_TIMEOUT)
+                .await;
             match told {
                 Ok(_) => return Ok(()),
                 Err(error) if !error.is_retryable() || Instant::now() >= deadline => return Err(error),

@@ -59,7 +59,10 @@ async fn liveness_does_not_depend_on_readiness() {
 async fn metrics_are_open_metrics_text() {
     let running = start().await;
     let reply = get_page(running.address, "/metrics").await;
-    assert!(reply.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{reply}");
+    assert!(
+        reply.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{reply}"
+    );
     assert!(reply.ends_with("# EOF\n"), "{reply}");
 }
 

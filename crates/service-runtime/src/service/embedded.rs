@@ -70,7 +70,8 @@ async fn work<S: Service>(
         ended = &mut running => Some(judge(S::NAME, ended, stop.token().is_cancelled())),
         () = stop.token().cancelled() => None,
     };
-    let mut errors: Vec<Error> = [tasks.take_failure(), surroundings.take_failure()].into_iter().flatten().collect();
+    let mut errors: Vec<Error> =
+        [tasks.take_failure(), surroundings.take_failure()].into_iter().flatten().collect();
     stop.ask(None);
     let budget = stop.budget(deadline);
     surroundings.withdraw();

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::embedded::{self, Ended};
 use super::Service;
-use crate::stop::StopRequest;
+use super::embedded::{self, Ended};
 use crate::signals::{self, Signals};
+use crate::stop::StopRequest;
 use crate::{Error, Settings, Telemetry};
 
 /// Threads that handle messages, at most. They only wait and hand over; bytes move on the threads of the connections and

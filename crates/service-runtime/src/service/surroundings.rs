@@ -8,7 +8,8 @@ use tracing::{info, warn};
 
 use crate::stop::{Budget, Step, StopRequest};
 use crate::{
-    Connections, Context, Error, Health, HttpSettings, Inflight, Metrics, NatsSettings, Readiness, Tasks, control,
+    Connections, Context, Error, Health, HttpSettings, Inflight, Metrics, NatsSettings, Readiness, Tasks,
+    control,
 };
 
 /// Obstacles to readiness that the runtime itself puts up.
@@ -47,13 +48,13 @@ impl Surroundings {
             let health = Health::bind(address).await?;
             info!(address = %health.address(), "health port is open");
             let serving = health.serve(readiness.clone(), metrics.clone(), health_stop.clone());
-            tasks.spawn("health", async move { Ok::<(), Error>(serving.await) });
+            // It ends only when it is stopped, which may be before the service starts.
+            tasks.spawn_finite("health", async move { Ok::<(), Error>(serving.await) });
         }
         let subjects = subjects(&nats.subject_prefix)?;
         let connections = Connections::open(identity.service, &identity.instance, nats).await?;
         readiness.block(BROKER, "checking streams and buckets");
         let storage = open_storage(&connections, &subjects, nats.provision).await?;
-        connections.watch(&tasks, &readiness, &nats.url);
         readiness.clear(BROKER);
         let context = Context {
             storage,
@@ -68,6 +69,7 @@ impl Surroundings {
         };
         context.metrics.watch_connections(&context.connections);
         control::start(&context, &tasks, stop).await?;
+        context.connections.watch(&tasks, &context.readiness, &nats.url);
         abandoned.disarm();
         Ok(Self { context, tasks, health_stop })
     }
@@ -86,8 +88,10 @@ impl Surroundings {
     /// running out of time is an error.
     pub(super) async fn end(self, budget: Budget) -> Result<(), Error> {
         let connections = &self.context.connections;
-        let flushed = timeout_at(budget.end_of(Step::Flush), connections.flush(budget.left_for(Step::Flush))).await;
-        let drained = timeout_at(budget.end_of(Step::Drain), connections.drain(budget.left_for(Step::Drain))).await;
+        let flushed =
+            timeout_at(budget.end_of(Step::Flush), connections.flush(budget.left_for(Step::Flush))).await;
+        let drained =
+            timeout_at(budget.end_of(Step::Drain), connections.drain(budget.left_for(Step::Drain))).await;
         self.health_stop.cancel();
         self.tasks.abort();
         if timeout_at(budget.end_of(Step::Drain), self.tasks.ended()).await.is_err() {
@@ -100,11 +104,17 @@ impl Surroundings {
 }
 
 fn subjects(prefix: &str) -> Result<Subjects, Error> {
-    Subjects::new(prefix)
-        .map_err(|error| Error::Settings { section: "nats".to_owned(), reason: format!("subject_prefix: {error}") })
+    Subjects::new(prefix).map_err(|error| Error::Settings {
+        section: "nats".to_owned(),
+        reason: format!("subject_prefix: {error}"),
+    })
 }
 
-async fn open_storage(connections: &Connections, subjects: &Subjects, provision: bool) -> Result<Storage, Error> {
+async fn open_storage(
+    connections: &Connections,
+    subjects: &Subjects,
+    provision: bool,
+) -> Result<Storage, Error> {
     if provision {
         return Ok(Storage::provision(&connections.storage, subjects).await?);
     }

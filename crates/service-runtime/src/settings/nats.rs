@@ -72,8 +72,10 @@ impl NatsSettings {
         }
         let random = nuid::next();
         let suffix = random.get(random.len().saturating_sub(8)..).unwrap_or_default();
-        WorkerId::new(format!("{service}-{suffix}"))
-            .map_err(|error| Error::Settings { section: "nats".to_owned(), reason: format!("instance: {error}") })
+        WorkerId::new(format!("{service}-{suffix}")).map_err(|error| Error::Settings {
+            section: "nats".to_owned(),
+            reason: format!("instance: {error}"),
+        })
     }
 
     fn credentials(&self) -> Credentials {

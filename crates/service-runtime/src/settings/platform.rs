@@ -86,7 +86,10 @@ impl Validate for TelemetrySettings {
         if is_http {
             return Ok(());
         }
-        Err(Invalid::new("otlp_endpoint", format!("'{}' does not start with http:// or https://", redacted_urls(endpoint))))
+        Err(Invalid::new(
+            "otlp_endpoint",
+            format!("'{}' does not start with http:// or https://", redacted_urls(endpoint)),
+        ))
     }
 }
 

@@ -68,7 +68,8 @@ fn the_environment_beats_the_file_which_beats_defaults() {
 #[test]
 fn well_known_variables_rank_below_ours_and_above_the_file() {
     let file = Some("[nats]\nurl = 'nats://file:1'\n");
-    let foreign = [("NATS_URL", "nats://foreign:2"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")];
+    let foreign =
+        [("NATS_URL", "nats://foreign:2"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")];
     let settings = load(file, &foreign).unwrap();
     assert_eq!(settings.nats.url, "nats://foreign:2");
     assert_eq!(settings.telemetry.otlp_endpoint.as_deref(), Some("http://collector:4318"));
@@ -105,16 +106,23 @@ fn sections_of_other_services_are_ignored() {
 
 #[test]
 fn refusals_name_the_section_the_field_and_the_value() {
-    let refused = |file: &str, environment: &[(&str, &str)]| load(Some(file), environment).unwrap_err().to_string();
+    let refused =
+        |file: &str, environment: &[(&str, &str)]| load(Some(file), environment).unwrap_err().to_string();
     let cases = [
         (refused("[inference_worker]\nqueue_maximum = 7\n", &[]), vec!["inference_worker", "queue_maximum"]),
         (refused("", &[("LEAT_NATS__URI", "nats://a:1")]), vec!["nats", "uri"]),
         (refused("[telemtry]\nlog = 'json'\n", &[]), vec!["telemtry", "unknown section"]),
-        (refused("[inference_worker]\nqueue_max = 0\n", &[]), vec!["queue_max", "0 is not within 1 to 65536"]),
+        (
+            refused("[inference_worker]\nqueue_max = 0\n", &[]),
+            vec!["queue_max", "0 is not within 1 to 65536"],
+        ),
         (refused("", &[("LEAT_INFERENCE_WORKER__QUEUE_MAX", "many")]), vec!["inference_worker", "many"]),
         (refused("", &[("LEAT_HTTP__BIND", "here")]), vec!["http", "invalid socket address"]),
         (refused("[telemetry]\nfilter = 'a=b=c'\n", &[]), vec!["telemetry", "filter", "a=b=c"]),
-        (refused("[telemetry]\notlp_endpoint = 'collector:4318'\n", &[]), vec!["otlp_endpoint", "collector:4318"]),
+        (
+            refused("[telemetry]\notlp_endpoint = 'collector:4318'\n", &[]),
+            vec!["otlp_endpoint", "collector:4318"],
+        ),
         (refused("[telemetry]\nsample_ratio = nan\n", &[]), vec!["sample_ratio", "NaN"]),
         (refused("[shutdown]\ndeadline_ms = 1\n", &[]), vec!["shutdown", "deadline_ms"]),
         (refused("[nats]\nsubject_prefix = 'a.b'\n", &[]), vec!["subject_prefix", "a.b"]),
@@ -135,7 +143,8 @@ fn refusals_name_the_section_the_field_and_the_value() {
 #[test]
 fn a_missing_file_is_refused_by_name() {
     let missing = std::path::Path::new("/nonexistent/leat.toml");
-    let refused = load_from::<WorkerSettings>("inference-worker", Some(missing), std::iter::empty()).unwrap_err();
+    let refused =
+        load_from::<WorkerSettings>("inference-worker", Some(missing), std::iter::empty()).unwrap_err();
     assert!(refused.to_string().contains("/nonexistent/leat.toml"), "{refused}");
     assert_eq!(refused.exit_code(), crate::exit_code::SETTINGS);
 }

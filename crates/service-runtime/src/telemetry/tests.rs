@@ -26,7 +26,8 @@ fn without_a_collector_spans_have_a_context_but_are_not_sampled() {
 #[test]
 fn with_a_collector_the_share_of_traces_that_is_sampled_is_settable() {
     for (ratio, is_sampled) in [(0.0, false), (1.0, true)] {
-        let settings = TelemetrySettings { sample_ratio: ratio, ..settings(Some("http://127.0.0.1:9".to_owned())) };
+        let settings =
+            TelemetrySettings { sample_ratio: ratio, ..settings(Some("http://127.0.0.1:9".to_owned())) };
         let (_telemetry, dispatch) = Telemetry::build("trainer", "one", &settings).unwrap();
         tracing::dispatcher::with_default(&dispatch, || {
             let context = info_span!("work").context();

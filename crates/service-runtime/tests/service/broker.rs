@@ -14,12 +14,12 @@ use crate::echo::EchoSettings;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn start() -> Broker {
-    start_on(0).await
+    start_with(BrokerOptions::default()).await
 }
 
-pub(crate) async fn start_on(port: u16) -> Broker {
+pub(crate) async fn start_with(options: BrokerOptions) -> Broker {
     let binary = find_binary(&Search::from_environment()).await.unwrap();
-    Broker::start(&binary, &BrokerOptions { port, ..BrokerOptions::default() }).await.unwrap()
+    Broker::start(&binary, &options).await.unwrap()
 }
 
 pub(crate) fn settings(url: &str, instance: &str) -> Settings<EchoSettings> {
@@ -38,7 +38,10 @@ pub(crate) fn subjects() -> Subjects {
 }
 
 /// Waits until an attempt gives something.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut attempt: impl FnMut() -> F,
+) -> T {
     let trying = async {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
         loop {

@@ -46,7 +46,10 @@ impl ServiceProcess {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (stderr, sink) = (child.stderr.take().unwrap(), lines.clone());
         let reading = std::thread::spawn(move || {
-            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| sink.lock().unwrap().push(line));
+            BufReader::new(stderr)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| sink.lock().unwrap().push(line));
         });
         Self { child, lines, reading }
     }
@@ -75,7 +78,8 @@ impl ServiceProcess {
     pub(crate) async fn ended(mut self) -> (i32, String) {
         let child = Mutex::new(&mut self.child);
         let status: ExitStatus =
-            eventually("the end of the process", || async { child.lock().unwrap().try_wait().unwrap() }).await;
+            eventually("the end of the process", || async { child.lock().unwrap().try_wait().unwrap() })
+                .await;
         self.reading.join().unwrap();
         let log = self.lines.lock().unwrap().join("\n");
         (status.code().unwrap_or(-1), log)

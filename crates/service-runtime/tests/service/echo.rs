@@ -68,7 +68,12 @@ impl Service for Echo {
         let subject = context.subjects.infer(&model());
         let requests = context.connections.ingest.queue_subscribe(subject, QUEUE_GROUP).await;
         let requests = requests.map_err(|error| error.to_string())?;
-        context.connections.ingest.round_trip(crate::broker::PATIENCE).await.map_err(|error| error.to_string())?;
+        context
+            .connections
+            .ingest
+            .round_trip(crate::broker::PATIENCE)
+            .await
+            .map_err(|error| error.to_string())?;
         context.readiness.set_ready();
         if let Some(started) = self.started {
             let _ = started.send(context.clone());
@@ -80,7 +85,9 @@ impl Service for Echo {
             Misbehaviour::Panic => panic!("the wheel came off"),
             Misbehaviour::Leave => return Ok(()),
             Misbehaviour::TaskError => context.tasks.spawn("grind", async { Err("no grain") }),
-            Misbehaviour::StuckTask => context.tasks.spawn("grind", std::future::pending::<Result<(), Infallible>>()),
+            Misbehaviour::StuckTask => {
+                context.tasks.spawn("grind", std::future::pending::<Result<(), Infallible>>())
+            }
         }
         answer(requests, &context).await.map_err(|error| error.to_string())
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use leat_broker::BrokerOptions;
 use leat_contract::AssetRole;
 use leat_messaging::Error as MessagingError;
 use leat_service_runtime::{Context, Error, exit_code, serve};
@@ -81,6 +82,28 @@ async fn a_started_service_is_handed_provisioned_storage_and_four_connections() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_monitoring_of_the_broker_shows_what_every_connection_is_for() {
+    let monitoring_port = free_port();
+    let broker =
+        broker::start_with(BrokerOptions { monitoring_port: Some(monitoring_port), ..Default::default() })
+            .await;
+    let running = run(&broker.url(), Misbehaviour::None, 20_000).await;
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut reply = ureq::get(format!("http://127.0.0.1:{monitoring_port}/connz")).call().unwrap();
+        reply.body_mut().read_to_string().unwrap()
+    });
+    let shown = asking.await.unwrap();
+    for purpose in ["ingest", "reply", "storage", "control"] {
+        assert!(
+            shown.contains(&format!("\"leat-echo/echo-1/{purpose}\"")),
+            "{purpose} is missing in {shown}"
+        );
+    }
+    running.shutdown.cancel();
+    running.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_follows_the_connection() {
     let mut broker = broker::start().await;
     let running = run(&broker.url(), Misbehaviour::None, 20_000).await;
@@ -116,7 +139,7 @@ async fn a_service_waits_for_a_broker_that_starts_later() {
     let port = free_port();
     let url = format!("nats://127.0.0.1:{port}");
     let starting = tokio::spawn(async move { run(&url, Misbehaviour::None, 20_000).await });
-    let _broker = broker::start_on(port).await;
+    let _broker = broker::start_with(BrokerOptions { port, ..Default::default() }).await;
     let running = starting.await.unwrap();
     running.shutdown.cancel();
     running.ended().await.unwrap();
@@ -136,7 +159,8 @@ async fn waiting_for_a_broker_ends_when_asked_to_stop() {
 async fn a_broker_that_never_comes_is_an_error() {
     let mut settings = settings(&format!("nats://127.0.0.1:{}", free_port()), "echo-1");
     settings.nats.connect_deadline_ms = 300;
-    let failed = serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
+    let failed =
+        serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
     assert_eq!(failed.exit_code(), exit_code::UNAVAILABLE, "{failed}");
 }
 
@@ -145,7 +169,8 @@ async fn without_provisioning_missing_streams_are_an_error() {
     let broker = broker::start().await;
     let mut settings = settings(&broker.url(), "echo-1");
     settings.nats.provision = false;
-    let failed = serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
+    let failed =
+        serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
     assert!(failed.to_string().contains("does not exist"), "{failed}");
 }
 
@@ -154,7 +179,8 @@ async fn a_taken_health_port_is_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut settings = settings("nats://127.0.0.1:1", "echo-1");
     settings.http.bind = Some(taken.local_addr().unwrap());
-    let failed = serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
+    let failed =
+        serve(&settings, Echo::new(Misbehaviour::None).0, CancellationToken::new()).await.unwrap_err();
     assert_eq!(failed.exit_code(), exit_code::MACHINE, "{failed}");
 }
 

@@ -19,7 +19,11 @@ async fn run(url: &str, misbehaviour: Misbehaviour) -> JoinHandle<Result<(), Err
     ending
 }
 
-async fn order(client: &Connection, verb: ControlVerb, payload: &'static str) -> Result<Reply, MessagingError> {
+async fn order(
+    client: &Connection,
+    verb: ControlVerb,
+    payload: &'static str,
+) -> Result<Reply, MessagingError> {
     client.request(subjects().control(&"echo-1".parse().unwrap(), verb), payload, PATIENCE).await
 }
 

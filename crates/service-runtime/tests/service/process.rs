@@ -30,8 +30,7 @@ async fn sigterm_and_sigint_stop_in_order() {
 async fn a_second_signal_exits_at_once_with_130() {
     let broker = broker::start().await;
     let client = client(&broker.url()).await;
-    let process =
-        ServiceProcess::start(&[("NATS_URL", &broker.url()), ("LEAT_ECHO__MISBEHAVIOUR", "deaf")]);
+    let process = ServiceProcess::start(&[("NATS_URL", &broker.url()), ("LEAT_ECHO__MISBEHAVIOUR", "deaf")]);
     process.is_ready(&client).await;
     process.signal(Signal::TERM);
     process.has_logged("stopping").await;
@@ -76,7 +75,9 @@ async fn spans_reach_the_collector_before_the_process_ends() {
         for resource_spans in received.spans.resource_spans {
             let attributes = resource_spans.resource.unwrap().attributes;
             service_names.extend(attributes.into_iter().filter(|attribute| attribute.key == "service.name"));
-            names.extend(resource_spans.scope_spans.into_iter().flat_map(|scope| scope.spans).map(|span| span.name));
+            names.extend(
+                resource_spans.scope_spans.into_iter().flat_map(|scope| scope.spans).map(|span| span.name),
+            );
         }
     }
     assert!(names.iter().any(|name| name == "answer"), "{names:?}");

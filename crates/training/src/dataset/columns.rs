@@ -4,7 +4,7 @@ use ::csv::StringRecord;
 use leat_model::Task;
 use ndarray::Array2;
 
-use super::{CLASSES_MAX, FEATURES_MAX, Target};
+use super::{CLASSES_MAX, FEATURES_MAX, NAME_BYTES_MAX, Target};
 use crate::{CsvProblem, Error};
 
 /// The most distinct whole numbers that are still taken for classes when no task was named.
@@ -33,6 +33,12 @@ impl Header {
         for (position, name) in (1..).zip(&names) {
             if name.is_empty() {
                 return at_header(CsvProblem::UnnamedColumn { position });
+            }
+            if name.len() > NAME_BYTES_MAX {
+                return at_header(CsvProblem::TooMany {
+                    what: "bytes in a column name",
+                    max: NAME_BYTES_MAX,
+                });
             }
             if !seen.insert(*name) {
                 return at_header(CsvProblem::DuplicateColumn { column: excerpt(name) });
@@ -116,6 +122,9 @@ impl Labels {
         match (number(cell, &self.column), &mut self.numbers) {
             (Ok(value), Some(numbers)) => numbers.push(value),
             (Err(problem), _) if self.task == Some(Task::Regression) => return Err(at(problem)),
+            (Err(_), _) if cell.len() > NAME_BYTES_MAX => {
+                return Err(at(CsvProblem::TooMany { what: "bytes in a class", max: NAME_BYTES_MAX }));
+            }
             (Err(_), numbers) => *numbers = None,
             (Ok(_), None) => {}
         }

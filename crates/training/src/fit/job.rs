@@ -1,9 +1,16 @@
 use leat_model::Digest;
 
-use crate::{Dataset, Error, Recipe, Target};
+use crate::{Dataset, Error, Recipe, Target, Teacher};
 
-/// A digest of everything that decides the outcome of a job: rows, names, target and recipe.
-pub(super) fn digest(data: &Dataset, recipe: &Recipe) -> Result<Digest, Error> {
+/// What training begins with beside data and recipe.
+pub(super) struct Start<'a> {
+    pub(super) parameters: &'a [f32],
+    pub(super) frozen: &'a [usize],
+    pub(super) teacher: Option<&'a Teacher>,
+}
+
+/// A digest of everything that decides the outcome of a job: rows, names, target, recipe, first parameters and teacher.
+pub(super) fn digest(data: &Dataset, recipe: &Recipe, start: &Start<'_>) -> Result<Digest, Error> {
     let mut bytes = recipe.to_json()?.into_bytes();
     let mut append = |part: &[u8]| {
         // The length before each part keeps two different jobs from having the same bytes.
@@ -17,12 +24,21 @@ pub(super) fn digest(data: &Dataset, recipe: &Recipe) -> Result<Digest, Error> {
         Target::Values(values) => append(&little_endian(values.iter())),
         Target::Classes { labels, indices } => {
             labels.iter().for_each(|label| append(label.as_bytes()));
-            append(&indices.iter().flat_map(|&index| (index as u64).to_le_bytes()).collect::<Vec<u8>>());
+            append(&positions(indices));
         }
+    }
+    append(&little_endian(start.parameters.iter()));
+    append(&positions(start.frozen));
+    if let Some(Teacher { outputs, temperature, alpha }) = start.teacher {
+        append(&little_endian(outputs.iter().chain([temperature, alpha])));
     }
     Ok(Digest::of(&bytes))
 }
 
 fn little_endian<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
     values.flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn positions(positions: &[usize]) -> Vec<u8> {
+    positions.iter().flat_map(|&position| (position as u64).to_le_bytes()).collect()
 }

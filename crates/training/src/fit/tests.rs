@@ -106,6 +106,23 @@ fn resumed_training_gives_the_same_bytes_as_uninterrupted_training() {
 }
 
 #[test]
+fn further_training_and_distillation_can_be_resumed_but_not_mixed_up() {
+    let data = divisible(60);
+    let recipe = recipe(Task::Classification);
+    let base = finish(Fit::new(&data, &recipe).unwrap());
+    let teacher = Teacher { outputs: Array2::zeros((60, 2)), temperature: 2.0, alpha: 0.5 };
+    let tune = || Fit::continue_from(&base.network, &base.preprocessing, &data, &recipe).unwrap();
+    let distil = || Fit::distil(&data, &recipe, &teacher).unwrap();
+    for start in [&tune as &dyn Fn() -> Fit, &distil] {
+        let mut fit = start();
+        (0..4).for_each(|_| assert!(fit.epoch().is_ok()));
+        let checkpoint = fit.checkpoint();
+        assert_eq!(finish(start().restore(&checkpoint).unwrap()), finish(start()));
+        assert!(matches!(Fit::resume(&data, &recipe, &checkpoint), Err(Error::Checkpoint(_))));
+    }
+}
+
+#[test]
 fn a_checkpoint_of_another_job_or_with_damage_is_refused() {
     let (data, recipe) = (divisible(60), recipe(Task::Classification));
     let mut fit = Fit::new(&data, &recipe).unwrap();

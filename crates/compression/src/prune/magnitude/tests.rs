@@ -21,7 +21,9 @@ fn quietly<T>(work: impl FnOnce(&mut Reporter<'_>) -> T) -> T {
 
 #[test]
 fn a_threshold_keeps_only_what_is_strictly_larger() {
-    let pruned = quietly(|reporter| by_threshold(network(vec![vec![0.5, -0.5, 0.6, -0.7, 0.0]]), 0.5, reporter)).unwrap();
+    let pruned =
+        quietly(|reporter| by_threshold(network(vec![vec![0.5, -0.5, 0.6, -0.7, 0.0]]), 0.5, reporter))
+            .unwrap();
     assert_eq!(pruned.layers[0].weights.to_f32(), [0.0, 0.0, 0.6, -0.7, 0.0]);
     assert_eq!(pruned.layers[0].mask.as_ref().unwrap().count_ones(), 2);
     assert_eq!(pruned.layers[0].bias, [0.5]);
@@ -29,7 +31,8 @@ fn a_threshold_keeps_only_what_is_strictly_larger() {
 
 #[test]
 fn a_threshold_above_every_weight_is_refused_with_the_largest() {
-    let error = quietly(|reporter| by_threshold(network(vec![vec![0.5], vec![0.25, -0.3]]), 0.4, reporter)).unwrap_err();
+    let error = quietly(|reporter| by_threshold(network(vec![vec![0.5], vec![0.25, -0.3]]), 0.4, reporter))
+        .unwrap_err();
     assert!(matches!(error, Error::NothingLeft { layer: 1, largest: 0.3, .. }), "{error}");
 }
 
@@ -53,10 +56,12 @@ fn a_layer_of_small_weights_keeps_its_floor() {
 #[test]
 fn a_sparse_result_is_stored_sparse_and_a_dense_one_is_not() {
     let values: Vec<f32> = (1..=200).map(|i| i as f32).collect();
-    let halved = quietly(|reporter| by_rate(network(vec![values.clone()]), 0.5, Scope::PerLayer, reporter)).unwrap();
+    let halved =
+        quietly(|reporter| by_rate(network(vec![values.clone()]), 0.5, Scope::PerLayer, reporter)).unwrap();
     assert!(matches!(halved.layers[0].weights.encoding, Encoding::Sparse { .. }));
     assert!(halved.layers[0].weights.byte_len() < 200 * 4 * 6 / 10);
-    let touched = quietly(|reporter| by_rate(network(vec![values]), 0.005, Scope::PerLayer, reporter)).unwrap();
+    let touched =
+        quietly(|reporter| by_rate(network(vec![values]), 0.005, Scope::PerLayer, reporter)).unwrap();
     assert!(matches!(touched.layers[0].weights.encoding, Encoding::F32(_)));
     assert_eq!(touched.layers[0].mask.as_ref().unwrap().count_ones(), 199);
 }

@@ -7,7 +7,13 @@ use proptest::prelude::*;
 use super::*;
 
 fn dense(shape: [usize; 2], weights: Vec<f32>, bias: Vec<f32>) -> Dense {
-    Dense { weights: Tensor::f32(shape.to_vec(), weights), bias, activation: Activation::Relu, mask: None, input_quantization: None }
+    Dense {
+        weights: Tensor::f32(shape.to_vec(), weights),
+        bias,
+        activation: Activation::Relu,
+        mask: None,
+        input_quantization: None,
+    }
 }
 
 fn removed(network: Network, rate: f64, rows: &Array2<f32>) -> Network {
@@ -22,10 +28,15 @@ fn run(network: &Network, row: &[f32]) -> Vec<f64> {
     let mut values: Vec<f64> = row.iter().map(|&value| f64::from(value)).collect();
     for layer in &network.layers {
         let weights = layer.weights.to_f32();
-        values = weights.chunks_exact(layer.inputs()).zip(&layer.bias).map(|(weights, &bias)| {
-            let sum: f64 = weights.iter().zip(&values).map(|(&weight, value)| f64::from(weight) * value).sum();
-            (sum + f64::from(bias)).max(0.0)
-        }).collect();
+        values = weights
+            .chunks_exact(layer.inputs())
+            .zip(&layer.bias)
+            .map(|(weights, &bias)| {
+                let sum: f64 =
+                    weights.iter().zip(&values).map(|(&weight, value)| f64::from(weight) * value).sum();
+                (sum + f64::from(bias)).max(0.0)
+            })
+            .collect();
     }
     values
 }

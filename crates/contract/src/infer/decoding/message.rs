@@ -9,7 +9,7 @@ use super::{
     admission::Admission,
     bounded::{ListSeed, ParametersSeed},
     instances::InstancesSeed,
-    tensor::{TensorsSeed, set},
+    tensor::{Sender, TensorsSeed, set},
 };
 use crate::{Error, ModelName, ModelVersion, RequestId, limits};
 
@@ -55,9 +55,11 @@ impl<'de> Visitor<'de> for RequestSeed<'_> {
                         map.next_value_seed(ParametersSeed(admission))?,
                     )?;
                 }
-                RequestField::Inputs => {
-                    set(&mut fields.inputs, "inputs", map.next_value_seed(TensorsSeed(admission))?)?
-                }
+                RequestField::Inputs => set(
+                    &mut fields.inputs,
+                    "inputs",
+                    map.next_value_seed(TensorsSeed(admission, Sender::Producer))?,
+                )?,
                 RequestField::Outputs => {
                     let seed = ListSeed::new(admission, "number of outputs", limits::TENSORS_MAX);
                     set(&mut fields.outputs, "outputs", map.next_value_seed(seed)?)?;
@@ -163,9 +165,11 @@ impl<'de> Visitor<'de> for ResponseSeed<'_> {
                 ResponseField::Parameters => {
                     set(&mut parameters, "parameters", map.next_value_seed(ParametersSeed(admission))?)?;
                 }
-                ResponseField::Outputs => {
-                    set(&mut outputs, "outputs", map.next_value_seed(TensorsSeed(admission))?)?
-                }
+                ResponseField::Outputs => set(
+                    &mut outputs,
+                    "outputs",
+                    map.next_value_seed(TensorsSeed(admission, Sender::Worker))?,
+                )?,
                 ResponseField::Unknown => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt};
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{
     super::{
@@ -17,7 +17,7 @@ use super::{
 use crate::{Error, limits};
 
 /// A list of tensors with different names.
-pub(super) struct TensorsSeed<'admission>(pub(super) &'admission Admission);
+pub(super) struct TensorsSeed<'admission>(pub(super) &'admission Admission, pub(super) Sender);
 
 impl<'de> DeserializeSeed<'de> for TensorsSeed<'_> {
     type Value = Vec<Tensor>;
@@ -36,7 +36,7 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Tensor>, A::Error> {
         let mut tensors: Vec<Tensor> = Vec::new();
-        while let Some(tensor) = list.next_element_seed(TensorSeed(self.0))? {
+        while let Some(tensor) = list.next_element_seed(TensorSeed(self.0, self.1))? {
             if tensors.len() == limits::TENSORS_MAX {
                 return Err(self.0.refuse(too_many("number of tensors", limits::TENSORS_MAX)));
             }
@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
     }
 }
 
-struct TensorSeed<'admission>(&'admission Admission);
+struct TensorSeed<'admission>(&'admission Admission, Sender);
 
 impl<'de> DeserializeSeed<'de> for TensorSeed<'_> {
     type Value = Tensor;
@@ -62,14 +62,53 @@ impl<'de> DeserializeSeed<'de> for TensorSeed<'_> {
     }
 }
 
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
+/// Who sent the tensors, hence what an unknown field is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Perhaps a person: a misspelt field must be an error.
+    Producer,
+    /// Perhaps a newer worker: what it adds is passed over.
+    Worker,
+}
+
+#[derive(Clone, Copy)]
 enum Field {
     Name,
     Datatype,
     Shape,
     Parameters,
     Data,
+    Unknown,
+}
+
+struct FieldSeed(Sender);
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for FieldSeed {
+    type Value = Field;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a field")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Field, E> {
+        match name {
+            "name" => Ok(Field::Name),
+            "datatype" => Ok(Field::Datatype),
+            "shape" => Ok(Field::Shape),
+            "parameters" => Ok(Field::Parameters),
+            "data" => Ok(Field::Data),
+            _ if self.0 == Sender::Worker => Ok(Field::Unknown),
+            _ => Err(E::unknown_field(name, &["name", "datatype", "shape", "parameters", "data"])),
+        }
+    }
 }
 
 /// Data as it was met: with its type, or before it.
@@ -88,7 +127,7 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensor, A::Error> {
         let admission = self.0;
         let (mut name, mut datatype, mut shape, mut parameters, mut data) = (None, None, None, None, None);
-        while let Some(field) = map.next_key()? {
+        while let Some(field) = map.next_key_seed(FieldSeed(self.1))? {
             match field {
                 Field::Name => set(&mut name, "name", map.next_value::<String>()?)?,
                 Field::Datatype => {
@@ -103,6 +142,9 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
                     set(&mut parameters, "parameters", map.next_value_seed(ParametersSeed(admission))?)?;
                 }
                 Field::Data => set(&mut data, "data", read_data(&mut map, admission, datatype)?)?,
+                Field::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
         let missing = <A::Error as de::Error>::missing_field;
@@ -205,8 +247,8 @@ fn from_binary<T: Binary>(bytes: &[u8]) -> Result<Vec<T>, Error> {
         );
         return Err(Error::invalid("data", reason));
     }
-    let elements = bytes.chunks_exact(T::BYTES).map(T::from_bytes).collect::<Result<_, _>>();
-    elements.map_err(|found| Error::invalid("data", format!("expected {}, found {found}", T::NAME)))
+    T::from_bytes(bytes)
+        .map_err(|found| Error::invalid("data", format!("expected {}, found {found}", T::NAME)))
 }
 
 /// A tensor without its data.

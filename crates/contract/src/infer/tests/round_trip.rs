@@ -30,7 +30,7 @@ fn finite_f64() -> impl Strategy<Value = f64> {
 
 fn tensors() -> impl Strategy<Value = Vec<Tensor>> {
     let tensor = vec(1..4_usize, 1..4).prop_flat_map(|shape| {
-        let count = shape.iter().product();
+        let count = shape.iter().product::<usize>();
         (Just(shape), data(count), parameters())
     });
     vec(tensor, 1..4).prop_map(|tensors| {
@@ -63,7 +63,7 @@ fn body() -> impl Strategy<Value = RequestBody> {
         })
     });
     let rows = vec(1..5_usize, 2..4).prop_flat_map(|shape| {
-        let count = shape.iter().product();
+        let count = shape.iter().product::<usize>();
         (Just(shape), vec(finite_f32(), count))
     });
     let table = (1..4_usize, 1..4_usize).prop_flat_map(|(rows, columns)| {

@@ -1,0 +1,79 @@
+use clap::{Args, ValueEnum};
+use leat_contract::Subjects;
+
+use crate::arguments::GlobalOptions;
+use crate::cluster::{Cluster, ClusterOptions};
+use crate::commands::up::{hints, own_executable, watch_over};
+use crate::demo::{Scenario, Story};
+use crate::{Error, output};
+
+/// Where `--keep` serves metrics.
+const KEPT_HTTP_PORT: u16 = 9464;
+
+/// Run the whole loop on real data and print what came of it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  leat demo\n  leat demo --scenario regression\n  leat demo --keep")]
+pub(crate) struct Demo {
+    /// What to learn.
+    #[arg(long, value_enum, default_value_t = ScenarioArgument::Digits)]
+    scenario: ScenarioArgument,
+    /// Leave the cluster up afterwards and print what to try next.
+    #[arg(long)]
+    keep: bool,
+    /// Requesters that wait for a reply at any time.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: u16,
+    /// How long each phase under load takes, in seconds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    phase_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ScenarioArgument {
+    /// 1,797 handwritten digits, MLP 64-128-64-10.
+    Digits,
+    /// 1,000 random rows, MLP 10-64-1, 100 full-batch epochs of Adam.
+    Regression,
+}
+
+pub(crate) async fn run(global: &GlobalOptions, demo: Demo) -> Result<(), Error> {
+    let scenario = match demo.scenario {
+        ScenarioArgument::Digits => Scenario::digits()?,
+        ScenarioArgument::Regression => Scenario::regression()?,
+    };
+    let folder = tempfile::Builder::new().prefix("leat-demo-").tempdir();
+    let folder = folder.map_err(Error::io("create a folder in", &std::env::temp_dir()))?;
+    let options = ClusterOptions {
+        leat: own_executable()?,
+        workers: 2,
+        port: 0,
+        http_port: demo.keep.then_some(KEPT_HTTP_PORT),
+        data_dir: folder.path().to_owned(),
+        external_url: global.nats_url.clone(),
+        subjects: Subjects::new(&global.prefix)?,
+    };
+    output::say(&format!("leat demo: {}", scenario.title));
+    let mut cluster = Cluster::start(&options, output::say).await?;
+    let story = Story {
+        concurrency: demo.concurrency.into(),
+        phase: std::time::Duration::from_secs(demo.phase_seconds),
+        scenario: &scenario,
+    };
+    let told = story.tell(&mut cluster).await;
+    let summary = match told {
+        Ok(summary) => summary,
+        Err(error) => {
+            let kept = folder.keep();
+            cluster.stop().await;
+            return Err(Error::Usage(format!("{error}\nlogs are kept in {}", kept.join("logs").display())));
+        }
+    };
+    summary.print(global.output)?;
+    if demo.keep {
+        output::say(&hints(&cluster, KEPT_HTTP_PORT));
+        watch_over(cluster).await?;
+    } else {
+        cluster.stop().await;
+    }
+    summary.verdict()
+}

@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use clap::Args;
+use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, WorkerLease};
+use leat_messaging::Entry;
+use tokio::time::Instant;
+
+use crate::arguments::GlobalOptions;
+use crate::session::{PRODUCTION, Session};
+use crate::{Error, output};
+
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// Send live traffic to a version, all of it or a share.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10")]
+pub(crate) struct Deploy {
+    /// For example wine@1.
+    model: ModelRef,
+    /// The share of live traffic in percent; the other versions keep the rest in their proportion.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    weight: u32,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// Send all live traffic to a version and move the alias `production` there.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: leat promote wine@2")]
+pub(crate) struct Promote {
+    /// For example wine@2.
+    model: ModelRef,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// Go back to the routes before the last change.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: leat rollback wine")]
+pub(crate) struct Rollback {
+    /// For example wine.
+    model: ModelName,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// Stop serving a model.
+#[derive(Debug, Args)]
+pub(crate) struct Undeploy {
+    /// For example wine.
+    model: ModelName,
+}
+
+/// Whether to wait for the workers.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Wait {
+    /// Do not wait until workers serve the new routes.
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for them, in seconds.
+    #[arg(long, default_value_t = 60)]
+    timeout: u64,
+}
+
+pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let manifest = session.registry().resolve(&deploy.model).await?;
+    let entry = session.deployments().route(&manifest, deploy.weight).await?;
+    if entry.value.routes.len() == 1 {
+        point_production_at(&session, &entry.value).await?;
+    }
+    finish(&session, &entry, deploy.wait).await
+}
+
+pub(crate) async fn promote(global: &GlobalOptions, promote: Promote) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let manifest = session.registry().resolve(&promote.model).await?;
+    let entry = promote_to(&session, &manifest).await?;
+    finish(&session, &entry, promote.wait).await
+}
+
+/// Sends all live traffic to a version and moves the alias `production` there.
+pub(crate) async fn promote_to(session: &Session, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
+    let entry = session.deployments().route(manifest, 100).await?;
+    point_production_at(session, &entry.value).await?;
+    Ok(entry)
+}
+
+pub(crate) async fn rollback(global: &GlobalOptions, rollback: Rollback) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let entry = session.deployments().rollback(&rollback.model).await?;
+    point_production_at(&session, &entry.value).await?;
+    finish(&session, &entry, rollback.wait).await
+}
+
+pub(crate) async fn undeploy(global: &GlobalOptions, undeploy: Undeploy) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    session.deployments().remove(&undeploy.model).await?;
+    output::line(&format!("{} is no longer served", undeploy.model));
+    Ok(())
+}
+
+/// The version with the largest share is the one in production.
+async fn point_production_at(session: &Session, deployment: &Deployment) -> Result<(), Error> {
+    let Some(route) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
+    session.registry().move_alias(&deployment.model, &PRODUCTION.parse()?, route.version).await
+}
+
+async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Result<(), Error> {
+    if !wait.no_wait {
+        let workers = wait_until_served(session, entry, Duration::from_secs(wait.timeout)).await?;
+        output::say(&format!("{workers} workers serve the new routes"));
+    }
+    if session.is_json() {
+        return output::json(&entry.value);
+    }
+    output::line(&format!("{}: {}", entry.value.model, routes(&entry.value)));
+    Ok(())
+}
+
+/// `wine@1 90 %, wine@2 10 %`.
+pub(crate) fn routes(deployment: &Deployment) -> String {
+    let route = |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
+    deployment.routes.iter().map(route).collect::<Vec<_>>().join(", ")
+}
+
+/// Waits until every live worker has applied a deployment; gives how many there are.
+///
+/// # Errors
+/// When a worker cannot load a version, or there is no such worker in time.
+pub(crate) async fn wait_until_served(
+    session: &Session,
+    entry: &Entry<Deployment>,
+    timeout: Duration,
+) -> Result<usize, Error> {
+    let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
+    let deadline = Instant::now() + timeout;
+    loop {
+        let now = crate::session::now();
+        let entries = leases.entries().await?;
+        let live: Vec<WorkerLease> =
+            entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();
+        if let Some(failure) = live.iter().find_map(|lease| load_failure(lease, &entry.value)) {
+            return Err(failure);
+        }
+        let has_applied = |lease: &&WorkerLease| {
+            lease.deployment_revisions.get(&entry.value.model).is_some_and(|revision| *revision >= entry.revision)
+        };
+        let applied = live.iter().filter(has_applied).count();
+        if applied > 0 && applied == live.len() {
+            return Ok(applied);
+        }
+        if Instant::now() >= deadline {
+            let text = format!(
+                "{applied} of {} workers serve {} after {timeout:?}; `leat status` shows what each has loaded",
+                live.len(),
+                routes(&entry.value)
+            );
+            return Err(Error::Usage(text));
+        }
+        tokio::time::sleep(READY_POLL).await;
+    }
+}
+
+fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
+    let failed = deployment.routes.iter().find_map(|route| {
+        lease.loaded(&deployment.model, route.version).filter(|loaded| loaded.state == LoadState::Failed)
+    })?;
+    let reason = failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str());
+    Some(Error::Usage(format!("{} cannot load {}@{}: {reason}", lease.worker, failed.model, failed.version)))
+}

@@ -1,0 +1,56 @@
+use clap::{Args, ValueEnum};
+use futures_util::StreamExt;
+use leat_contract::AssetRole;
+use leat_messaging::From as Since;
+
+use crate::arguments::GlobalOptions;
+use crate::session::Session;
+use crate::{Error, output};
+
+/// Follow events, windows and alerts as they happen, one JSON document per line after its subject.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  leat events\n  leat events --of jobs --from-start\n  leat events --of alerts")]
+pub(crate) struct Events {
+    /// What to follow.
+    #[arg(long, value_enum, default_value_t = Topic::All)]
+    of: Topic,
+    /// Begin with what is stored.
+    #[arg(long)]
+    from_start: bool,
+    /// End after this many.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    All,
+    Jobs,
+    Windows,
+    Alerts,
+}
+
+pub(crate) async fn run(global: &GlobalOptions, events: Events) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let since = if events.from_start { Since::Beginning } else { Since::Now };
+    let follow = |role, filter: String| session.storage.event_log(role).follow(&filter, since).into_stream().boxed();
+    let subjects = &session.subjects;
+    let sources = match events.of {
+        Topic::All => vec![
+            follow(AssetRole::Events, subjects.event_all()),
+            follow(AssetRole::Monitor, subjects.monitor_all()),
+        ],
+        Topic::Jobs => vec![follow(AssetRole::Events, subjects.job_event_all())],
+        Topic::Windows => vec![follow(AssetRole::Monitor, subjects.monitor_window_all())],
+        Topic::Alerts => vec![follow(AssetRole::Monitor, subjects.monitor_alert_all())],
+    };
+    let mut messages = futures_util::stream::select_all(sources).take(events.limit.unwrap_or(usize::MAX));
+    while let Some(message) = messages.next().await {
+        let text = String::from_utf8_lossy(message.payload());
+        match session.is_json() {
+            true => output::line(&text),
+            false => output::line(&format!("{} {text}", message.subject())),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use leat_contract::{Encoding, ModelMetadata, ModelRef, PredictionsResponse, RequestId, VersionRef, decode, encode};
+use leat_messaging::{Headers, Patience};
+use serde_json::{Map, Number, Value, json};
+
+use crate::arguments::GlobalOptions;
+use crate::session::Session;
+use crate::{Error, output};
+
+/// Rows of one request: well below the broker's default payload limit for any tabular model.
+const ROWS_PER_REQUEST: usize = 256;
+
+/// Ask a deployed model for predictions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  leat predict wine --csv rows.csv\n  leat predict wine --input '[[13.2, 1.78, …]]'\n  \
+                        leat predict wine@2 --csv rows.csv --id-prefix batch7")]
+pub(crate) struct Predict {
+    /// The model for its live route, or one version: wine, wine@2.
+    model: ModelRef,
+    /// A CSV file with a header. Columns that the model does not know are left out, for example the target.
+    #[arg(long, value_name = "FILE", required_unless_present = "input")]
+    csv: Option<PathBuf>,
+    /// Rows as JSON: [[…], […]], or [{"column": value, …}].
+    #[arg(long, value_name = "JSON", conflicts_with = "csv")]
+    input: Option<String>,
+    /// Give each row a request id, <prefix>-<number>, so that labels can name it.
+    #[arg(long, value_name = "PREFIX")]
+    id_prefix: Option<String>,
+    /// How long to wait for an answer, in milliseconds.
+    #[arg(long, default_value_t = 5_000)]
+    timeout_ms: u64,
+}
+
+/// One prediction as it is printed.
+#[derive(Debug, serde::Serialize)]
+struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<RequestId>,
+    version: String,
+    prediction: Value,
+}
+
+pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let instances = match (&predict.csv, &predict.input) {
+        (Some(path), _) => read_csv(path, &metadata(&session, &predict.model).await?)?,
+        (None, Some(text)) => parse_rows(text)?,
+        (None, None) => return Err(Error::Usage("give rows with --csv or --input".to_owned())),
+    };
+    if instances.is_empty() {
+        return Err(Error::Usage("there are no rows to predict".to_owned()));
+    }
+    // A label speaks of a whole request, so rows that are to be labelled one by one are asked one by one.
+    let rows_per_request = if predict.id_prefix.is_some() { 1 } else { ROWS_PER_REQUEST };
+    let subject = subject(&session, &predict.model).await?;
+    let mut rows = Vec::with_capacity(instances.len());
+    for (number, chunk) in instances.chunks(rows_per_request).enumerate() {
+        let id = predict.id_prefix.as_ref().map(|prefix| format!("{prefix}-{number}").parse()).transpose()?;
+        rows.extend(ask(&session, &subject, chunk, id, predict.timeout_ms).await?);
+    }
+    print(&session, &rows)
+}
+
+async fn subject(session: &Session, model: &ModelRef) -> Result<String, Error> {
+    Ok(match &model.version {
+        None => session.subjects.infer(&model.name),
+        Some(VersionRef::Version(version)) => session.subjects.infer_version(&model.name, *version),
+        Some(VersionRef::Alias(_)) => {
+            let manifest = session.registry().resolve(model).await?;
+            session.subjects.infer_version(&model.name, manifest.version)
+        }
+    })
+}
+
+async fn ask(
+    session: &Session,
+    subject: &str,
+    instances: &[Value],
+    id: Option<RequestId>,
+    timeout_ms: u64,
+) -> Result<Vec<Row>, Error> {
+    let mut request = json!({ "instances": instances, "deadline_ms": timeout_ms });
+    if let (Some(id), Some(fields)) = (&id, request.as_object_mut()) {
+        fields.insert("id".to_owned(), Value::String(id.to_string()));
+    }
+    let total = Duration::from_millis(timeout_ms);
+    let patience = Patience { attempt: total.min(Duration::from_secs(2)), total };
+    let payload = encode(Encoding::Json, &request)?;
+    let answer = session.connection.request_idempotent(subject, &Headers::new(), payload, &patience).await?;
+    let (response, _) = decode::<PredictionsResponse>(answer.reply.payload())?;
+    let version = response.model_version;
+    let row = |prediction| Row { id: id.clone(), version: version.clone(), prediction };
+    Ok(response.predictions.into_iter().map(row).collect())
+}
+
+/// What the model takes and gives, as its workers say.
+async fn metadata(session: &Session, model: &ModelRef) -> Result<ModelMetadata, Error> {
+    let subject = session.subjects.metadata(&model.name);
+    let reply = session.connection.request(subject, bytes::Bytes::new(), Duration::from_secs(5)).await.map_err(|error| {
+        Error::Usage(format!("{error}\nis {} deployed? `leat status` shows it, `leat deploy` does it", model.name))
+    })?;
+    Ok(reply.json()?)
+}
+
+fn parse_rows(text: &str) -> Result<Vec<Value>, Error> {
+    let rows: Vec<Value> = serde_json::from_str(text)
+        .map_err(|error| Error::Usage(format!("--input is not a JSON list of rows: {error}")))?;
+    Ok(rows)
+}
+
+/// The columns of the file that the model knows, as named values; an empty cell is a missing value.
+fn read_csv(path: &Path, metadata: &ModelMetadata) -> Result<Vec<Value>, Error> {
+    let unreadable = |error: csv::Error| Error::Usage(format!("{}: {error}", path.display()));
+    let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
+    let header: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(ToOwned::to_owned).collect();
+    let wanted: Vec<(usize, &String)> =
+        header.iter().enumerate().filter(|(_, name)| metadata.features.contains(name)).collect();
+    let missing: Vec<&str> =
+        metadata.features.iter().filter(|name| !header.contains(name)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        return Err(Error::Usage(format!("{} lacks columns that the model needs: {}", path.display(), missing.join(", "))));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(unreadable)?;
+        let mut row = Map::new();
+        for (column, name) in &wanted {
+            let text = record.get(*column).unwrap_or_default().trim();
+            row.insert((*name).clone(), cell(text, rows.len() + 2, name)?);
+        }
+        rows.push(Value::Object(row));
+    }
+    Ok(rows)
+}
+
+fn cell(text: &str, line: usize, column: &str) -> Result<Value, Error> {
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    let number = text.parse::<f64>().ok().and_then(Number::from_f64);
+    number
+        .map(Value::Number)
+        .ok_or_else(|| Error::Usage(format!("line {line}, column {column}: {text:?} is not a finite number")))
+}
+
+fn print(session: &Session, rows: &[Row]) -> Result<(), Error> {
+    if session.is_json() {
+        return output::json(&rows);
+    }
+    let lines = rows.iter().enumerate().map(|(number, row)| {
+        let name = row.id.as_ref().map_or_else(|| number.to_string(), ToString::to_string);
+        let (prediction, confidence) = shown(&row.prediction);
+        vec![name, prediction, confidence, row.version.clone()]
+    });
+    output::line(&output::table(&["row", "prediction", "probability", "version"], lines.collect()));
+    Ok(())
+}
+
+/// The class and how probable it is, or the value.
+fn shown(prediction: &Value) -> (String, String) {
+    let label = prediction.get("label").and_then(Value::as_str);
+    let highest = prediction.get("probabilities").and_then(Value::as_array).map(|all| {
+        all.iter().filter_map(Value::as_f64).fold(0.0, f64::max)
+    });
+    match label {
+        Some(label) => (label.to_owned(), highest.map(|share| format!("{share:.4}")).unwrap_or_default()),
+        None => (prediction.to_string(), String::new()),
+    }
+}

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use clap::Args;
+use leat_contract::{AssetRole, Deployment, Window, WorkerLease, decode_json};
+use leat_messaging::From as Since;
+use serde::Serialize;
+
+use crate::arguments::GlobalOptions;
+use crate::commands::deploy::routes;
+use crate::session::{Session, now};
+use crate::{Error, output};
+
+/// Figures older than this say nothing about now.
+const FRESH_MS: u64 = 15_000;
+/// The last window of each of this many models at most.
+const WINDOWS_MAX: usize = 10_000;
+
+/// Show services, deployments and live figures.
+#[derive(Debug, Args)]
+pub(crate) struct Status {}
+
+/// Everything at one glance.
+#[derive(Debug, Serialize)]
+struct Overview {
+    server_version: String,
+    round_trip_us: u128,
+    workers: Vec<WorkerLease>,
+    deployments: Vec<Deployment>,
+    windows: Vec<Window>,
+    jobs_waiting: u64,
+    jobs_running: u64,
+}
+
+pub(crate) async fn run(global: &GlobalOptions, _: Status) -> Result<(), Error> {
+    let session = Session::open(global).await?;
+    let overview = Overview::gather(&session).await?;
+    if session.is_json() {
+        return output::json(&overview);
+    }
+    overview.print();
+    Ok(())
+}
+
+impl Overview {
+    async fn gather(session: &Session) -> Result<Self, Error> {
+        let now = now();
+        let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual).entries().await?;
+        let deployments = session.deployments().all().await?;
+        let (mut jobs_waiting, mut jobs_running) = (0, 0);
+        for kind in leat_contract::JobKind::ALL {
+            let depth = session.storage.job_queue(kind).depth().await?;
+            jobs_waiting += depth.waiting;
+            jobs_running += depth.in_work;
+        }
+        Ok(Self {
+            server_version: session.connection.server_version(),
+            round_trip_us: session.connection.round_trip(Duration::from_secs(2)).await?.as_micros(),
+            workers: leases.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect(),
+            deployments: deployments.into_iter().map(|entry| entry.value).collect(),
+            windows: last_windows(session, now).await,
+            jobs_waiting,
+            jobs_running,
+        })
+    }
+
+    fn print(&self) {
+        let Self { server_version, round_trip_us, jobs_waiting, jobs_running, .. } = self;
+        output::line(&format!("broker {server_version}, round trip {round_trip_us} µs"));
+        output::line(&format!("jobs: {jobs_waiting} waiting, {jobs_running} running"));
+        let workers = self.workers.iter().map(|lease| {
+            let loaded = lease.loaded.iter();
+            let loaded = loaded.map(|loaded| format!("{}@{} {:?}", loaded.model, loaded.version, loaded.state).to_lowercase());
+            vec![lease.worker.to_string(), loaded.collect::<Vec<_>>().join(", ")]
+        });
+        output::line(&output::table(&["worker", "loaded"], workers.collect()));
+        let deployments = self.deployments.iter().map(|deployment| vec![deployment.model.to_string(), routes(deployment)]);
+        output::line(&output::table(&["model", "live routes"], deployments.collect()));
+        let figures = self.windows.iter().flat_map(figures);
+        let header = ["version", "req/s", "p50 ms", "p99 ms", "errors", "accuracy"];
+        output::line(&output::table(&header, figures.collect()));
+    }
+}
+
+/// One row per version of a window.
+fn figures(window: &Window) -> Vec<Vec<String>> {
+    let row = |version: &leat_contract::VersionWindow| {
+        let accuracy = version.accuracy.as_ref().and_then(|accuracy| Some((accuracy.ratio?, accuracy.matched)));
+        vec![
+            format!("{}@{}", window.model, version.version),
+            format!("{:.1}", version.requests_per_second),
+            format!("{:.3}", version.latency_ms.p50),
+            format!("{:.3}", version.latency_ms.p99),
+            version.errors.values().sum::<u64>().to_string(),
+            accuracy.map(|(ratio, labels)| format!("{ratio:.4} ({labels} labels)")).unwrap_or_default(),
+        ]
+    };
+    window.versions.iter().map(row).collect()
+}
+
+/// The latest window of each model, unless it is old.
+pub(crate) async fn last_windows(session: &Session, now: u64) -> Vec<Window> {
+    let log = session.storage.event_log(AssetRole::Monitor);
+    let mut follower = log.follow(&session.subjects.monitor_window_all(), Since::LastPerSubject);
+    let messages = follower.take_stored(WINDOWS_MAX).await;
+    let windows = messages.iter().filter_map(|message| decode_json::<Window>(message.payload()).ok());
+    windows.filter(|window| now.saturating_sub(window.end) < FRESH_MS).collect()
+}

@@ -1,0 +1,80 @@
+//! What commands share when they are connected: the registry, deployments and jobs, seen from a client.
+
+mod deployments;
+mod jobs;
+mod registry;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use leat_contract::Subjects;
+use leat_messaging::{ConnectOptions, Connection, Storage};
+
+pub(crate) use deployments::Deployments;
+pub(crate) use jobs::{Jobs, Outcome};
+pub(crate) use registry::{PRODUCTION, Registry};
+
+use crate::Error;
+use crate::arguments::{GlobalOptions, OutputFormat};
+
+const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+/// One short wait covers a broker that is just starting; a person should not wait longer for a wrong address.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A connected command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) storage: Storage,
+    pub(crate) subjects: Subjects,
+    pub(crate) output: OutputFormat,
+}
+
+impl Session {
+    /// Connects as the global options say.
+    ///
+    /// # Errors
+    /// When there is no broker, with what to do about it.
+    pub(crate) async fn open(global: &GlobalOptions) -> Result<Self, Error> {
+        let url = global.nats_url.as_deref().unwrap_or(DEFAULT_URL);
+        let subjects = Subjects::new(&global.prefix)?;
+        let mut session = Self::connect(url, subjects).await.map_err(|error| {
+            Error::Usage(format!("{error}\nstart a local cluster with `leat up`, or name a broker with --nats-url"))
+        })?;
+        session.output = global.output;
+        Ok(session)
+    }
+
+    /// Connects to a broker.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub(crate) async fn connect(url: &str, subjects: Subjects) -> Result<Self, Error> {
+        let mut options = ConnectOptions::new(url, "leat-cli");
+        options.patience = CONNECT_PATIENCE;
+        let connection = Connection::connect(&options).await?;
+        let storage = Storage::open(&connection, &subjects);
+        Ok(Self { connection, storage, subjects, output: OutputFormat::Text })
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        Registry::new(&self.storage)
+    }
+
+    pub(crate) fn deployments(&self) -> Deployments {
+        Deployments::new(&self.storage)
+    }
+
+    pub(crate) fn jobs(&self) -> Jobs {
+        Jobs::new(&self.storage, &self.subjects)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == OutputFormat::Json
+    }
+}
+
+/// Unix milliseconds. A clock before 1970 counts as 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

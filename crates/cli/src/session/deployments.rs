@@ -1,0 +1,169 @@
+use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route};
+use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
+
+use crate::Error;
+use crate::session::now;
+
+/// Somebody who changes the same routes at the same moment wins at most this often in a row.
+const ATTEMPTS_MAX: usize = 16;
+
+/// What should be served. Every change is a compare-and-set on one document, so two people cannot mix their routes.
+#[derive(Debug)]
+pub(crate) struct Deployments {
+    bucket: KeyValue<Deployment>,
+}
+
+impl Deployments {
+    pub(super) fn new(storage: &Storage) -> Self {
+        Self { bucket: storage.key_value(AssetRole::Desired) }
+    }
+
+    pub(crate) async fn get(&self, model: &ModelName) -> Result<Option<Entry<Deployment>>, Error> {
+        Ok(self.bucket.get(model.as_str()).await?)
+    }
+
+    pub(crate) async fn all(&self) -> Result<Vec<Entry<Deployment>>, Error> {
+        Ok(self.bucket.entries().await?)
+    }
+
+    /// Gives a version a share of the live traffic in percent and leaves the rest to the others in proportion. The first
+    /// version of a model gets everything.
+    ///
+    /// # Errors
+    /// When the result is no valid deployment or others keep changing it.
+    pub(crate) async fn route(&self, manifest: &Manifest, weight: u32) -> Result<Entry<Deployment>, Error> {
+        self.change(&manifest.model, |current| {
+            let route = Route { version: manifest.version, digest: manifest.digest.clone(), weight };
+            let Some(current) = current else { return Ok(first(manifest, route)) };
+            Ok(moved(current, with_share(&current.routes, route)))
+        })
+        .await
+    }
+
+    /// Exchanges the routes with those before the last change.
+    ///
+    /// # Errors
+    /// When there is no deployment or nothing to go back to.
+    pub(crate) async fn rollback(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
+        self.change(model, |current| {
+            let current = current.ok_or_else(|| not_deployed(model))?;
+            let previous = current.previous.clone().ok_or_else(|| {
+                Error::Usage(format!("{model} has had no other routes; there is nothing to go back to"))
+            })?;
+            Ok(moved(current, previous))
+        })
+        .await
+    }
+
+    /// Takes a model off.
+    ///
+    /// # Errors
+    /// When it is not deployed.
+    pub(crate) async fn remove(&self, model: &ModelName) -> Result<(), Error> {
+        let entry = self.get(model).await?.ok_or_else(|| not_deployed(model))?;
+        Ok(self.bucket.delete_revision(&entry.key, entry.revision).await?)
+    }
+
+    async fn change(
+        &self,
+        model: &ModelName,
+        next: impl Fn(Option<&Deployment>) -> Result<Deployment, Error>,
+    ) -> Result<Entry<Deployment>, Error> {
+        let mut lost = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let current = self.get(model).await?;
+            let value = next(current.as_ref().map(|entry| &entry.value))?;
+            value.validate()?;
+            let written = match &current {
+                Some(entry) => self.bucket.update(model.as_str(), &value, entry.revision).await,
+                None => self.bucket.create(model.as_str(), &value).await,
+            };
+            match written {
+                Ok(revision) => return Ok(Entry { key: model.to_string(), value, revision }),
+                Err(conflict @ MessagingError::Conflict { .. }) => lost = Some(conflict),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(lost.map_or_else(|| not_deployed(model), Error::from))
+    }
+}
+
+fn not_deployed(model: &ModelName) -> Error {
+    let hint = format!("deploy a version with `leat deploy {model}@1`");
+    Error::Unknown { what: "deployment", name: model.to_string(), hint }
+}
+
+fn first(manifest: &Manifest, route: Route) -> Deployment {
+    Deployment {
+        model: manifest.model.clone(),
+        routes: vec![Route { weight: 100, ..route }],
+        previous: None,
+        batching: Default::default(),
+        limits: Default::default(),
+        record: Default::default(),
+        updated_at: now(),
+    }
+}
+
+fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
+    Deployment { routes, previous: Some(current.routes.clone()), updated_at: now(), ..current.clone() }
+}
+
+/// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose
+/// share becomes zero are dropped, except that nothing is dropped in favour of a version that gets nothing.
+fn with_share(routes: &[Route], route: Route) -> Vec<Route> {
+    let others: Vec<&Route> = routes.iter().filter(|other| other.version != route.version && other.weight > 0).collect();
+    let rest = 100_u32.saturating_sub(route.weight);
+    let total: u32 = others.iter().map(|other| other.weight).sum();
+    if others.is_empty() || total == 0 {
+        return vec![Route { weight: 100, ..route }];
+    }
+    let mut shared: Vec<Route> = Vec::with_capacity(others.len() + 1);
+    let (mut given, mut seen) = (0, 0);
+    for other in others {
+        // Rounding the running sum instead of each share makes the shares add up exactly.
+        seen += other.weight;
+        let up_to_here = (f64::from(rest) * f64::from(seen) / f64::from(total)).round() as u32;
+        shared.push(Route { weight: up_to_here - given, ..other.clone() });
+        given = up_to_here;
+    }
+    shared.retain(|other| other.weight > 0);
+    shared.push(route);
+    shared.sort_by_key(|route| route.version);
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use leat_contract::{Digest, ModelVersion};
+
+    use super::*;
+
+    fn route(version: u32, weight: u32) -> Route {
+        let digest = Digest::new(format!("sha256-{}", "0".repeat(64))).unwrap();
+        Route { version: ModelVersion::new(version).unwrap(), digest, weight }
+    }
+
+    fn weights(routes: &[Route]) -> Vec<(u32, u32)> {
+        routes.iter().map(|route| (route.version.get(), route.weight)).collect()
+    }
+
+    #[test]
+    fn a_canary_takes_its_share_from_the_live_version() {
+        assert_eq!(weights(&with_share(&[route(1, 100)], route(2, 10))), [(1, 90), (2, 10)]);
+        assert_eq!(weights(&with_share(&[route(1, 90), route(2, 10)], route(2, 50))), [(1, 50), (2, 50)]);
+        assert_eq!(weights(&with_share(&[route(1, 90), route(2, 10)], route(2, 100))), [(2, 100)]);
+    }
+
+    #[test]
+    fn several_others_keep_their_proportion_and_the_sum_stays_100() {
+        let shared = with_share(&[route(1, 33), route(2, 33), route(3, 34)], route(4, 1));
+        assert_eq!(shared.iter().map(|route| route.weight).sum::<u32>(), 100);
+        assert_eq!(weights(&shared), [(1, 33), (2, 32), (3, 34), (4, 1)]);
+    }
+
+    #[test]
+    fn the_only_version_keeps_everything() {
+        assert_eq!(weights(&with_share(&[route(1, 100)], route(1, 10))), [(1, 100)]);
+    }
+}

@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+
+use leat_contract::{Alias, AliasName, AssetRole, Manifest, ModelName, ModelRef, ModelVersion, VersionRef};
+use leat_messaging::{Error as MessagingError, KeyValue, Storage};
+
+use crate::Error;
+use crate::session::now;
+
+/// The alias that `promote` and `rollback` move.
+pub(crate) const PRODUCTION: &str = "production";
+
+/// Versions and aliases.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    manifests: KeyValue<Manifest>,
+    aliases: KeyValue<Alias>,
+}
+
+impl Registry {
+    pub(super) fn new(storage: &Storage) -> Self {
+        Self { manifests: storage.key_value(AssetRole::Registry), aliases: storage.key_value(AssetRole::Registry) }
+    }
+
+    /// Every version of every model that is not removed, in order.
+    pub(crate) async fn all(&self) -> Result<Vec<Manifest>, Error> {
+        self.matching("*.version.*").await
+    }
+
+    /// Every version of a model that is not removed, oldest first.
+    pub(crate) async fn versions(&self, model: &ModelName) -> Result<Vec<Manifest>, Error> {
+        self.matching(&format!("{model}.version.*")).await
+    }
+
+    /// The aliases of every model.
+    pub(crate) async fn aliases(&self) -> Result<BTreeMap<(ModelName, ModelVersion), Vec<AliasName>>, Error> {
+        let mut by_version: BTreeMap<_, Vec<AliasName>> = BTreeMap::new();
+        for entry in self.aliases.entries_matching("*.alias.*").await? {
+            if let Some((model, alias)) = Alias::parse_key(&entry.key) {
+                by_version.entry((model, entry.value.version)).or_default().push(alias);
+            }
+        }
+        Ok(by_version)
+    }
+
+    /// The version that a reference means: the one it names, the one its alias points at, or the latest.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] that lists what there is.
+    pub(crate) async fn resolve(&self, reference: &ModelRef) -> Result<Manifest, Error> {
+        let versions = self.versions(&reference.name).await?;
+        let wanted = match &reference.version {
+            Some(VersionRef::Version(version)) => Some(*version),
+            Some(VersionRef::Alias(alias)) => {
+                self.aliases.get(&Alias::key(&reference.name, alias)).await?.map(|entry| entry.value.version)
+            }
+            None => versions.last().map(|manifest| manifest.version),
+        };
+        let known: Vec<String> = versions.iter().map(|manifest| manifest.version.to_string()).collect();
+        let found = versions.into_iter().find(|manifest| Some(manifest.version) == wanted);
+        found.ok_or_else(|| Error::Unknown {
+            what: "model version",
+            name: reference.to_string(),
+            hint: match known.as_slice() {
+                [] => format!("there is no model {}; `leat models ls` lists them", reference.name),
+                known => format!("{} has versions {}", reference.name, known.join(", ")),
+            },
+        })
+    }
+
+    /// Moves an alias, whatever it pointed at.
+    pub(crate) async fn move_alias(
+        &self,
+        model: &ModelName,
+        alias: &AliasName,
+        version: ModelVersion,
+    ) -> Result<(), Error> {
+        self.aliases.put(&Alias::key(model, alias), &Alias { version, updated_at: now() }).await?;
+        Ok(())
+    }
+
+    /// Marks a version as removed: its number is never used again.
+    ///
+    /// # Errors
+    /// [`MessagingError::Conflict`] when someone else changed it at the same time.
+    pub(crate) async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
+        let key = Manifest::key(&manifest.model, manifest.version);
+        let missing = || MessagingError::Missing { what: key.clone() };
+        let entry = self.manifests.get(&key).await?.ok_or_else(missing)?;
+        let removed = Manifest { deleted: true, ..entry.value };
+        self.manifests.update(&key, &removed, entry.revision).await?;
+        Ok(())
+    }
+
+    async fn matching(&self, filter: &str) -> Result<Vec<Manifest>, Error> {
+        let entries = self.manifests.entries_matching(filter).await?;
+        let mut manifests: Vec<Manifest> = entries.into_iter().map(|entry| entry.value).collect();
+        manifests.retain(|manifest| !manifest.deleted);
+        manifests.sort_by(|left, right| (&left.model, left.version).cmp(&(&right.model, right.version)));
+        Ok(manifests)
+    }
+}

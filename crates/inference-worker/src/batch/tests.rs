@@ -1,0 +1,138 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use leat_contract::{Batching, InferResponse};
+use leat_service_runtime::Inflight;
+
+use super::*;
+use crate::loaded::tests::{tiny_deployment, tiny_version};
+use crate::work::Target;
+
+const LIMITS: BatchLimits = BatchLimits { rows_max: 8, reply_bytes_max: 10_000 };
+
+struct Bench {
+    served: Arc<ServedModel>,
+    inflight: Inflight,
+}
+
+impl Bench {
+    fn new(rows_at_once: u32) -> Self {
+        let versions = vec![Arc::new(tiny_version(1))];
+        let mut deployment = tiny_deployment(&versions, &[100]);
+        deployment.batching = Batching { max_size: rows_at_once, max_delay_us: 0 };
+        let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
+        Self { served: Arc::new(served), inflight: Inflight::default() }
+    }
+
+    fn work(&self, payload: &str, waited: Duration) -> Work {
+        Work {
+            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            reply: payload.to_owned().into(),
+            received: Instant::now().checked_sub(waited).unwrap(),
+            target: Target { served: self.served.clone(), pinned: None },
+            escort: Escort::new(None, self.inflight.enter()),
+        }
+    }
+
+    fn run(&self, work: Vec<Work>, limits: BatchLimits) -> Outcome {
+        let chosen = work[0].target.choose().unwrap();
+        let mut batch = Batch::new(self.served.clone(), chosen, Buffers::default());
+        let mut outcome = Outcome::default();
+        work.into_iter().for_each(|work| batch.add(work, limits, &mut outcome));
+        batch.run(limits, &mut Scratch::default(), &mut outcome);
+        assert_eq!(batch.into_buffers().input.len(), 0);
+        outcome
+    }
+
+    fn codes(&self, payloads: &[&str]) -> Vec<(String, u16)> {
+        let work = payloads.iter().map(|payload| self.work(payload, Duration::ZERO)).collect();
+        let mut codes: Vec<_> = self
+            .run(work, LIMITS)
+            .answers
+            .iter()
+            .map(|answer| (answer.reply.to_string(), code(answer)))
+            .collect();
+        codes.sort();
+        codes
+    }
+}
+
+/// 200 for a result.
+fn code(answer: &Answer) -> u16 {
+    match &answer.content {
+        Content::Result(_) => 200,
+        Content::Refusal(detail, _) => detail.code,
+    }
+}
+
+fn values(answer: &Answer) -> Vec<f32> {
+    let Content::Result(bytes) = &answer.content else { panic!("refused") };
+    InferResponse::decode(bytes).unwrap().0.outputs.remove(0).data.into_fp32().unwrap()
+}
+
+#[test]
+fn one_bad_request_spoils_nothing_for_the_others() {
+    let good = r#"{"instances":[[1,2]]}"#;
+    let overflowing = r#"{"instances":[[3e38,3e38]]}"#;
+    let undecodable = "{";
+    let codes = Bench::new(64).codes(&[good, overflowing, undecodable]);
+    let expected =
+        [(undecodable, 400), (good, 200), (overflowing, 400)].map(|(reply, code)| (reply.to_owned(), code));
+    assert_eq!(codes, expected);
+}
+
+#[test]
+fn a_request_larger_than_a_run_is_run_in_parts() {
+    let bench = Bench::new(2);
+    let request =
+        r#"{"inputs":[{"name":"input","datatype":"INT64","shape":[5,2],"data":[1,0,2,0,3,0,4,0,5,0]}]}"#;
+    let outcome = bench.run(vec![bench.work(request, Duration::ZERO)], LIMITS);
+    assert_eq!(values(&outcome.answers[0]), [1.0, 2.0, 3.0, 4.0, 5.0]);
+    let version = bench.served.routes().next().unwrap().clone();
+    let told = version.meter.take(&version.model, version.version, 0);
+    assert_eq!((told.requests, told.rows, told.batches, told.inflight), (1, 5, 3, 0));
+}
+
+#[test]
+fn an_expired_request_is_not_run() {
+    let bench = Bench::new(64);
+    let late = bench.work(r#"{"instances":[[1,2]],"deadline_ms":10}"#, Duration::from_millis(11));
+    let in_time = bench.work(r#"{"instances":[[1,2]],"deadline_ms":60000}"#, Duration::from_millis(11));
+    let outcome = bench.run(vec![late, in_time], LIMITS);
+    assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [504, 200]);
+    let version = bench.served.routes().next().unwrap().clone();
+    let told = version.meter.take(&version.model, version.version, 0);
+    assert_eq!((told.requests, told.rows, told.errors.get(&ErrorCode::DeadlineExceeded)), (2, 1, Some(&1)));
+}
+
+#[test]
+fn a_reply_over_the_limit_of_the_broker_is_refused() {
+    let bench = Bench::new(64);
+    let work = bench.work(r#"{"instances":[[1,2]]}"#, Duration::ZERO);
+    let outcome = bench.run(vec![work], BatchLimits { reply_bytes_max: 10, ..LIMITS });
+    assert_eq!(code(&outcome.answers[0]), 413);
+    assert!(outcome.records.is_empty());
+}
+
+#[test]
+fn only_answered_requests_with_an_id_are_recorded() {
+    let bench = Bench::new(64);
+    let named = bench.work(r#"{"id":"r-1","instances":[[1,2],[3,4]]}"#, Duration::ZERO);
+    let refused = bench.work(r#"{"id":"r-2","instances":[[1]]}"#, Duration::ZERO);
+    let nameless = bench.work(r#"{"instances":[[1,2]]}"#, Duration::ZERO);
+    let outcome = bench.run(vec![named, refused, nameless], LIMITS);
+    assert_eq!(outcome.records.len(), 1);
+    assert_eq!((outcome.records[0].request_id.as_str(), outcome.records[0].rows.len()), ("r-1", 2));
+}
+
+#[test]
+fn a_request_is_in_flight_until_its_answer_is_gone() {
+    let bench = Bench::new(64);
+    let work = bench.work(r#"{"instances":[[1,2]]}"#, Duration::ZERO);
+    assert_eq!(bench.inflight.count(), 1);
+    let outcome = bench.run(vec![work], LIMITS);
+    assert_eq!(bench.inflight.count(), 1);
+    drop(outcome);
+    assert_eq!(bench.inflight.count(), 0);
+}

@@ -1,0 +1,120 @@
+//! The service: what starts in which order, and what stops in which order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use leat_contract::ContractVersion;
+use leat_messaging::micro;
+use leat_service_runtime::{Context, Service};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::clock::unix_ms;
+use crate::compute::ComputeThread;
+use crate::follower::follow_desired_state;
+use crate::shared::Shared;
+use crate::{Error, Settings, lease, recorder, telemetry};
+
+/// The inference worker: follows desired state, loads models and answers requests.
+#[derive(Debug)]
+pub struct InferenceWorker {
+    settings: Settings,
+}
+
+impl InferenceWorker {
+    /// A worker with these settings, which are validated when it is run.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Service for InferenceWorker {
+    type Settings = Settings;
+    type Error = Error;
+
+    const NAME: &'static str = "inference-worker";
+
+    async fn run(self, context: Context) -> Result<(), Error> {
+        let running = Running::start(self.settings, context).await?;
+        running.work().await
+    }
+}
+
+/// A worker with everything that runs in it.
+struct Running {
+    shared: Arc<Shared>,
+    threads: Vec<ComputeThread>,
+    recorded: oneshot::Receiver<()>,
+    reported: oneshot::Receiver<()>,
+    stop_reports: CancellationToken,
+}
+
+impl Running {
+    async fn start(settings: Settings, context: Context) -> Result<Self, Error> {
+        let started_at = unix_ms();
+        let micro =
+            micro::Service::start(&context.connections.control, context.instance.as_str(), describe())
+                .await?;
+        let shared = Arc::new(Shared::new(settings, context, micro));
+        let (records, arriving) = mpsc::channel(shared.settings.record_buffer_max);
+        let threads = (0..shared.settings.compute_threads)
+            .map(|index| ComputeThread::start(index, shared.clone(), records.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let stop_reports = CancellationToken::new();
+        let recording = recorder::record(shared.clone(), started_at, arriving);
+        let reporting = telemetry::send(shared.clone(), started_at, stop_reports.clone());
+        let recorded = watched(&shared, "recorder", recording);
+        let reported = watched(&shared, "telemetry", reporting);
+        shared.context.tasks.spawn("lease", lease::keep(shared.clone(), started_at));
+        Ok(Self { shared, threads, recorded, reported, stop_reports })
+    }
+
+    /// Works until shutdown. Then nothing that was received is lost: subscriptions end first, what they brought is
+    /// answered, and only then do those stop who report on it.
+    async fn work(self) -> Result<(), Error> {
+        let Self { shared, threads, recorded, reported, stop_reports } = self;
+        let (threads_end, threads_ended) = oneshot::channel();
+        shared.context.tasks.spawn_finite("compute", async move {
+            let outcome = try_join_all(threads.into_iter().map(ComputeThread::ended)).await;
+            // The worker listens until it returns.
+            let _ = threads_end.send(());
+            outcome.map(|_| ())
+        });
+        let followed = follow_desired_state(shared.clone()).await;
+        info!(queued = shared.queue.len(), "subscriptions ended, answering what is queued");
+        shared.queue.close();
+        // Each of these ends in any case; a failure of its task is reported by the tasks' owner.
+        let _ = threads_ended.await;
+        let _ = recorded.await;
+        stop_reports.cancel();
+        let _ = reported.await;
+        followed
+    }
+}
+
+/// Starts a task and gives what resolves when it has ended.
+fn watched(
+    shared: &Shared,
+    name: &'static str,
+    task: impl Future<Output = Result<(), Error>> + Send + 'static,
+) -> oneshot::Receiver<()> {
+    let (end, ended) = oneshot::channel();
+    shared.context.tasks.spawn_finite(name, async move {
+        let outcome = task.await;
+        // Nobody listens before shutdown.
+        let _ = end.send(());
+        outcome
+    });
+    ended
+}
+
+fn describe() -> micro::ServiceInfo {
+    micro::ServiceInfo {
+        name: "leat-inference-worker".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: "Answers inference requests".to_owned(),
+        metadata: BTreeMap::from([("contract".to_owned(), ContractVersion::CURRENT.as_str().to_owned())]),
+    }
+}

@@ -1,0 +1,117 @@
+//! Routes that move.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use leat_contract::LoadState;
+
+use crate::cluster::{Cluster, deployment, quick};
+use crate::models::regression;
+
+const REQUEST: &str = r#"{"instances":[[1,2]]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_hundred_requests_are_shared_exactly_by_weight() {
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", quick()).await;
+    let routes = vec![
+        cluster.store(1, 70, &regression(1.0)).await,
+        cluster.store(2, 29, &regression(2.0)).await,
+        cluster.store(3, 1, &regression(3.0)).await,
+        cluster.store(4, 0, &regression(4.0)).await,
+    ];
+    let revision = cluster.deploy(&deployment(routes)).await;
+    cluster.applied(&worker, revision).await;
+    let mut counts = BTreeMap::new();
+    for _ in 0..100 {
+        let reply = cluster.predict(REQUEST).await.unwrap();
+        let version = reply["model_version"].as_str().unwrap().to_owned();
+        assert_eq!(reply["predictions"][0][0], 5.0 * version.parse::<f64>().unwrap());
+        *counts.entry(version).or_insert(0) += 1;
+    }
+    let expected = [("1", 70), ("2", 29), ("3", 1)].map(|(version, count)| (version.to_owned(), count));
+    assert_eq!(counts, BTreeMap::from(expected));
+    let pinned: serde_json::Value = cluster.ask(cluster.pinned(4), REQUEST).await.unwrap().json().unwrap();
+    assert_eq!(pinned["model_version"], "4");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_routes_move_a_hundred_times_under_load() {
+    let cluster = Arc::new(Cluster::start().await);
+    let worker = cluster.worker("w1", quick()).await;
+    let one = cluster.store(1, 100, &regression(1.0)).await;
+    let two = cluster.store(2, 100, &regression(2.0)).await;
+    let revision = cluster.deploy(&deployment(vec![one.clone()])).await;
+    cluster.applied(&worker, revision).await;
+
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let askers: Vec<_> = (0..64)
+        .map(|_| {
+            let (cluster, stop, asked) = (cluster.clone(), stop.clone(), asked.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let reply = cluster.predict(REQUEST).await.unwrap();
+                    let version: f64 = reply["model_version"].as_str().unwrap().parse().unwrap();
+                    assert_eq!(
+                        reply["predictions"][0][0],
+                        5.0 * version,
+                        "the numbers are those of the version named"
+                    );
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for flip in 0..100 {
+        let route = if flip % 2 == 0 { &two } else { &one };
+        let revision = cluster.deploy(&deployment(vec![route.clone()])).await;
+        if flip % 10 == 9 {
+            cluster.applied(&worker, revision).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    assert!(asked.load(Ordering::Relaxed) > 100);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_blob_keeps_the_old_version_serving_and_says_so_in_the_lease() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let good = cluster.store(1, 100, &regression(1.0)).await;
+    let broken = cluster.store(2, 100, b"this is no model").await;
+    cluster.deploy(&deployment(vec![broken.clone()])).await;
+    let failed = |lease: &leat_contract::WorkerLease| {
+        lease
+            .loaded
+            .iter()
+            .any(|loaded| loaded.version == broken.version && loaded.state == LoadState::Failed)
+    };
+    let lease = cluster.lease_when(&worker, failed).await;
+    let failed = lease.loaded(&crate::cluster::model(), broken.version).unwrap();
+    let error = failed.error.as_ref().unwrap();
+    assert!(error.message.starts_with("the model cannot be read: "), "{error}");
+    assert!(lease.serves(&crate::cluster::model(), good.version));
+    assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
+
+    let missing = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
+    let missing = leat_contract::Route { digest: missing, ..broken };
+    cluster.deploy(&deployment(vec![missing.clone()])).await;
+    let says_missing = |lease: &leat_contract::WorkerLease| {
+        let errors = lease.loaded.iter().filter_map(|loaded| loaded.error.as_ref());
+        errors.into_iter().any(|error| error.message.contains("does not exist"))
+    };
+    cluster.lease_when(&worker, says_missing).await;
+    assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
+
+    let next = cluster.store(3, 100, &regression(3.0)).await;
+    let revision = cluster.deploy(&deployment(vec![next])).await;
+    let lease = cluster.applied(&worker, revision).await;
+    assert!(lease.loaded.iter().all(|loaded| loaded.state == LoadState::Ready), "{lease:?}");
+    assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "3");
+    worker.stop().await;
+}

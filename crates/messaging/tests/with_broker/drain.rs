@@ -1,0 +1,115 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use leat_messaging::{ConnectOptions, Connection, State, Subscription};
+
+use crate::support::{connection, eventually, shared_url, soon, unique_subjects, until};
+
+async fn ingest() -> Connection {
+    Connection::connect(&ConnectOptions::new(shared_url().await, "ingest").own_thread()).await.unwrap()
+}
+
+/// Sends numbers without a pause until told to stop; gives how many.
+async fn send_continuously(subject: String, enough: Arc<AtomicBool>, sent: Arc<AtomicU32>) -> u32 {
+    let producer = connection().await;
+    while !enough.load(Ordering::Relaxed) {
+        let number = sent.load(Ordering::Relaxed);
+        producer.publish(subject.clone(), number.to_le_bytes().to_vec()).await.unwrap();
+        sent.store(number + 1, Ordering::Relaxed);
+        if number.is_multiple_of(64) {
+            producer.round_trip(Duration::from_secs(20)).await.unwrap();
+        }
+    }
+    producer.round_trip(Duration::from_secs(20)).await.unwrap();
+    sent.load(Ordering::Relaxed)
+}
+
+async fn collect(mut member: Subscription) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    while let Some(message) = member.next().await {
+        numbers.push(u32::from_le_bytes(message.payload().as_ref().try_into().unwrap()));
+    }
+    numbers
+}
+
+/// One member leaves the group under load, again and again; another one stays. Nothing may be missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_lost_when_a_member_leaves_under_load() {
+    let subject = format!("{}.load", unique_subjects().prefix());
+    let staying = ingest().await;
+    let mut stays = staying.queue_subscribe(subject.clone(), "q").await.unwrap();
+    staying.round_trip(Duration::from_secs(20)).await.unwrap();
+    let (enough, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let producing = tokio::spawn(send_continuously(subject.clone(), enough.clone(), sent.clone()));
+
+    let rest = tokio::spawn(async move {
+        let mut numbers = Vec::new();
+        loop {
+            match tokio::time::timeout(Duration::from_secs(3), stays.next()).await {
+                Ok(Some(message)) => {
+                    numbers.push(u32::from_le_bytes(message.payload().as_ref().try_into().unwrap()));
+                }
+                _ => return numbers,
+            }
+        }
+    });
+    let mut received = BTreeSet::new();
+    let mut taken_by_leavers = 0;
+    for _ in 0..5 {
+        let leaving = ingest().await;
+        let mut leaves = leaving.queue_subscribe(subject.clone(), "q").await.unwrap();
+        leaving.round_trip(Duration::from_secs(20)).await.unwrap();
+        let before = sent.load(Ordering::Relaxed);
+        eventually("some load", async || sent.load(Ordering::Relaxed) > before + 500).await;
+        leaves.drain(Duration::from_secs(20)).await.unwrap();
+        let numbers = soon("the end of a drained subscription", collect(leaves)).await;
+        taken_by_leavers += numbers.len();
+        received.extend(numbers);
+    }
+    enough.store(true, Ordering::Relaxed);
+    let sent = producing.await.unwrap();
+    received.extend(rest.await.unwrap());
+    let missing: Vec<u32> = (0..sent).filter(|number| !received.contains(number)).collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {sent} are missing: {:?}",
+        missing.len(),
+        &missing[..missing.len().min(20)]
+    );
+    assert!(taken_by_leavers > 100, "the leavers had only {taken_by_leavers}");
+}
+
+#[tokio::test]
+async fn a_drained_connection_delivers_what_it_has_and_closes() {
+    let (ingest, producer) = (ingest().await, connection().await);
+    let subject = format!("{}.close", unique_subjects().prefix());
+    let mut messages = ingest.subscribe(subject.clone()).await.unwrap();
+    ingest.round_trip(Duration::from_secs(5)).await.unwrap();
+    for _ in 0..100 {
+        producer.publish(subject.clone(), "").await.unwrap();
+    }
+    producer.round_trip(Duration::from_secs(5)).await.unwrap();
+    ingest.drain(Duration::from_secs(10)).await.unwrap();
+    until(&ingest, State::Closed).await;
+    let mut batch = Vec::new();
+    while soon("the end", messages.next_batch(&mut batch, 1000)).await > 0 {}
+    assert_eq!(batch.len(), 100);
+    assert!(ingest.publish(subject, "").await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_published_before_a_drain_is_sent() {
+    let (leaving, staying) = (connection().await, connection().await);
+    let subject = format!("{}.sent", unique_subjects().prefix());
+    let mut messages = staying.subscribe(subject.clone()).await.unwrap();
+    staying.round_trip(Duration::from_secs(5)).await.unwrap();
+    for _ in 0..500 {
+        leaving.publish(subject.clone(), vec![0_u8; 1000]).await.unwrap();
+    }
+    leaving.drain(Duration::from_secs(10)).await.unwrap();
+    for _ in 0..500 {
+        soon("a message", messages.next()).await.unwrap();
+    }
+}

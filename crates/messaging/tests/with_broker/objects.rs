@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use leat_contract::assets::{Asset, AssetRole};
+use leat_messaging::{Error, Objects, Storage};
+
+use crate::support::{connect, own_broker, soon, storage, unique_subjects};
+
+/// Bytes that differ from piece to piece.
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 31 + index / 251) as u8).collect()
+}
+
+async fn objects() -> Objects {
+    storage().await.1.objects(AssetRole::Models)
+}
+
+#[tokio::test]
+async fn bytes_of_any_length_come_back() {
+    let objects = objects().await;
+    for length in [0, 1, 131_071, 131_072, 131_073, 5_000_000] {
+        let bytes = bytes(length);
+        let digest = objects.put(&bytes).await.unwrap();
+        let found = soon("the object", objects.get(digest.as_str())).await.unwrap();
+        assert!(found == bytes, "{length}");
+    }
+    assert_eq!(objects.list().await.unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_stored_once() {
+    let (connection, storage) = storage().await;
+    let objects = storage.objects(AssetRole::Models);
+    let bytes = bytes(300_000);
+    let first = objects.put(&bytes).await.unwrap();
+    let stream = Asset::new(storage.subjects(), AssetRole::Models).stream_name();
+    let last = async || -> u64 {
+        let operation = format!("$JS.API.STREAM.INFO.{stream}");
+        let reply = connection.request(operation, "", Duration::from_secs(10)).await.unwrap();
+        reply.json::<serde_json::Value>().unwrap()["state"]["last_seq"].as_u64().unwrap()
+    };
+    let before = last().await;
+    let second = objects.put(&bytes).await.unwrap();
+    assert_eq!((first, before), (second, last().await));
+}
+
+#[tokio::test]
+async fn a_missing_object_is_missing() {
+    let objects = objects().await;
+    assert!(matches!(objects.get("nothing").await, Err(Error::Missing { .. })));
+    assert!(!objects.exists("nothing").await.unwrap());
+    objects.delete("nothing").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_object_is_gone_and_can_be_stored_again() {
+    let objects = objects().await;
+    let bytes = bytes(200_000);
+    let digest = objects.put(&bytes).await.unwrap();
+    objects.delete(digest.as_str()).await.unwrap();
+    assert!(!objects.exists(digest.as_str()).await.unwrap());
+    assert!(objects.list().await.unwrap().is_empty());
+    objects.put(&bytes).await.unwrap();
+    assert!(objects.get(digest.as_str()).await.unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn a_named_object_can_be_replaced() {
+    let objects = objects().await;
+    objects.put_named("job-1", &bytes(200_000)).await.unwrap();
+    objects.put_named("job-1", b"short").await.unwrap();
+    assert_eq!(objects.get("job-1").await.unwrap(), b"short");
+}
+
+#[tokio::test]
+async fn content_that_is_not_what_its_name_says_is_refused() {
+    let objects = objects().await;
+    let promised = format!("sha256-{}", "0".repeat(64));
+    objects.put_named(&promised, b"something else").await.unwrap();
+    assert!(matches!(objects.get(&promised).await, Err(Error::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn pieces_that_were_changed_or_lost_are_noticed_and_do_not_hang() {
+    let (connection, storage) = storage().await;
+    let objects = storage.objects(AssetRole::Models);
+    let asset = Asset::new(storage.subjects(), AssetRole::Models);
+    let operation = |what: &str| format!("$JS.API.STREAM.{what}.{}", asset.stream_name());
+    let first = objects.put(&bytes(300_000)).await.unwrap();
+    // The first piece of the only object has sequence 1.
+    connection.request(operation("MSG.DELETE"), "{\"seq\":1}", Duration::from_secs(10)).await.unwrap();
+    let outcome = soon("a damaged object", objects.get(first.as_str())).await;
+    assert!(matches!(outcome, Err(Error::Damaged { .. })), "{outcome:?}");
+
+    let second = objects.put(b"one piece").await.unwrap();
+    let purge = format!("{{\"filter\":\"$O.{}.C.>\"}}", asset.name);
+    connection.request(operation("PURGE"), purge, Duration::from_secs(10)).await.unwrap();
+    let outcome = soon("a lost object", objects.get(second.as_str())).await;
+    assert!(matches!(outcome, Err(Error::Damaged { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn objects_are_there_after_a_restart_of_the_broker() {
+    let mut broker = own_broker().await;
+    let connection = connect(&broker.url()).await;
+    let storage = Storage::provision(&connection, &unique_subjects()).await.unwrap();
+    let objects = storage.objects(AssetRole::Datasets);
+    let bytes = bytes(1_000_000);
+    let digest = objects.put(&bytes).await.unwrap();
+    broker.restart().await.unwrap();
+    connection.connected(Duration::from_secs(10)).await.unwrap();
+    assert!(soon("the object", objects.get(digest.as_str())).await.unwrap() == bytes);
+}

@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use leat_contract::assets::{self, Asset, AssetRole};
+use leat_messaging::{Connection, Error, Storage};
+use serde_json::{Value, json};
+
+use crate::support::{connection, storage, unique_subjects};
+
+async fn api(connection: &Connection, operation: String, request: &Value) -> Value {
+    let payload = if request.is_null() { String::new() } else { request.to_string() };
+    let reply =
+        connection.request(format!("$JS.API.{operation}"), payload, Duration::from_secs(10)).await.unwrap();
+    reply.json().unwrap()
+}
+
+#[tokio::test]
+async fn provisioning_makes_everything_and_can_be_repeated() {
+    let (connection, storage) = storage().await;
+    Storage::provision(&connection, storage.subjects()).await.unwrap();
+    storage.verify().await.unwrap();
+    for asset in assets::all(storage.subjects()) {
+        let info = api(&connection, format!("STREAM.INFO.{}", asset.stream_name()), &Value::Null).await;
+        assert_eq!(info["config"]["max_bytes"].as_u64(), Some(asset.max_bytes), "{}", asset.name);
+    }
+}
+
+#[tokio::test]
+async fn several_processes_may_provision_at_once() {
+    let subjects = unique_subjects();
+    let (first, second) = (connection().await, connection().await);
+    let (first, second) =
+        tokio::join!(Storage::provision(&first, &subjects), Storage::provision(&second, &subjects));
+    first.unwrap();
+    second.unwrap();
+}
+
+#[tokio::test]
+async fn what_differs_is_noticed_and_repaired() {
+    let (connection, storage) = storage().await;
+    let stream = Asset::new(storage.subjects(), AssetRole::Events).stream_name();
+    let mut config = api(&connection, format!("STREAM.INFO.{stream}"), &Value::Null).await["config"].clone();
+    config["max_bytes"] = json!(1024);
+    api(&connection, format!("STREAM.UPDATE.{stream}"), &config).await;
+
+    let error = storage.verify().await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Drifted { difference, .. } if difference.contains("max_bytes")),
+        "{error}"
+    );
+    Storage::provision(&connection, storage.subjects()).await.unwrap();
+    storage.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_repaired_is_refused_by_name() {
+    let (connection, storage) = (connection().await, unique_subjects());
+    let asset = Asset::new(&storage, AssetRole::Events);
+    let config = json!({ "name": asset.stream_name(), "subjects": asset.subjects, "storage": "memory" });
+    api(&connection, format!("STREAM.CREATE.{}", asset.stream_name()), &config).await;
+    let error = Storage::provision(&connection, &storage).await.unwrap_err();
+    let Error::Drifted { asset: named, difference } = &error else { panic!("{error}") };
+    assert!(*named == asset.stream_name() && difference.contains("storage"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let subjects = unique_subjects();
+    let error = Storage::open(&connection().await, &subjects).verify().await.unwrap_err();
+    let first = assets::all(&subjects)[0].stream_name();
+    assert!(matches!(&error, Error::Missing { what } if what.contains(&first)), "{error}");
+}

@@ -1,0 +1,274 @@
+use std::time::{Duration, Instant};
+
+use leat_contract::assets::{Asset, AssetRole};
+use leat_contract::{JobKind, headers};
+use leat_messaging::{Connection, Delivery, Position, Storage, StoredMessage, WorkQueue};
+use serde_json::json;
+
+use crate::support::{connect, eventually, own_broker, soon, storage, unique_subjects};
+
+const KIND: JobKind = JobKind::Train;
+
+/// Shortens the time after which silent work is given again, so that tests need not wait for it.
+async fn shorten_ack_wait(connection: &Connection, storage: &Storage, ack_wait: Duration) {
+    let stream = Asset::new(storage.subjects(), AssetRole::JobQueue).stream_name();
+    let config = json!({
+        "durable_name": KIND.to_string(), "filter_subject": storage.subjects().job(KIND), "deliver_policy": "all",
+        "ack_policy": "explicit", "ack_wait": ack_wait.as_nanos() as u64, "max_deliver": -1, "max_ack_pending": 1000,
+        "replay_policy": "instant",
+    });
+    let operation = format!("$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{KIND}");
+    let request = json!({ "stream_name": stream, "config": config }).to_string();
+    let reply = connection.request(operation, request, Duration::from_secs(10)).await.unwrap();
+    assert!(reply.json::<serde_json::Value>().unwrap().get("error").is_none(), "{reply:?}");
+}
+
+async fn submit(storage: &Storage, id: &str) {
+    let subject = storage.subjects().job(KIND);
+    storage.job_queue(KIND).submit(subject, id, id.to_owned()).await.unwrap();
+}
+
+async fn take(queue: &mut WorkQueue) -> Delivery {
+    soon("work", async {
+        loop {
+            if let Some(delivery) = queue.take(Duration::from_secs(5)).await.unwrap() {
+                return delivery;
+            }
+        }
+    })
+    .await
+}
+
+async fn is_empty(queue: &WorkQueue) -> bool {
+    let depth = queue.depth().await.unwrap();
+    depth.waiting == 0 && depth.in_work == 0
+}
+
+async fn dead_letter(storage: &Storage) -> StoredMessage {
+    let subject = storage.subjects().dead_letter_all();
+    let mut follower = storage.event_log(AssetRole::Dead).follow(&subject, Position::Beginning);
+    soon("a dead letter", follower.next()).await
+}
+
+#[tokio::test]
+async fn work_is_taken_done_and_gone() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    let delivery = take(&mut queue).await;
+    assert_eq!((delivery.payload().as_ref(), delivery.attempt()), (b"one".as_ref(), 1));
+    assert!(!delivery.is_last_attempt());
+    delivery.done().await.unwrap();
+    assert!(is_empty(&queue).await);
+    assert!(queue.take(Duration::from_millis(300)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn work_submitted_twice_is_there_once() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    submit(&storage, "one").await;
+    assert_eq!(storage.job_queue(KIND).depth().await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn work_of_another_kind_is_not_taken() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    let mut other = storage.job_queue(JobKind::Compress);
+    assert!(other.take(Duration::from_millis(500)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn one_piece_at_a_time_leaves_the_rest_to_others() {
+    let (_, storage) = storage().await;
+    for id in ["one", "two", "three"] {
+        submit(&storage, id).await;
+    }
+    let mut queue = storage.job_queue(KIND);
+    let first = take(&mut queue).await;
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.in_work), (2, 1));
+    first.done().await.unwrap();
+}
+
+#[tokio::test]
+async fn workers_share_the_work_and_none_is_done_twice() {
+    let (_, storage) = storage().await;
+    let mut workers = [storage.job_queue(KIND), storage.job_queue(KIND), storage.job_queue(KIND)];
+    for number in 0..30 {
+        submit(&storage, &number.to_string()).await;
+    }
+    let mut done = Vec::new();
+    while done.len() < 30 {
+        for worker in &mut workers {
+            if let Some(delivery) = worker.take(Duration::from_millis(200)).await.unwrap() {
+                done.push(String::from_utf8(delivery.payload().to_vec()).unwrap());
+                delivery.done().await.unwrap();
+            }
+        }
+    }
+    done.sort_unstable();
+    done.dedup();
+    assert_eq!(done.len(), 30);
+    assert!(is_empty(&workers[0]).await);
+}
+
+#[tokio::test]
+async fn work_of_a_worker_that_vanished_is_given_to_another() {
+    let (connection, storage) = storage().await;
+    shorten_ack_wait(&connection, &storage, Duration::from_secs(1)).await;
+    submit(&storage, "one").await;
+    drop(take(&mut storage.job_queue(KIND)).await);
+    let again = take(&mut storage.job_queue(KIND)).await;
+    assert_eq!((again.payload().as_ref(), again.attempt()), (b"one".as_ref(), 2));
+    again.done().await.unwrap();
+}
+
+#[tokio::test]
+async fn work_that_makes_progress_is_kept() {
+    let (connection, storage) = storage().await;
+    let ack_wait = Duration::from_secs(2);
+    shorten_ack_wait(&connection, &storage, ack_wait).await;
+    submit(&storage, "one").await;
+    let mut worker = storage.job_queue(KIND);
+    let delivery = take(&mut worker).await;
+    let mut rival = storage.job_queue(KIND);
+    let started = Instant::now();
+    while started.elapsed() < ack_wait * 3 {
+        delivery.progress().await.unwrap();
+        assert!(rival.take(Duration::from_millis(500)).await.unwrap().is_none());
+    }
+    delivery.done().await.unwrap();
+    assert!(is_empty(&worker).await);
+}
+
+#[tokio::test]
+async fn work_given_back_comes_again_after_its_delay() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    let delay = Duration::from_secs(2);
+    take(&mut queue).await.retry_later(delay, "the disk is full").await.unwrap();
+    let given_back = Instant::now();
+    let again = take(&mut queue).await;
+    assert!(given_back.elapsed() > delay - Duration::from_millis(200), "{:?}", given_back.elapsed());
+    assert_eq!(again.attempt(), 2);
+    again.done().await.unwrap();
+}
+
+#[tokio::test]
+async fn work_given_back_in_its_last_attempt_ends_with_the_reason() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    for _ in 0..Delivery::ATTEMPTS_MAX {
+        take(&mut queue).await.retry_later(Duration::ZERO, "the disk is full").await.unwrap();
+    }
+    assert!(is_empty(&queue).await);
+    assert_eq!(dead_letter(&storage).await.header(headers::DEAD_REASON), Some("the disk is full"));
+}
+
+#[tokio::test]
+async fn work_given_up_is_kept_with_its_reason() {
+    let (_, storage) = storage().await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    take(&mut queue).await.dead_letter("the data set\nis empty").await.unwrap();
+    assert!(is_empty(&queue).await);
+    let letter = dead_letter(&storage).await;
+    assert_eq!(letter.payload().as_ref(), b"one");
+    assert_eq!(letter.header(headers::DEAD_REASON), Some("the data set is empty"));
+    assert_eq!(letter.header(headers::DEAD_SUBJECT), Some(storage.subjects().job(KIND).as_str()));
+    assert_eq!(letter.header(headers::DEAD_ATTEMPTS), Some("1"));
+    let stream = Asset::new(storage.subjects(), AssetRole::JobQueue).stream_name();
+    assert_eq!(letter.header(headers::DEAD_STREAM), Some(stream.as_str()));
+}
+
+#[tokio::test]
+async fn work_that_kills_every_worker_ends_as_a_dead_letter() {
+    let (connection, storage) = storage().await;
+    shorten_ack_wait(&connection, &storage, Duration::from_millis(500)).await;
+    submit(&storage, "poison").await;
+    let mut queue = storage.job_queue(KIND);
+    for attempt in 1..=Delivery::ATTEMPTS_MAX {
+        let delivery = take(&mut queue).await;
+        assert_eq!(
+            (delivery.attempt(), delivery.is_last_attempt()),
+            (attempt, attempt == Delivery::ATTEMPTS_MAX)
+        );
+        drop(delivery);
+    }
+    eventually("no work is left", async || {
+        assert!(queue.take(Duration::from_secs(1)).await.unwrap().is_none());
+        is_empty(&queue).await
+    })
+    .await;
+    let letter = dead_letter(&storage).await;
+    assert_eq!(letter.payload().as_ref(), b"poison");
+    assert!(letter.header(headers::DEAD_REASON).unwrap().contains("3 times"));
+}
+
+#[tokio::test]
+async fn a_take_that_was_given_up_loses_nothing() {
+    let (_, storage) = storage().await;
+    let mut queue = storage.job_queue(KIND);
+    for _ in 0..5 {
+        // The pull goes on at the server after this.
+        assert!(queue.take(Duration::from_millis(50)).await.unwrap().is_none());
+    }
+    submit(&storage, "one").await;
+    let delivery = take(&mut queue).await;
+    assert_eq!(delivery.attempt(), 1);
+    delivery.done().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_queue_gives_back_what_it_asked_for() {
+    let (_, storage) = storage().await;
+    let mut closing = storage.job_queue(KIND);
+    assert!(closing.take(Duration::from_millis(50)).await.unwrap().is_none());
+    submit(&storage, "one").await;
+    soon("the end of the queue", closing.close()).await;
+    let mut other = storage.job_queue(KIND);
+    let started = Instant::now();
+    take(&mut other).await.done().await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "it waited for the ack wait: {:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn work_survives_a_crash_of_the_broker() {
+    let mut broker = own_broker().await;
+    let connection = connect(&broker.url()).await;
+    let storage = Storage::provision(&connection, &unique_subjects()).await.unwrap();
+    let mut queue = storage.job_queue(KIND);
+    submit(&storage, "one").await;
+    submit(&storage, "two").await;
+    let in_hand = take(&mut queue).await;
+    broker.restart().await.unwrap();
+    let back = Instant::now();
+    in_hand.done().await.unwrap();
+    let second = take(&mut queue).await;
+    assert!(back.elapsed() < Duration::from_secs(8), "{:?}", back.elapsed());
+    assert_eq!(second.payload().as_ref(), b"two");
+    second.done().await.unwrap();
+    assert!(is_empty(&queue).await);
+}
+
+#[tokio::test]
+async fn a_submission_bridges_a_short_absence_of_the_broker() {
+    let mut broker = own_broker().await;
+    let connection = connect(&broker.url()).await;
+    let storage = Storage::provision(&connection, &unique_subjects()).await.unwrap();
+    let queue = storage.job_queue(KIND);
+    broker.kill().await;
+    let subject = storage.subjects().job(KIND);
+    let submitting = queue.submit(subject, "one", "one");
+    let (stored, restarted) = tokio::join!(submitting, broker.restart());
+    restarted.unwrap();
+    assert_eq!(stored.unwrap().sequence, 1);
+}

@@ -1,0 +1,213 @@
+//! One attempt at a job, from taken to ended.
+
+use std::time::Duration;
+
+use leat_contract::{ErrorCode, ErrorDetail, JobEventKind, JobResult};
+use leat_messaging::Delivery;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tracing::{debug, warn};
+
+use super::checkpoints::Checkpoints;
+use super::compute::Computation;
+use super::document::Document;
+use super::events::Events;
+use super::pulse::{Heart, Snapshot, Stop, Watcher, pair};
+use super::registration::Registration;
+use super::runner::Limits;
+use super::setback::Setback;
+use super::{Failure, Product, Work, clock};
+use crate::Context;
+
+/// How often the document is read while a job runs, so that a request to cancel is noticed within a second.
+const DOCUMENT_EVERY: Duration = Duration::from_millis(500);
+/// How often progress is written and told, at most.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// How long a stopping instance waits for the computation to reach a state it can save. Afterwards the successor goes on
+/// from the checkpoint before.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a product is kept for a broker that is away.
+const REGISTER_PATIENCE: Duration = Duration::from_secs(60);
+const REGISTER_PAUSE: Duration = Duration::from_millis(500);
+
+/// One attempt at a job.
+#[derive(Debug)]
+pub(super) struct Attempt<'a, W> {
+    pub(super) work: &'a W,
+    pub(super) context: &'a Context,
+    pub(super) limits: Limits,
+    pub(super) events: &'a Events,
+    pub(super) checkpoints: &'a Checkpoints,
+    pub(super) document: &'a mut Document,
+}
+
+impl<W: Work> Attempt<'_, W> {
+    /// Does the job. As long as it shows signs of life, the broker is told that the work goes on.
+    pub(super) async fn run(mut self, delivery: &Delivery) -> Result<JobResult, Setback> {
+        let heart = Heart::new();
+        let stall = self.limits.stall;
+        tokio::select! {
+            ended = self.work(&heart) => ended,
+            () = keep_alive(delivery, &heart, stall) => Err(Setback::Stalled),
+        }
+    }
+
+    async fn work(&mut self, heart: &Heart) -> Result<JobResult, Setback> {
+        let registration = Registration::new(self.context);
+        if let Some(result) = registration.existing(self.document).await? {
+            return Ok(result);
+        }
+        let spec = &self.document.status().spec;
+        spec.validate().map_err(|error| Setback::Refused(error.detail()))?;
+        if spec.kind() != W::KIND {
+            let message = format!("a {} job does not belong on the subject of {} jobs", spec.kind(), W::KIND);
+            return Err(Setback::Refused(ErrorDetail::new(ErrorCode::InvalidArgument, message)));
+        }
+        let gathering = self.work.gather(self.document.status(), self.context);
+        let gathered = self.context.shutdown.run_until_cancelled(gathering).await;
+        let input = gathered.ok_or(Setback::HandedOver)?.map_err(|failure| judge(failure, None))?;
+        let resume = self.checkpoints.load(self.document.status()).await?;
+        let product = self.compute(input, resume, heart).await?;
+        heart.beat();
+        self.register(&registration, &product, heart).await
+    }
+
+    /// Runs the computation and looks after it.
+    async fn compute(
+        &mut self,
+        input: W::Input,
+        resume: Option<Vec<u8>>,
+        heart: &Heart,
+    ) -> Result<Product, Setback> {
+        let (pulse, mut watcher) = pair(heart, self.limits.checkpoint_every);
+        let started = Computation::start::<W>(input, resume, pulse);
+        let mut computation = started.map_err(|failure| judge(failure, None))?;
+        let mut ticks = interval(DOCUMENT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = Instant::now();
+        let mut patience_ends = None;
+        let outcome = loop {
+            tokio::select! {
+                outcome = computation.outcome() => break outcome,
+                () = self.context.shutdown.cancelled(), if patience_ends.is_none() => {
+                    heart.ask(Stop::HandedOver);
+                    patience_ends = Some(Instant::now() + HAND_OVER_PATIENCE);
+                }
+                () = until(patience_ends) => break Err(Failure::Stopped),
+                snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
+                _ = ticks.tick() => self.look(&mut watcher, &mut told, heart).await,
+            }
+        };
+        if heart.stop() == Some(Stop::HandedOver)
+            && let Some(snapshot) = watcher.latest_snapshot()
+        {
+            self.save(&snapshot, heart).await;
+        }
+        match (outcome, heart.stop()) {
+            (Ok(_), Some(Stop::Cancelled)) => Err(Setback::Cancelled),
+            (_, Some(Stop::Lost)) => Err(Setback::Lost),
+            (Ok(product), _) => Ok(product),
+            (Err(failure), stop) => Err(judge(failure, stop)),
+        }
+    }
+
+    /// Writes progress down, or at least reads what others wrote. A broker that is away stops no job.
+    async fn look(&mut self, watcher: &mut Watcher, told: &mut Instant, heart: &Heart) {
+        let progress = if told.elapsed() >= PROGRESS_EVERY { watcher.new_progress() } else { None };
+        let outcome = match &progress {
+            None => self.document.refresh().await,
+            Some(progress) => {
+                *told = Instant::now();
+                let written = self.document.change(|status| {
+                    status.progress = Some(progress.clone());
+                    status.updated_at = clock::now();
+                    Ok(())
+                });
+                written.await
+            }
+        };
+        match outcome {
+            Ok(()) if self.document.status().cancel_requested => heart.ask(Stop::Cancelled),
+            Ok(()) if progress.is_some() => self.events.progress(self.document.status()).await,
+            Ok(()) => {}
+            Err(Setback::Lost) => heart.ask(Stop::Lost),
+            Err(setback) => debug!(?setback, "the status of the job cannot be read or written now"),
+        }
+    }
+
+    /// Saves a state. Without it the job only goes on from an older one.
+    async fn save(&mut self, snapshot: &Snapshot, heart: &Heart) {
+        match self.checkpoints.save(self.document, snapshot).await {
+            Ok(()) => self.events.tell(self.document.status(), JobEventKind::Checkpointed, None).await,
+            Err(Setback::Lost) => heart.ask(Stop::Lost),
+            Err(setback) => warn!(?setback, position = snapshot.position, "a checkpoint is not saved"),
+        }
+    }
+
+    /// Registers the product, also when the broker is away for a while.
+    async fn register(
+        &mut self,
+        registration: &Registration,
+        product: &Product,
+        heart: &Heart,
+    ) -> Result<JobResult, Setback> {
+        let deadline = Instant::now() + REGISTER_PATIENCE;
+        loop {
+            self.document.refresh().await.or_else(|setback| match setback {
+                Setback::Lost => Err(Setback::Lost),
+                _ => Ok(()),
+            })?;
+            if self.document.status().cancel_requested {
+                return Err(Setback::Cancelled);
+            }
+            match registration.register(self.document, product).await {
+                Err(Setback::Retry(detail))
+                    if Instant::now() < deadline && !self.context.shutdown.is_cancelled() =>
+                {
+                    warn!(%detail, "the version cannot be registered now");
+                    heart.beat();
+                    sleep(REGISTER_PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// What a failure of the work means for the job.
+fn judge(failure: Failure, stop: Option<Stop>) -> Setback {
+    match (failure, stop) {
+        (Failure::Refused(detail), _) => Setback::Refused(detail),
+        (Failure::Transient(detail), _) => Setback::Retry(detail),
+        (Failure::Stopped, Some(Stop::Cancelled)) => Setback::Cancelled,
+        (Failure::Stopped, Some(Stop::HandedOver)) => Setback::HandedOver,
+        (Failure::Stopped, Some(Stop::Lost)) => Setback::Lost,
+        (Failure::Stopped, None) => Setback::Retry(ErrorDetail::new(
+            ErrorCode::Internal,
+            "the computation stopped without being asked",
+        )),
+    }
+}
+
+/// Tells the broker that the work goes on, until there is no sign of life for longer than `stall`.
+async fn keep_alive(delivery: &Delivery, heart: &Heart, stall: Duration) {
+    loop {
+        sleep(Delivery::PROGRESS_EVERY.min(stall)).await;
+        if heart.stop() == Some(Stop::Lost) {
+            // The job may be another worker's: speaking for it would hide that worker's death.
+            return std::future::pending().await;
+        }
+        if heart.silence() > stall {
+            return;
+        }
+        if let Err(error) = delivery.progress().await {
+            debug!(%error, "the broker cannot be told that the work goes on");
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

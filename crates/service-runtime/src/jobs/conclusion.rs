@@ -1,0 +1,187 @@
+//! The one place where the message of a job comes to its end.
+
+use std::time::Duration;
+
+use leat_contract::{Error as ContractError, ErrorDetail, JobEventKind, JobResult, JobState, JobStatus};
+use leat_messaging::{Delivery, Error as MessagingError};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::checkpoints::Checkpoints;
+use super::clock::now;
+use super::document::Document;
+use super::events::Events;
+use super::setback::Setback;
+
+/// How long the end of a job is written to a broker that is away. Afterwards the job is given again, and whoever gets it
+/// finds what was registered.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a job waits after its first failed attempt; twice as long after each further one.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Succeeded,
+    Failed,
+    Cancelled,
+    Retried,
+    HandedOver,
+    Lost,
+    Stalled,
+}
+
+impl Outcome {
+    /// The value of the metric's label.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Retried => "retried",
+            Self::HandedOver => "handed_over",
+            Self::Lost => "lost",
+            Self::Stalled => "stalled",
+        }
+    }
+
+    /// Whether the job has ended with it.
+    pub(super) const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Writes the end of an attempt down and tells it, then ends the message. When it cannot be written, the message is left
+/// to be given again.
+pub(super) struct Conclusion<'a> {
+    pub(super) delivery: Delivery,
+    pub(super) document: &'a mut Document,
+    pub(super) events: &'a Events,
+    pub(super) checkpoints: &'a Checkpoints,
+}
+
+impl Conclusion<'_> {
+    pub(super) async fn conclude(self, ended: Result<JobResult, Setback>) -> Outcome {
+        match ended {
+            Ok(result) => self.succeed(result).await,
+            Err(Setback::Refused(detail)) => self.fail(detail, false).await,
+            Err(Setback::Retry(detail)) => self.retry(detail).await,
+            Err(Setback::Cancelled) => self.cancel().await,
+            Err(Setback::HandedOver) => self.hand_over().await,
+            Err(Setback::Lost) => {
+                info!("another worker has the job, or it has ended");
+                Outcome::Lost
+            }
+            Err(Setback::Stalled) => Outcome::Stalled,
+        }
+    }
+
+    async fn succeed(mut self, result: JobResult) -> Outcome {
+        let edit = |status: &mut JobStatus| {
+            status.move_to(JobState::Succeeded, now())?;
+            (status.result, status.error) = (Some(result.clone()), None);
+            Ok(())
+        };
+        if !self.persist(edit).await {
+            return Outcome::Lost;
+        }
+        let message = format!("{}@{} ({})", result.model, result.version, result.digest);
+        self.finish(JobEventKind::Succeeded, Some(message)).await;
+        Outcome::Succeeded
+    }
+
+    async fn cancel(mut self) -> Outcome {
+        if !self.persist(|status| status.move_to(JobState::Cancelled, now())).await {
+            return Outcome::Lost;
+        }
+        self.finish(JobEventKind::Cancelled, None).await;
+        Outcome::Cancelled
+    }
+
+    async fn fail(mut self, detail: ErrorDetail, is_dead_letter: bool) -> Outcome {
+        let edit = |status: &mut JobStatus| {
+            status.move_to(JobState::Failed, now())?;
+            status.error = Some(detail.clone());
+            Ok(())
+        };
+        if !self.persist(edit).await {
+            return Outcome::Lost;
+        }
+        let message = detail.message.clone();
+        if is_dead_letter {
+            self.events.tell(self.document.status(), JobEventKind::Failed, Some(message.clone())).await;
+            self.forget_checkpoint().await;
+            note(self.delivery.dead_letter(&message).await);
+        } else {
+            self.finish(JobEventKind::Failed, Some(message)).await;
+        }
+        Outcome::Failed
+    }
+
+    /// Gives the job back after a failure, or gives it up after the last one.
+    async fn retry(mut self, detail: ErrorDetail) -> Outcome {
+        let attempt = self.document.status().attempt;
+        if u64::from(attempt) >= Delivery::ATTEMPTS_MAX {
+            return self.fail(detail, true).await;
+        }
+        let edit = |status: &mut JobStatus| {
+            status.move_to(JobState::Queued, now())?;
+            status.error = Some(detail.clone());
+            Ok(())
+        };
+        if !self.persist(edit).await {
+            return Outcome::Lost;
+        }
+        warn!(%detail, attempt, "the attempt failed and is repeated");
+        let delay = RETRY_AFTER * 2_u32.saturating_pow(attempt.saturating_sub(1).min(8));
+        note(self.delivery.retry_later(delay).await);
+        Outcome::Retried
+    }
+
+    /// Gives the job back for another instance to go on at once. An attempt that was ended in order does not count.
+    async fn hand_over(mut self) -> Outcome {
+        let edit = |status: &mut JobStatus| {
+            status.move_to(JobState::Queued, now())?;
+            status.attempt = status.attempt.saturating_sub(1);
+            Ok(())
+        };
+        if !self.persist(edit).await {
+            return Outcome::Lost;
+        }
+        note(self.delivery.retry_later(Duration::ZERO).await);
+        Outcome::HandedOver
+    }
+
+    /// Writes the document, also when the broker is away for a while. Gives whether it is written.
+    async fn persist(&mut self, edit: impl Fn(&mut JobStatus) -> Result<(), ContractError>) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.document.change(&edit).await {
+                Ok(()) => return true,
+                Err(Setback::Retry(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(setback) => {
+                    warn!(?setback, "the end of the attempt is not written; the job is given again");
+                    return false;
+                }
+            }
+        }
+    }
+
+    async fn finish(self, what: JobEventKind, message: Option<String>) {
+        self.events.tell(self.document.status(), what, message).await;
+        self.forget_checkpoint().await;
+        note(self.delivery.done().await);
+    }
+
+    async fn forget_checkpoint(&self) {
+        self.checkpoints.forget(self.document.status().checkpoint.as_ref()).await;
+    }
+}
+
+/// A message whose end is not confirmed is given again; its document says then that nothing is left to do.
+pub(super) fn note(ended: Result<(), MessagingError>) {
+    if let Err(error) = ended {
+        warn!(%error, "the end of a message is not confirmed");
+    }
+}

@@ -1,0 +1,120 @@
+"""A producer that knows only proto/README.md: it asks for predictions in every encoding and makes every mistake once.
+
+    python3 client.py nats://127.0.0.1:4222 digits.csv
+
+Needs nats-py and msgpack. Exits with an error when numbers differ or an error has another code than the contract says.
+"""
+
+import asyncio
+import csv
+import json
+import struct
+import sys
+
+import msgpack
+import nats
+
+ROWS = 5
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader)
+        return header[:-1], [[float(cell) for cell in row[:-1]] for _, row in zip(range(ROWS), reader)]
+
+
+def tensor(data, shape, datatype="FP32", name="input"):
+    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
+
+
+async def ask(client, subject, payload, timeout=5):
+    reply = await client.request(subject, payload, timeout=timeout)
+    headers = reply.headers or {}
+    code = headers.get("Nats-Service-Error-Code")
+    return (int(code) if code else None), reply.data
+
+
+def probabilities(response):
+    output = next(output for output in response["outputs"] if output["name"] == "probabilities")
+    data = output["data"]
+    if isinstance(data, bytes):
+        data = struct.unpack(f"<{len(data) // 4}f", data)
+    flat = []
+    for value in data:
+        flat.extend(value if isinstance(value, list) else [value])
+    return output["shape"], flat
+
+
+async def same_numbers(client, features, values):
+    subject, shape = "leat.v1.infer.digits.1", [len(values), len(features)]
+    flat = [value for row in values for value in row]
+    packed = struct.pack(f"<{len(flat)}f", *flat)
+    requests = {
+        "JSON": json.dumps({"id": "a", "inputs": [tensor(values, shape)]}).encode(),
+        "JSON, flat": json.dumps({"inputs": [tensor(flat, shape)]}).encode(),
+        "MessagePack array": msgpack.packb({"inputs": [tensor(flat, shape)]}),
+        "MessagePack bin": msgpack.packb({"inputs": [tensor(packed, shape)]}),
+    }
+    answers = {}
+    for name, payload in requests.items():
+        code, data = await ask(client, subject, payload)
+        assert code is None, f"{name}: {code} {data!r}"
+        response = msgpack.unpackb(data) if name.startswith("MessagePack") else json.loads(data)
+        assert response["model_name"] == "digits" and response["model_version"] == "1", response
+        answers[name] = probabilities(response)
+    shape, expected = answers["MessagePack bin"]
+    assert shape == [len(values), 10] and len(expected) == 10 * len(values), shape
+    for name, (_, got) in answers.items():
+        # Every 32-bit number written as decimal text is read back as the same 32-bit number.
+        same = [struct.pack("<f", value) for value in got] == [struct.pack("<f", value) for value in expected]
+        assert same, f"{name} differs"
+    for row in range(len(values)):
+        assert abs(sum(expected[10 * row : 10 * row + 10]) - 1) < 1e-5
+    print(f"same numbers in {len(answers)} encodings")
+    named = [dict(zip(features, row)) for row in values]
+    code, data = await ask(client, subject, json.dumps({"instances": named}).encode())
+    assert code is None, data
+    predictions = json.loads(data)["predictions"]
+    assert [round(p, 6) for p in predictions[0]["probabilities"]] == [round(p, 6) for p in expected[:10]]
+
+
+async def right_errors(client, features):
+    live, width = "leat.v1.infer.digits", len(features)
+    row = [0.0] * width
+    good = {"inputs": [tensor(row, [1, width])]}
+    mistakes = [
+        ("not a message", live, b"\xc1\x00", 400),
+        ("truncated JSON", live, b'{"inputs": [', 400),
+        ("no inputs", live, b"{}", 400),
+        ("unknown input", live, json.dumps({"inputs": [tensor(row, [1, width], name="pixels")]}).encode(), 400),
+        ("wrong width", live, json.dumps({"inputs": [tensor([0.0], [1, 1])]}).encode(), 400),
+        ("shape and data disagree", live, json.dumps({"inputs": [tensor(row, [2, width])]}).encode(), 400),
+        ("text for numbers", live, json.dumps({"inputs": [tensor(["x"] * width, [1, width], "BYTES")]}).encode(), 400),
+        ("not a number", live, msgpack.packb({"inputs": [tensor([float("nan")] + row[1:], [1, width])]}), 400),
+        ("too many rows", live, msgpack.packb({"inputs": [tensor(b"\0" * (4 * 3 * 5000), [5000, 3])]}), 413),
+        ("already late", live, json.dumps({**good, "deadline_ms": 0}).encode(), 504),
+    ]
+    for what, subject, payload, expected in mistakes:
+        code, data = await ask(client, subject, payload)
+        assert code == expected, f"{what}: expected {expected}, found {code} {data!r}"
+        body = msgpack.unpackb(data) if payload[:1] >= b"\x80" and data[:1] != b"{" else json.loads(data)
+        assert body["error"]["code"] == expected and body["error"]["message"], body
+    print(f"{len(mistakes)} errors with the right code")
+    try:
+        await client.request("leat.v1.infer.nobody", json.dumps(good).encode(), timeout=5)
+    except nats.errors.NoRespondersError:
+        return
+    raise AssertionError("a model that nobody serves was answered")
+
+
+async def main():
+    url, path = sys.argv[1:]
+    features, values = rows(path)
+    client = await nats.connect(url)
+    await same_numbers(client, features, values)
+    await right_errors(client, features)
+    await client.close()
+
+
+asyncio.run(main())

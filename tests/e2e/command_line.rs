@@ -1,0 +1,95 @@
+//! The commands, one after the other, as a person would type them.
+
+use serde_json::Value;
+
+use crate::town::{Town, digits_path, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_goes_from_data_to_labelled_predictions() {
+    let town = Town::with_workers(1).await;
+    let trained = town.train_digits().await;
+    assert_eq!((&trained["model"], &trained["version"]), (&"digits".into(), &1.into()));
+    assert!(trained["metrics"]["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.85), "{trained}");
+
+    let steps = ["--prune", "0.5", "--fine-tune-epochs", "5", "--quantize", "int8"];
+    let compressed = town.json(&[&["compress", "digits@1"], &steps[..]].concat()).await;
+    assert_eq!((&compressed["version"], &compressed["parent"]), (&2.into(), &1.into()));
+    assert!(compressed["bytes"].as_u64() < trained["bytes"].as_u64());
+    assert_eq!(compressed["compression"].as_array().map(Vec::len), Some(2));
+    assert!(compressed["latency"]["before"]["p50_us"].is_number());
+
+    let deployed = town.json(&["deploy", "digits@2"]).await;
+    assert_eq!(deployed["routes"][0]["weight"], 100);
+    let by_alias = town.json(&["models", "show", "digits@production"]).await;
+    assert_eq!(by_alias["version"], 2);
+
+    let rows = ten_rows(&town);
+    let predictions = town.json(&["predict", "digits", "--csv", &rows, "--id-prefix", "first"]).await;
+    assert_eq!(predictions.as_array().map(Vec::len), Some(10));
+    assert_eq!(predictions[3]["id"], "first-3");
+    assert_eq!(predictions[3]["version"], "2");
+    assert!(predictions[3]["prediction"]["label"].is_string(), "{predictions}");
+
+    let labelled = town.leat(&["label", "digits", "--csv", &rows, "--column", "digit", "--id-prefix", "first"]).await;
+    assert!(labelled.status.success(), "{}", String::from_utf8_lossy(&labelled.stderr));
+    let accuracy = leat_test_harness::eventually("ten labels are joined", || async {
+        let status = town.json(&["status"]).await;
+        let accuracy = &status["windows"][0]["versions"][0]["accuracy"];
+        (accuracy["matched"] == 10).then(|| accuracy.clone())
+    })
+    .await;
+    assert_eq!((&accuracy["predictions"], &accuracy["pending"]), (&10.into(), &0.into()));
+}
+
+/// The first ten rows of the data set in a file of their own.
+fn ten_rows(town: &Town) -> String {
+    let text = std::fs::read_to_string(digits_path()).expect("the data set is there");
+    let path = town.path("ten.csv");
+    let ten: Vec<&str> = text.lines().take(11).collect();
+    std::fs::write(&path, ten.join("\n")).expect("the file is written");
+    path.to_str().expect("an ordinary path").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_said_and_the_exit_code_is_not_zero() {
+    let town = Town::with_workers(1).await;
+    town.train_digits().await;
+    let csv = town.path("bad.csv");
+    std::fs::write(&csv, "a,b\n1,2\n3,oops\n").expect("the file is written");
+    let csv = csv.to_str().expect("an ordinary path");
+    let cases: [(&[&str], &str); 9] = [
+        (&["models", "show", "nothing"], "there is no model nothing"),
+        (&["models", "show", "digits@7"], "digits has versions 1"),
+        (&["deploy", "digits@7"], "digits has versions 1"),
+        (&["rollback", "digits"], "deploy a version"),
+        (&["compress", "digits@1"], "say what to do"),
+        (&["predict", "digits", "--input", "[[1]]"], "nobody answers"),
+        (&["train", "--name", "bad", "--data", csv, "--target", "c"], "c"),
+        (&["train", "--name", "bad", "--data", csv, "--target", "a"], "oops"),
+        (&["jobs", "show", "train-unknown"], "`leat jobs ls` lists them"),
+    ];
+    for (arguments, expected) in cases {
+        let output = town.leat(arguments).await;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "leat {arguments:?} succeeded");
+        assert!(stderr.contains(expected), "leat {arguments:?}: {stderr}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_broker_the_way_out_is_named() {
+    let output = run("nats://127.0.0.1:1", &["models", "ls"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(stderr.contains("leat up"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_read_from_their_beginning() {
+    let town = Town::with_workers(0).await;
+    town.train_digits().await;
+    let arguments = ["events", "--of", "jobs", "--from-start", "--limit", "1", "--output", "json"];
+    let output = town.leat(&arguments).await;
+    let first: Value = serde_json::from_slice(&output.stdout).expect("one event");
+    assert_eq!(first["what"], "started");
+}

@@ -1,0 +1,62 @@
+//! Moving live traffic between versions.
+
+use std::time::Duration;
+
+use leat_cli::Load;
+use leat_contract::ModelVersion;
+
+use crate::town::Town;
+
+const CHANGES: usize = 100;
+const REQUESTERS: usize = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_route_changes_under_load_fail_no_request() {
+    let town = Town::with_two_digits_versions(2).await;
+    let load = Load::start(&town.connection, &town.load(REQUESTERS)).expect("load starts");
+    for change in 0..CHANGES {
+        let version = if change % 2 == 0 { "digits@2" } else { "digits@1" };
+        town.json(&["promote", version]).await;
+    }
+    let report = load.stop().await;
+    assert_eq!(report.failed_total(), 0, "{:?}", report.failed);
+    assert_eq!(report.repeated, 0, "a request had to be sent again");
+    for version in [1, 2] {
+        let answered = report.answered.get(&ModelVersion::new(version).expect("a version"));
+        assert!(answered.is_some_and(|count| *count > 0), "version {version} answered nothing: {:?}", report.answered);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_gets_its_share_and_a_rollback_takes_it_away() {
+    let town = Town::with_two_digits_versions(2).await;
+    let canary = town.json(&["deploy", "digits@2", "--weight", "10"]).await;
+    assert_eq!(canary["routes"][1]["weight"], 10);
+    let load = Load::start(&town.connection, &town.load(8)).expect("load starts");
+    let report = enough(&load).await;
+    let second = report.get(&ModelVersion::new(2).expect("a version")).copied().unwrap_or(0) as f64;
+    let share = second / report.values().sum::<u64>() as f64;
+    assert!((0.09..0.11).contains(&share), "the canary got {share}");
+
+    let back = town.json(&["rollback", "digits"]).await;
+    assert_eq!(back["routes"].as_array().map(Vec::len), Some(1));
+    assert_eq!(back["routes"][0]["version"], 1);
+    load.take_report();
+    let report = enough(&load).await;
+    assert_eq!(report.keys().map(|version| version.get()).collect::<Vec<_>>(), [1]);
+    assert_eq!(load.stop().await.failed_total(), 0);
+}
+
+/// Waits until there are enough answers for a share to mean something.
+async fn enough(load: &Load) -> std::collections::BTreeMap<ModelVersion, u64> {
+    let mut answered = std::collections::BTreeMap::new();
+    leat_test_harness::within(Duration::from_secs(60), "two thousand requests are answered", || {
+        for (version, count) in load.take_report().answered {
+            *answered.entry(version).or_insert(0) += count;
+        }
+        let is_enough = answered.values().sum::<u64>() >= 2_000;
+        std::future::ready(is_enough.then_some(()))
+    })
+    .await;
+    answered
+}
