@@ -1,6 +1,7 @@
 use std::fmt::Display;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use leat_contract::micro::{MicroStats, MicroVerb};
 use leat_contract::{
     AssetRole, DatasetRef, JobEvent, JobId, JobKind, JobMessage, JobSpec, JobStatus, Manifest, ModelName, Subjects,
 };
@@ -11,6 +12,7 @@ use crate::{eventually, fail};
 /// Submits jobs and looks at what became of them, as a user would. Everything panics when the broker refuses.
 #[derive(Debug)]
 pub struct JobDesk {
+    connection: Connection,
     storage: Storage,
     subjects: Subjects,
     /// Documents of jobs.
@@ -27,7 +29,14 @@ impl JobDesk {
         let storage = well(Storage::provision(&connection, &subjects).await);
         let statuses = storage.key_value(AssetRole::Jobs);
         let manifests = storage.key_value(AssetRole::Registry);
-        Self { storage, subjects, statuses, manifests }
+        Self { connection, storage, subjects, statuses, manifests }
+    }
+
+    /// What a service says of its endpoints.
+    pub async fn micro_stats(&self, name: &str) -> MicroStats {
+        let [_, subject, _] = MicroVerb::Stats.subjects(name, "");
+        let reply = well(self.connection.request(subject, "", Duration::from_secs(5)).await);
+        well(serde_json::from_slice(reply.payload()))
     }
 
     /// What is stored.

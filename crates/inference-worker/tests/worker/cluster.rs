@@ -18,23 +18,23 @@ use tokio_util::sync::CancellationToken;
 /// Long enough for a loaded machine, and only ever waited for by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What one request of a test may take.
-pub const ANSWER: Duration = Duration::from_secs(20);
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
-pub struct Cluster {
-    pub broker: Broker,
-    pub connection: Connection,
-    pub storage: Storage,
-    pub subjects: Subjects,
+pub(crate) struct Cluster {
+    pub(crate) broker: Broker,
+    pub(crate) connection: Connection,
+    pub(crate) storage: Storage,
+    pub(crate) subjects: Subjects,
 }
 
-pub struct Worker {
-    pub name: String,
+pub(crate) struct Worker {
+    pub(crate) name: String,
     stop: CancellationToken,
     running: JoinHandle<Result<(), leat_service_runtime::Error>>,
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let binary = find_binary(&Search::from_environment()).await.unwrap();
         let broker = Broker::start(&binary, &BrokerOptions::default()).await.unwrap();
         let options = ConnectOptions::new(broker.url(), "test producer").own_thread();
@@ -45,7 +45,7 @@ impl Cluster {
     }
 
     /// A cluster with one worker that serves one blob as version 1.
-    pub async fn serving(blob: &[u8]) -> (Self, Worker) {
+    pub(crate) async fn serving(blob: &[u8]) -> (Self, Worker) {
         let cluster = Self::start().await;
         let worker = cluster.worker("w1", quick()).await;
         let route = cluster.store(1, 100, blob).await;
@@ -54,7 +54,7 @@ impl Cluster {
         (cluster, worker)
     }
 
-    pub async fn worker(&self, name: &str, settings: Settings) -> Worker {
+    pub(crate) async fn worker(&self, name: &str, settings: Settings) -> Worker {
         let nats = NatsSettings {
             url: self.broker.url(),
             instance: Some(WorkerId::new(name).unwrap()),
@@ -74,22 +74,22 @@ impl Cluster {
     }
 
     /// Stores a blob and gives a route to it.
-    pub async fn store(&self, version: u32, weight: u32, blob: &[u8]) -> Route {
+    pub(crate) async fn store(&self, version: u32, weight: u32, blob: &[u8]) -> Route {
         let digest = self.storage.objects(AssetRole::Models).put(blob).await.unwrap();
         Route { version: ModelVersion::new(version).unwrap(), digest, weight }
     }
 
-    pub async fn deploy(&self, deployment: &Deployment) -> u64 {
+    pub(crate) async fn deploy(&self, deployment: &Deployment) -> u64 {
         let desired = self.storage.key_value::<Deployment>(AssetRole::Desired);
         desired.put(deployment.model.as_str(), deployment).await.unwrap()
     }
 
-    pub async fn undeploy(&self, model: &ModelName) {
+    pub(crate) async fn undeploy(&self, model: &ModelName) {
         self.storage.key_value::<Deployment>(AssetRole::Desired).delete(model.as_str()).await.unwrap();
     }
 
     /// Waits until a worker says that it has put a revision in force.
-    pub async fn applied(&self, worker: &Worker, revision: u64) -> WorkerLease {
+    pub(crate) async fn applied(&self, worker: &Worker, revision: u64) -> WorkerLease {
         self.lease_when(worker, |lease| {
             lease.deployment_revisions.values().any(|applied| *applied >= revision)
         })
@@ -97,7 +97,11 @@ impl Cluster {
     }
 
     /// Waits until the lease of a worker is as given.
-    pub async fn lease_when(&self, worker: &Worker, condition: impl Fn(&WorkerLease) -> bool) -> WorkerLease {
+    pub(crate) async fn lease_when(
+        &self,
+        worker: &Worker,
+        condition: impl Fn(&WorkerLease) -> bool,
+    ) -> WorkerLease {
         let leases = self.storage.key_value::<WorkerLease>(AssetRole::Actual);
         let matching = async {
             let mut watch = leases.watch().unwrap();
@@ -114,39 +118,39 @@ impl Cluster {
         tokio::time::timeout(PATIENCE, matching).await.expect("the lease never was as expected")
     }
 
-    pub fn live(&self) -> String {
+    pub(crate) fn live(&self) -> String {
         self.subjects.infer(&model())
     }
 
-    pub fn pinned(&self, version: u32) -> String {
+    pub(crate) fn pinned(&self, version: u32) -> String {
         self.subjects.infer_version(&model(), ModelVersion::new(version).unwrap())
     }
 
-    pub async fn ask(&self, subject: String, payload: impl Into<Vec<u8>>) -> Result<Reply, Error> {
+    pub(crate) async fn ask(&self, subject: String, payload: impl Into<Vec<u8>>) -> Result<Reply, Error> {
         self.connection.request(subject, payload.into(), ANSWER).await
     }
 
     /// Asks on the live route in JSON.
-    pub async fn predict(&self, payload: &str) -> Result<Value, Error> {
+    pub(crate) async fn predict(&self, payload: &str) -> Result<Value, Error> {
         self.ask(self.live(), payload).await.map(|reply| reply.json().unwrap())
     }
 }
 
 impl Worker {
     /// Asks the worker to stop and waits until it has.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
     }
 }
 
 /// The model of every test.
-pub fn model() -> ModelName {
+pub(crate) fn model() -> ModelName {
     "tiny".parse().unwrap()
 }
 
 /// Settings that report often, so that tests need not wait.
-pub fn quick() -> Settings {
+pub(crate) fn quick() -> Settings {
     Settings {
         telemetry_interval_ms: 50,
         load_retry_min_ms: 10,
@@ -155,7 +159,7 @@ pub fn quick() -> Settings {
     }
 }
 
-pub fn deployment(routes: Vec<Route>) -> Deployment {
+pub(crate) fn deployment(routes: Vec<Route>) -> Deployment {
     Deployment {
         model: model(),
         routes,
@@ -168,7 +172,10 @@ pub fn deployment(routes: Vec<Route>) -> Deployment {
 }
 
 /// Waits until something that is asked again and again is there.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut attempt: impl FnMut() -> F,
+) -> T {
     let trying = async {
         let mut pause = tokio::time::interval(Duration::from_millis(10));
         loop {

@@ -5,24 +5,24 @@ use leat_model::{
 };
 
 /// Features `a` and `b`, one prediction: `scale × (a + 2 b)`.
-pub fn regression(scale: f32) -> Vec<u8> {
+pub(crate) fn regression(scale: f32) -> Vec<u8> {
     blob::write(&regression_model(scale)).unwrap()
 }
 
 /// The same model, which puts 10 in the place of a missing `a` and 20 in that of a missing `b`.
-pub fn imputing() -> Vec<u8> {
+pub(crate) fn imputing() -> Vec<u8> {
     let preprocessing = Preprocessing { impute: Some(vec![10.0, 20.0]), standardise: None };
     blob::write(&Model { preprocessing, ..regression_model(1.0) }).unwrap()
 }
 
 /// Features `a` and `b`, classes `no` and `yes` with the softmax of `a` and `b`.
-pub fn classifier() -> Vec<u8> {
+pub(crate) fn classifier() -> Vec<u8> {
     blob::write(&model(Task::Classification, &["a", "b"], &["no", "yes"], vec![vec![1.0, 0.0, 0.0, 1.0]]))
         .unwrap()
 }
 
 /// `width` features through square layers of that width: a model that takes its time.
-pub fn slow(width: usize, layers: usize) -> Vec<u8> {
+pub(crate) fn slow(width: usize, layers: usize) -> Vec<u8> {
     let names: Vec<String> = (0..width).map(|index| format!("f{index}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let layer = vec![1.0 / width as f32; width * width];

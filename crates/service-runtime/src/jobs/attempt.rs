@@ -83,7 +83,7 @@ impl<W: Work> Attempt<'_, W> {
         let mut computation = started.map_err(|failure| judge(failure, None))?;
         let mut ticks = interval(DOCUMENT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = Instant::now();
+        let mut told = None;
         let mut patience_ends = None;
         let outcome = loop {
             tokio::select! {
@@ -102,6 +102,8 @@ impl<W: Work> Attempt<'_, W> {
         {
             self.save(&snapshot, heart).await;
         }
+        // The last progress is told in any case, and a request to cancel that came meanwhile still counts.
+        self.look(&mut watcher, &mut None, heart).await;
         match (outcome, heart.stop()) {
             (Ok(_), Some(Stop::Cancelled)) => Err(Setback::Cancelled),
             (_, Some(Stop::Lost)) => Err(Setback::Lost),
@@ -111,12 +113,13 @@ impl<W: Work> Attempt<'_, W> {
     }
 
     /// Writes progress down, or at least reads what others wrote. A broker that is away stops no job.
-    async fn look(&mut self, watcher: &mut Watcher, told: &mut Instant, heart: &Heart) {
-        let progress = if told.elapsed() >= PROGRESS_EVERY { watcher.new_progress() } else { None };
+    async fn look(&mut self, watcher: &mut Watcher, told: &mut Option<Instant>, heart: &Heart) {
+        let is_due = told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY);
+        let progress = if is_due { watcher.new_progress() } else { None };
         let outcome = match &progress {
             None => self.document.refresh().await,
             Some(progress) => {
-                *told = Instant::now();
+                *told = Some(Instant::now());
                 let written = self.document.change(|status| {
                     status.progress = Some(progress.clone());
                     status.updated_at = clock::now();

@@ -2,7 +2,7 @@
 
 use leat_contract::{AssetRole, JobEventKind, JobKind, JobState};
 use leat_model::blob;
-use leat_test_harness::broker;
+use leat_test_harness::{broker, eventually};
 
 use crate::running::{Running, desk_with_digits, digits_model, job};
 
@@ -40,5 +40,15 @@ async fn the_same_job_twice_gives_two_versions_of_the_same_bytes() {
     assert_eq!((again.version.get(), &again.digest), (2, &version.digest));
     desk.queue_is_empty(JobKind::Train).await;
     assert!(desk.storage().objects(AssetRole::Checkpoints).list().await.unwrap().is_empty());
+    let failed = desk.submit(job(&digits, 0, "")).await;
+    desk.ended(&failed).await;
+    desk.queue_is_empty(JobKind::Train).await;
+    let stats = eventually("every job is counted", async || {
+        let stats = desk.micro_stats("leat-trainer").await;
+        (stats.endpoints[0].num_requests == 3).then_some(stats)
+    });
+    let endpoint = &stats.await.endpoints[0];
+    assert_eq!((endpoint.name.as_str(), endpoint.subject.as_str()), ("train", "leat.v1.job.train"));
+    assert_eq!((endpoint.num_errors, endpoint.last_error.contains("epochs")), (1, true));
     trainer.stop().await;
 }

@@ -1,0 +1,79 @@
+//! Jobs with a real broker and work that computes nothing: what happens around a computation.
+
+mod toy;
+
+use leat_contract::{JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
+use leat_service_runtime::jobs::Limits;
+use leat_test_harness::{JobDesk, broker};
+use std::time::Duration;
+
+use toy::{Running, manifest, spec};
+
+const LIMITS: Limits = Limits { checkpoint_every: Duration::from_secs(2), stall: Duration::from_secs(60) };
+
+fn version(number: u32) -> ModelVersion {
+    ModelVersion::new(number).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_another_job_took_is_left_to_it() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    for number in [1, 2] {
+        let other = manifest(version(number), Some("other"));
+        desk.manifests.create(&Manifest::key(&other.model, other.version), &other).await.unwrap();
+    }
+    let mut reserved = JobStatus::queued("reserved".parse().unwrap(), spec("finish"), JobDesk::now());
+    reserved.reserved_version = Some(version(1));
+    desk.statuses.create("reserved", &reserved).await.unwrap();
+    let service = Running::start(&broker, LIMITS);
+    desk.submit_as(&reserved.id, spec("finish")).await;
+    let status = desk.ended(&reserved.id).await;
+    assert_eq!(status.result.unwrap().version, version(3), "{:?}", status.error);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_registered_before_its_worker_died_is_not_computed_again() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let ours = manifest(version(1), Some("ours"));
+    desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+    let mut status = JobStatus::queued("ours".parse().unwrap(), spec("panic"), JobDesk::now());
+    status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
+    status.reserved_version = Some(version(1));
+    desk.statuses.create("ours", &status).await.unwrap();
+    let service = Running::start(&broker, LIMITS);
+    desk.submit_as(&status.id, spec("panic")).await;
+    let ended = desk.ended(&status.id).await;
+    assert_eq!((ended.state, ended.result.unwrap().version), (JobState::Succeeded, version(1)));
+    assert_eq!(desk.versions(&ours.model).await.len(), 1);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_panics_is_tried_three_times_and_becomes_a_dead_letter() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    let id = desk.submit(spec("panic")).await;
+    let status = desk.ended(&id).await;
+    assert_eq!((status.state, status.attempt), (JobState::Failed, 3));
+    assert_eq!(status.error.unwrap().message, "the computation panicked: a toy that breaks");
+    desk.queue_is_empty(JobKind::Train).await;
+    assert_eq!(desk.dead_letters().await.len(), 1);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_computation_without_a_sign_of_life_ends_the_service_and_leaves_the_job_to_another() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, Limits { stall: Duration::from_secs(1), ..LIMITS });
+    let id: JobId = desk.submit(spec("stall")).await;
+    let error = service.ended().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("job {id} showed no sign of life for 1s")), "{error}");
+    let status = desk.statuses.get(id.as_str()).await.unwrap().unwrap().value;
+    assert_eq!((status.state, status.attempt), (JobState::Running, 1));
+    assert_eq!(desk.storage().job_queue(JobKind::Train).depth().await.unwrap().in_work, 1);
+}
