@@ -1,5 +1,7 @@
 //! A real server: found, started, killed, restarted, stopped, and never left behind.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is how the helpers of a test fail")]
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -152,4 +154,27 @@ fn dies_with_its_parent() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     eventually("the server follows its parent", || !answers(port));
+}
+
+/// Many test processes start at once on an empty cache: one fetches, the others wait for its file.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_empty_cache_is_filled_once_however_many_ask() {
+    use std::os::unix::fs::PermissionsExt;
+    let cache = tempfile::tempdir().unwrap();
+    let calls = cache.path().join("calls");
+    let python = cache.path().join("counting-python");
+    std::fs::write(&python, format!("#!/bin/sh\necho call >> '{}'\nexec python3 \"$@\"\n", calls.display()))
+        .unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let search =
+        Search { named: None, path: None, cache: cache.path().into(), fetch: true, pythons: vec![python] };
+    let (first, second, third) =
+        tokio::join!(find_binary(&search), find_binary(&search), find_binary(&search));
+    for found in [first, second, third] {
+        let found = found.unwrap();
+        assert_eq!((found.found, found.version.as_str()), (Found::Fetched, PINNED_VERSION));
+    }
+    assert_eq!(find_binary(&search).await.unwrap().found, Found::Cached);
+    assert_eq!(std::fs::read_to_string(calls).unwrap().lines().count(), 1);
 }

@@ -60,7 +60,8 @@ impl Work for CompressionJob {
         drop(table);
         let split = held_out::split(&before, &data, spec.seed).map_err(|error| refused(error.into()))?;
         drop(data);
-        let parent_digest = parent.digest.as_str().parse().map_err(|error: leat_model::Error| refused(error.into()))?;
+        let parent_digest =
+            parent.digest.as_str().parse().map_err(|error: leat_model::Error| refused(error.into()))?;
         let rows = CompressionData {
             train: &split.train,
             held_out: &split.held_out,

@@ -25,9 +25,11 @@ mod tests {
 
     #[test]
     fn the_division_is_found_below_compressions() {
-        let trained = r#"{"target":"digit","task":"classification","held_out_ratio":0.25,"recipe":{"seed":9}}"#;
+        let trained =
+            r#"{"target":"digit","task":"classification","held_out_ratio":0.25,"recipe":{"seed":9}}"#;
         assert_eq!(division(trained), Some((0.25, 9)));
-        let compressed = format!(r#"{{"of":{trained},"steps":[{{"clip":{{"epsilon":1.0,"mode":"clamp"}}}}]}}"#);
+        let compressed =
+            format!(r#"{{"of":{trained},"steps":[{{"clip":{{"epsilon":1.0,"mode":"clamp"}}}}]}}"#);
         assert_eq!(division(&compressed), Some((0.25, 9)));
     }
 

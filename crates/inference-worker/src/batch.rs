@@ -19,7 +19,7 @@ use crate::work::{Answer, Content, Escort, Work};
 /// What one batch may be, and what one reply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchLimits {
-    /// Rows of one request.
+    /// Rows of one request. A batch takes no further request once it holds as many.
     pub(crate) rows_max: usize,
     /// Bytes of one reply.
     pub(crate) reply_bytes_max: usize,
@@ -78,6 +78,15 @@ impl Batch {
         Arc::ptr_eq(&self.version, version)
     }
 
+    /// Whether it must be run before another request is added: what a batch may hold bounds the memory of a thread.
+    pub(crate) fn is_full(&self, limits: BatchLimits) -> bool {
+        self.rows() >= limits.rows_max
+    }
+
+    fn rows(&self) -> usize {
+        self.buffers.input.len() / self.version.plan.features().max(1)
+    }
+
     pub(crate) fn version(&self) -> &Arc<LoadedVersion> {
         &self.version
     }
@@ -106,7 +115,7 @@ impl Batch {
         let outputs = rows::selection(&request.body, &self.version)?;
         let wanted = Wanted { id: request.id.clone(), encoding, form: request.reply_form(), outputs };
         let deadline_ms = request.deadline_ms;
-        let first = self.buffers.input.len() / self.version.plan.features().max(1);
+        let first = self.rows();
         let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
         Ok((wanted, deadline_ms, first..first + count))
     }
@@ -117,10 +126,10 @@ impl Batch {
         let begun = Instant::now();
         let ran = self.run_rows(scratch);
         self.compute = begun.elapsed();
-        let members = std::mem::take(&mut self.buffers.members);
+        let mut members = std::mem::take(&mut self.buffers.members);
         let count = members.len();
         let mut settled = Vec::with_capacity(count);
-        for member in members {
+        for member in members.drain(..) {
             // One request must not spoil the batch for others: when something failed, each is run for itself.
             let alone = if ran.is_err() { self.run_alone(&member, scratch) } else { Ok(()) };
             let written = alone
@@ -133,6 +142,7 @@ impl Batch {
             };
             outcome.answers.push(Answer { reply: member.reply, content, _escort: member.escort });
         }
+        self.buffers.members = members;
         self.count(&settled);
         self.version.meter.ended(count);
     }
@@ -140,9 +150,9 @@ impl Batch {
     /// Runs everything, at most so many rows at once as the deployment says.
     fn run_rows(&mut self, scratch: &mut Scratch) -> Result<(), Error> {
         let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
-        let rows = self.buffers.input.len() / features.max(1);
-        if self.buffers.output.len() < rows * outputs {
-            self.buffers.output.resize(rows * outputs, 0.0);
+        let place = self.rows() * outputs;
+        if self.buffers.output.len() < place {
+            self.buffers.output.resize(place, 0.0);
         }
         let step = usize::try_from(self.routes.batching.max_size).unwrap_or(usize::MAX).max(1);
         let inputs = self.buffers.input.chunks(step.saturating_mul(features).max(1));

@@ -116,13 +116,17 @@ impl Computing {
             work.target.served.dequeued(1);
             self.sort(work, limits);
         }
-        for mut batch in std::mem::take(&mut self.batches) {
-            batch.run(limits, &mut self.scratch, &mut self.outcome);
-            self.send();
-            self.record(&batch.version().model);
-            self.spare.push(batch.into_buffers());
+        while let Some(batch) = self.batches.pop() {
+            self.run(batch, limits);
         }
         self.send();
+    }
+
+    fn run(&mut self, mut batch: Batch, limits: BatchLimits) {
+        batch.run(limits, &mut self.scratch, &mut self.outcome);
+        self.send();
+        self.record(&batch.version().model);
+        self.spare.push(batch.into_buffers());
     }
 
     /// Puts a request to the others that the same version answers.
@@ -138,8 +142,11 @@ impl Computing {
             self.batches.push(Batch::new(work.target.served.clone(), chosen, buffers));
             self.batches.len() - 1
         });
-        if let Some(batch) = self.batches.get_mut(place) {
-            batch.add(work, limits, &mut self.outcome);
+        let Some(batch) = self.batches.get_mut(place) else { return };
+        batch.add(work, limits, &mut self.outcome);
+        if batch.is_full(limits) {
+            let full = self.batches.swap_remove(place);
+            self.run(full, limits);
         }
     }
 

@@ -102,7 +102,7 @@ fn describe(shared: &Shared, served: &ServedModel) -> EndpointInfo {
     let facts = [
         ("model", served.name.to_string()),
         ("metadata", subjects.metadata(&served.name)),
-        ("schema", "proto/schemas/infer-request.schema.json".to_owned()),
+        ("schema", "proto/schemas/InferRequest.json".to_owned()),
         ("batch_rows_max", shared.settings.batch_rows_max.to_string()),
         ("contract_version", leat_contract::ContractVersion::CURRENT.as_str().to_owned()),
     ];

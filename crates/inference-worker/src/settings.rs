@@ -16,7 +16,8 @@ pub struct Settings {
     /// Requests that are taken from the queue at once. Larger batches hardly run faster per row and make the first
     /// request wait for the last.
     pub batch_requests_max: usize,
-    /// Rows of one request; one with more is refused as too large, so that no caller can hold a thread for long.
+    /// Rows of one request; one with more is refused as too large, so that no caller can hold a thread for long. A batch
+    /// that holds as many is run before further requests are read, which bounds the memory of a thread.
     pub batch_rows_max: usize,
     /// Threads that run models. One keeps a small model's weights in one processor's cache; more help larger models.
     pub compute_threads: usize,

@@ -21,7 +21,8 @@ const HOLD_MAX: Duration = Duration::from_secs(1);
 impl Subscription {
     /// Asks the server to send no more. What it had sent before is still delivered; then the messages end.
     ///
-    /// Loses nothing on a connection with a thread of its own that carries no other traffic at this moment.
+    /// Loses nothing on a connection with a thread of its own that carries no other traffic at this moment, as long as
+    /// what arrives within four round trips fits into the capacity of the subscription.
     pub async fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
         let Some(mut subscriber) = self.subscriber.take() else { return Ok(()) };
         let hold = self.connection.hold(timeout).await;

@@ -22,6 +22,7 @@ const SILENCE_PAUSE: Duration = Duration::from_millis(250);
 /// Error codes of the broker that mean something to us.
 pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
 pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
+const DELETE_FAILED: u64 = 10057;
 pub(crate) const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 
 /// The storage layer behind a connection.
@@ -110,6 +111,19 @@ impl JetStream {
     pub(crate) async fn purge(&self, stream: &str, subject: &str) -> Result<(), Error> {
         let _: Value = self.call(&format!("STREAM.PURGE.{stream}"), &json!({ "filter": subject })).await?;
         Ok(())
+    }
+
+    /// Removes one message of a stream; it is no error when it is gone already.
+    pub(crate) async fn remove_message(&self, stream: &str, sequence: u64) -> Result<(), Error> {
+        let request = json!({ "seq": sequence, "no_erase": true });
+        match self.call::<Value>(&format!("STREAM.MSG.DELETE.{stream}"), &request).await {
+            Err(Error::Storage { code: DELETE_FAILED, description })
+                if description.contains("no message found") =>
+            {
+                Ok(())
+            }
+            outcome => outcome.map(|_| ()),
+        }
     }
 
     /// The last message of a stream on a subject.

@@ -37,6 +37,7 @@ pub(crate) enum Start {
 
 /// What a reader gives.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every one is a message, and none is kept")]
 pub(crate) enum Read {
     /// Reading began, or began anew after an interruption, with so many messages waiting.
     Opened {
@@ -231,7 +232,7 @@ impl Session {
                 other => Arrival::Broken(format!("status {other}")),
             };
         }
-        let Ok(message) = StoredMessage::read(message) else {
+        let Some(message) = StoredMessage::read(message) else {
             return Arrival::Broken("a message from elsewhere".to_owned());
         };
         self.consumer_sequence += 1;

@@ -26,11 +26,9 @@ pub(crate) struct Place {
 
 impl StoredMessage {
     /// Nothing when the message was not delivered out of a stream.
-    pub(crate) fn read(message: Message) -> Result<Self, Message> {
-        match message.reply().and_then(|reply| Place::parse(reply.as_str())) {
-            Some(place) => Ok(Self { message, place }),
-            None => Err(message),
-        }
+    pub(crate) fn read(message: Message) -> Option<Self> {
+        let place = Place::parse(message.reply()?.as_str())?;
+        Some(Self { message, place })
     }
 
     /// The subject it was published on.

@@ -234,6 +234,7 @@ pub struct QueueDepth {
     pub in_work: u64,
 }
 
+#[allow(clippy::large_enum_variant, reason = "none is kept")]
 enum Sorted {
     Work(StoredMessage),
     Ended,
@@ -245,11 +246,11 @@ impl Inbox {
     fn sort(&mut self, message: Message) -> Sorted {
         let Some(status) = message.status().map(|status| status.as_u16()) else {
             return match StoredMessage::read(message) {
-                Ok(work) => {
+                Some(work) => {
                     self.overdue = None;
                     Sorted::Work(work)
                 }
-                Err(_) => Sorted::Stale,
+                None => Sorted::Stale,
             };
         };
         let is_current =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use leat_contract::{Deployment, ModelName, ModelVersion, VersionWindow, Window};
+use leat_contract::{Deployment, ErrorCode, ModelName, ModelVersion, VersionWindow, Window};
 
 use crate::alerts::{Condition, Reading};
 use crate::settings::AlertSettings;
@@ -75,7 +75,8 @@ fn error_ratio(window: &Window, version: &VersionWindow, settings: &AlertSetting
     if version.requests < settings.requests_min {
         return None;
     }
-    let failed: u64 = version.errors.range(OUR_FAULT_FROM..).map(|(_, count)| count).sum();
+    let is_our_fault = |code: ErrorCode| code.status() >= OUR_FAULT_FROM;
+    let failed: u64 = version.errors.iter().filter(|(code, _)| is_our_fault(**code)).map(|(_, count)| count).sum();
     let ratio = failed as f64 / version.requests as f64;
     Some(Reading {
         condition: condition(&window.model, Some(version.version), "error_ratio", ""),

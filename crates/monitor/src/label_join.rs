@@ -36,6 +36,7 @@ pub(crate) struct LabelJoin {
     early_by_age: VecDeque<(u64, RequestId)>,
     tallies: Tallies,
     orphans: u64,
+    unusable: u64,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl LabelJoin {
             early_by_age: VecDeque::new(),
             tallies: Tallies::default(),
             orphans: 0,
+            unusable: 0,
         }
     }
 
@@ -100,14 +102,15 @@ impl LabelJoin {
         }
     }
 
-    /// How often a version was right; none while nothing was predicted.
+    /// How often a version was right; none while nothing was predicted. Orphans belong to no version: each version is
+    /// told those of the whole model.
     pub(crate) fn accuracy(&self, version: ModelVersion) -> Option<Accuracy> {
-        self.tallies.accuracy(version)
+        self.tallies.accuracy(version).map(|accuracy| Accuracy { orphans: self.orphans, ..accuracy })
     }
 
-    /// Labels for which no prediction came.
-    pub(crate) fn orphans(&self) -> u64 {
-        self.orphans
+    /// Labels that do not fit their prediction, for example because they speak of another number of rows.
+    pub(crate) fn unusable(&self) -> u64 {
+        self.unusable
     }
 
     fn compare(&mut self, id: &RequestId, label: LabelValue) {
@@ -118,7 +121,7 @@ impl LabelJoin {
             return;
         }
         let Some(score) = Score::of(&prediction.rows, &label) else {
-            tally.unusable += 1;
+            self.unusable += 1;
             return;
         };
         match prediction.labelled.replace((label, score)) {

@@ -62,8 +62,12 @@ impl Observatory {
 
     /// Takes a label.
     pub(crate) fn label(&mut self, model: ModelName, label: Label, now: u64) {
-        if let Some(join) = self.join(model) {
-            join.labelled(label, now);
+        let Some(join) = self.join(model) else { return };
+        let unusable = join.unusable();
+        join.labelled(label, now);
+        let was_unusable = join.unusable() > unusable;
+        if was_unusable {
+            self.metrics.dropped_event();
         }
     }
 
@@ -78,7 +82,6 @@ impl Observatory {
         for window in &mut windows {
             let Some(join) = self.joins.get_mut(&window.model) else { continue };
             join.expire(now);
-            window.orphan_labels = join.orphans();
             for version in &mut window.versions {
                 version.accuracy = join.accuracy(version.version);
             }

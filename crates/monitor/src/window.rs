@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leat_contract::{
-    ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources, WorkerTelemetry,
+    ErrorCode, ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources, WorkerTelemetry,
 };
 use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
 
@@ -26,6 +26,7 @@ struct ModelFigures {
 #[derive(Debug, Default)]
 pub(crate) struct VersionFigures {
     pub(crate) counters: ThroughputWindow,
+    pub(crate) errors: BTreeMap<ErrorCode, u64>,
     pub(crate) latency: LatencyHistogram,
     pub(crate) queue: LatencyHistogram,
     pub(crate) compute: LatencyHistogram,
@@ -43,9 +44,12 @@ impl VersionFigures {
         self.latency.merge(&latency)?;
         self.queue.merge(&queue)?;
         self.compute.merge(&compute)?;
-        let errors = report.errors.iter().map(|(code, count)| (code.status(), *count)).collect();
         let (requests, rows, batches) = (report.requests, report.rows, report.batches);
-        self.counters.merge(&ThroughputWindow { requests, rows, batches, errors });
+        self.counters.merge(&ThroughputWindow { requests, rows, batches, errors: BTreeMap::new() });
+        for (code, count) in &report.errors {
+            let sum = self.errors.entry(*code).or_default();
+            *sum = sum.saturating_add(*count);
+        }
         Ok(())
     }
 }
@@ -88,7 +92,7 @@ impl ModelFigures {
     fn into_window(self, model: ModelName, (start, end): (u64, u64), elapsed: Duration) -> Window {
         let versions = self.versions.into_iter().map(|(version, figures)| figures.into_window(version, elapsed)).collect();
         let workers = self.workers.into_values().collect();
-        Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps, orphan_labels: 0 }
+        Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps }
     }
 }
 
@@ -100,7 +104,7 @@ impl VersionFigures {
             rows: self.counters.rows,
             requests_per_second: self.counters.requests_per_second(elapsed).unwrap_or(0.0),
             batch_size_mean: self.counters.batch_size_mean().unwrap_or(0.0),
-            errors: self.counters.errors,
+            errors: self.errors,
             latency_ms: quantiles(&self.latency),
             queue_ms: quantiles(&self.queue),
             compute_ms: quantiles(&self.compute),

@@ -1,5 +1,6 @@
 //! Orders to this instance: `ping` and `drain` on its control subject.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leat_contract::{
@@ -17,11 +18,11 @@ pub(crate) async fn start(context: &Context, tasks: &Tasks, stop: &StopRequest) 
     let orders =
         context.connections.control.subscribe(context.subjects.control_all(&context.instance)).await?;
     let (context, stop) = (context.clone(), stop.clone());
-    tasks.spawn("control", async move { Ok::<(), Error>(answer_all(orders, context, stop).await) });
+    tasks.spawn("control", answer_all(orders, context, stop));
     Ok(())
 }
 
-async fn answer_all(mut orders: Subscription, context: Context, stop: StopRequest) {
+async fn answer_all(mut orders: Subscription, context: Context, stop: StopRequest) -> Result<(), Infallible> {
     while let Some(order) = orders.next().await {
         let reply = obey(&order, &context, &stop);
         let Some(inbox) = order.reply() else { continue };
@@ -34,6 +35,7 @@ async fn answer_all(mut orders: Subscription, context: Context, stop: StopReques
             warn!(%error, "reply to an order was not sent");
         }
     }
+    Ok(())
 }
 
 fn obey(order: &Message, context: &Context, stop: &StopRequest) -> Result<Vec<u8>, ErrorDetail> {

@@ -15,7 +15,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: config::ConfigError,
+        source: Box<config::ConfigError>,
     },
     /// A setting cannot be used.
     #[error("settings in section '{section}' cannot be used: {reason}")]

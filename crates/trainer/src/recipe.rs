@@ -61,11 +61,15 @@ fn optimiser(spec: &TrainSpec) -> Result<Optimiser, Failure> {
         Err(Failure::refused(ErrorCode::InvalidArgument, message))
     };
     match (spec.optimiser, spec.momentum, spec.weight_decay) {
-        (contract::Optimiser::Adam | contract::Optimiser::AdamW, Some(_), _) => has_no_effect("momentum", "sgd"),
+        (contract::Optimiser::Adam | contract::Optimiser::AdamW, Some(_), _) => {
+            has_no_effect("momentum", "sgd")
+        }
         (contract::Optimiser::Adam | contract::Optimiser::Sgd, _, Some(_)) => {
             has_no_effect("weight_decay", "adam_w")
         }
-        (contract::Optimiser::Sgd, momentum, None) => Ok(Optimiser::Sgd { momentum: momentum.unwrap_or(0.0) }),
+        (contract::Optimiser::Sgd, momentum, None) => {
+            Ok(Optimiser::Sgd { momentum: momentum.unwrap_or(0.0) })
+        }
         (contract::Optimiser::Adam, None, None) => Ok(Optimiser::Adam),
         (contract::Optimiser::AdamW, None, decay) => {
             Ok(Optimiser::AdamW { weight_decay: decay.unwrap_or(WEIGHT_DECAY) })

@@ -27,7 +27,8 @@ impl Service for Trainer {
     const NAME: &'static str = Self::SERVICE;
 
     async fn run(self, context: Context) -> Result<(), Error> {
-        let limits = Limits { checkpoint_every: self.settings.checkpoint_every(), stall: self.settings.stall() };
+        let limits =
+            Limits { checkpoint_every: self.settings.checkpoint_every(), stall: self.settings.stall() };
         let job = TrainingJob { dataset_bytes_max: self.settings.dataset_bytes_max };
         jobs::run(job, context, limits).await
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use leat_contract::{
-    AssetRole, ErrorCode, JobKind, JobProgress, JobSpec, JobStatus, TrainSpec,
-};
+use leat_contract::{AssetRole, ErrorCode, JobKind, JobProgress, JobSpec, JobStatus, TrainSpec};
 use leat_model::{Model, blob};
 use leat_service_runtime::Context;
 use leat_service_runtime::jobs::{Failure, Product, Pulse, Work, fetch};
@@ -104,7 +102,8 @@ fn progress(report: &EpochReport) -> JobProgress {
 
 /// The lineage gets the ratio and the seed by which rows were held out, so that later steps can keep off them too.
 fn assemble(spec: &TrainSpec, trained: Trained, split: &Split, recipe: &Recipe) -> Result<Model, Failure> {
-    let digest = spec.dataset.digest.as_str().parse().map_err(|error: leat_model::Error| refused(error.into()))?;
+    let digest =
+        spec.dataset.digest.as_str().parse().map_err(|error: leat_model::Error| refused(error.into()))?;
     build_model(Assembly {
         name: spec.model.as_str(),
         trained,
@@ -120,7 +119,9 @@ fn assemble(spec: &TrainSpec, trained: Trained, split: &Split, recipe: &Recipe) 
 /// Training is a function of the job: what it refuses once it refuses always.
 fn refused(error: Error) -> Failure {
     let code = match error {
-        Error::Model(_) | Error::Engine(_) | Error::Checkpoint(_) | Error::Finished { .. } => ErrorCode::Internal,
+        Error::Model(_) | Error::Engine(_) | Error::Checkpoint(_) | Error::Finished { .. } => {
+            ErrorCode::Internal
+        }
         _ => ErrorCode::InvalidArgument,
     };
     Failure::refused(code, error.to_string())

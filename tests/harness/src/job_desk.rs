@@ -3,9 +3,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leat_contract::micro::{MicroStats, MicroVerb};
 use leat_contract::{
-    AssetRole, DatasetRef, JobEvent, JobId, JobKind, JobMessage, JobSpec, JobStatus, Manifest, ModelName, Subjects,
+    AssetRole, DatasetRef, JobEvent, JobId, JobKind, JobMessage, JobSpec, JobStatus, Manifest, ModelName,
+    Subjects,
 };
-use leat_messaging::{ConnectOptions, Connection, Error, From as Since, KeyValue, Storage, StoredMessage};
+use leat_messaging::{ConnectOptions, Connection, Error, KeyValue, Position, Storage, StoredMessage};
 
 use crate::{eventually, fail};
 
@@ -70,7 +71,12 @@ impl JobDesk {
     }
 
     /// The document of a job, once there is one that `wanted` accepts.
-    pub async fn status_when(&self, id: &JobId, what: &str, wanted: impl Fn(&JobStatus) -> bool) -> JobStatus {
+    pub async fn status_when(
+        &self,
+        id: &JobId,
+        what: &str,
+        wanted: impl Fn(&JobStatus) -> bool,
+    ) -> JobStatus {
         let probe = async || {
             // A broker that is just being restarted is asked again.
             let entry = self.statuses.get(id.as_str()).await.ok().flatten();
@@ -87,12 +93,17 @@ impl JobDesk {
     /// Changes the document of a job against whoever else does.
     pub async fn change(&self, id: &JobId, edit: impl Fn(&mut JobStatus)) {
         loop {
-            let Some(entry) = well(self.statuses.get(id.as_str()).await) else { fail(&format!("no job {id}")) };
+            let Some(entry) = well(self.statuses.get(id.as_str()).await) else {
+                fail(&format!("no job {id}"))
+            };
             let mut status = entry.value;
             edit(&mut status);
             match self.statuses.update(id.as_str(), &status, entry.revision).await {
                 Err(Error::Conflict { .. }) => {}
-                outcome => return drop(well(outcome)),
+                outcome => {
+                    well(outcome);
+                    return;
+                }
             }
         }
     }
@@ -108,14 +119,14 @@ impl JobDesk {
     /// What has happened to a job so far.
     pub async fn events(&self, id: &JobId) -> Vec<JobEvent> {
         let log = self.storage.event_log(AssetRole::Events);
-        let stored = log.follow(&self.subjects.job_events(id), Since::Beginning).take_stored(10_000).await;
+        let stored = log.follow(&self.subjects.job_events(id), Position::Beginning).take_stored(10_000).await;
         stored.iter().map(|message| well(serde_json::from_slice(message.payload()))).collect()
     }
 
     /// What was given up.
     pub async fn dead_letters(&self) -> Vec<StoredMessage> {
         let log = self.storage.event_log(AssetRole::Dead);
-        log.follow(&self.subjects.dead_letter_all(), Since::Beginning).take_stored(10_000).await
+        log.follow(&self.subjects.dead_letter_all(), Position::Beginning).take_stored(10_000).await
     }
 
     /// Waits until no job of a kind waits or is worked on.

@@ -104,9 +104,14 @@ impl Scenario {
         };
         match self.task {
             Task::Regression => common,
-            Task::Classification => {
-                TrainSpec { hidden: vec![128, 64], loss: Some(Loss::CrossEntropy), batch_size: Some(32), ..common }
-            }
+            Task::Classification => TrainSpec {
+                hidden: vec![128, 64],
+                loss: Some(Loss::CrossEntropy),
+                optimiser: Optimiser::AdamW,
+                weight_decay: Some(0.3),
+                batch_size: Some(32),
+                ..common
+            },
         }
     }
 

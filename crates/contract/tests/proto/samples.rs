@@ -7,6 +7,9 @@ mod observation;
 use leat_contract::{Digest, Encoding, JobId, ModelName, ModelVersion, RequestId, WorkerId, decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
 
+/// Reads some bytes and compares.
+pub(crate) type Reads = Box<dyn Fn(&[u8]) -> bool>;
+
 pub(crate) struct Sample {
     /// The file name without its ending.
     pub(crate) name: &'static str,
@@ -17,7 +20,7 @@ pub(crate) struct Sample {
     /// Whether the MessagePack form has `bin` where JSON has an array.
     pub(crate) holds_binary: bool,
     /// Whether some bytes decode to the value of the sample.
-    pub(crate) reads: Box<dyn Fn(&[u8]) -> bool>,
+    pub(crate) reads: Reads,
 }
 
 pub(crate) fn all() -> Vec<Sample> {

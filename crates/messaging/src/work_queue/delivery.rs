@@ -18,7 +18,7 @@ use crate::{Error, Headers, Message, StoredMessage};
 
 /// How long the end of work is told to a broker that is away. Less than the ack wait: afterwards it is given again.
 const END_PATIENCE: Duration = Duration::from_secs(10);
-const END_TIMEOUT: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`] and
@@ -77,7 +77,7 @@ impl Delivery {
 
     /// Ends it: the work is done, and the broker has confirmed that nobody gets it again.
     pub async fn done(self) -> Result<(), Error> {
-        self.end("+ACK".into()).await
+        self.end("+ACK".into(), Ending::Removed).await
     }
 
     /// Gives it back because of `reason`; some worker gets it after `delay`. The last attempt ends as a dead letter.
@@ -95,10 +95,10 @@ impl Delivery {
         self.give_back(delay).await
     }
 
-    /// Gives it back as it is.
-    pub(super) async fn give_back(self, delay: Duration) -> Result<(), Error> {
+    /// Gives it back as it is, also after the last attempt: for callers that count attempts themselves.
+    pub async fn give_back(self, delay: Duration) -> Result<(), Error> {
         let payload = format!("-NAK {}", json!({ "delay": nanoseconds(delay) }));
-        self.end(payload.into()).await
+        self.end(payload.into(), Ending::GivenBack).await
     }
 
     /// Ends it as a dead letter: a copy with the reason in its headers is kept, and nobody gets it again.
@@ -114,7 +114,7 @@ impl Delivery {
         let subject = self.queue.dead_letter_subject.clone();
         self.jetstream.publish(subject, headers, self.payload().clone(), PUBLISH_PATIENCE).await?;
         tracing::warn!(subject = self.subject(), sequence, attempt = self.attempt(), reason, "work given up");
-        self.end("+TERM".into()).await
+        self.end("+TERM".into(), Ending::Removed).await
     }
 
     fn reply(&self) -> Subject {
@@ -123,19 +123,38 @@ impl Delivery {
     }
 
     /// Tells the end until the broker confirms it.
-    async fn end(self, verdict: Bytes) -> Result<(), Error> {
+    ///
+    /// A broker that crashed may have forgotten that the work was given out, and then it does not answer. The work
+    /// counts as never given: to give it back there is nothing to do, and to end it the message itself is removed.
+    async fn end(self, verdict: Bytes, ending: Ending) -> Result<(), Error> {
         let deadline = Instant::now() + END_PATIENCE;
         loop {
-            let told = self
-                .jetstream
-                .connection
-                .exchange(self.reply(), Headers::new(), verdict.clone(), END_TIMEOUT)
-                .await;
-            match told {
-                Ok(_) => return Ok(()),
-                Err(error) if !error.is_retryable() || Instant::now() >= deadline => return Err(error),
-                Err(_) => tokio::time::sleep(jittered(PAUSE)).await,
+            let error = match self.tell(verdict.clone()).await {
+                Err(Error::Timeout { .. }) if self.jetstream.connection.is_connected() => match ending {
+                    Ending::GivenBack => return Ok(()),
+                    Ending::Removed => {
+                        self.jetstream.remove_message(&self.queue.stream, self.sequence()).await.err()
+                    }
+                },
+                told => told.err(),
+            };
+            match error {
+                None => return Ok(()),
+                Some(error) if !error.is_retryable() || Instant::now() >= deadline => return Err(error),
+                Some(_) => tokio::time::sleep(jittered(PAUSE)).await,
             }
         }
     }
+
+    async fn tell(&self, verdict: Bytes) -> Result<(), Error> {
+        let connection = &self.jetstream.connection;
+        connection.exchange(self.reply(), Headers::new(), verdict, END_TIMEOUT).await.map(|_| ())
+    }
+}
+
+/// What an end means for the message.
+#[derive(Clone, Copy)]
+enum Ending {
+    Removed,
+    GivenBack,
 }

@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 use leat_contract::{Encoding, ErrorCode, ErrorDetail};
 use leat_messaging::{ConnectOptions, Connection, Credentials, Error, Headers, State};
 
+use tokio::io::AsyncWriteExt;
+
+use crate::guarded_server::GuardedServer;
 use crate::support::{connect, connection, own_broker, shared_url, soon, unique_subjects, until};
 
 fn subject(name: &str) -> String {
@@ -158,6 +161,37 @@ async fn credentials_nobody_asked_for_do_no_harm_and_are_not_shown() {
     options.credentials = Credentials::Token("secret".to_owned());
     assert!(!format!("{options:?}").contains("secret"));
     assert!(Connection::connect(&options).await.is_ok());
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_at_once_and_right_ones_taken() {
+    let server = GuardedServer::start("right").await;
+    let mut options = ConnectOptions::new(server.url.clone(), "test").patience(Duration::from_secs(60));
+    for wrong in [Credentials::None, Credentials::Token("wrong".to_owned())] {
+        options.credentials = wrong;
+        let refused = soon("the refusal", Connection::connect(&options)).await;
+        assert!(matches!(refused, Err(Error::Unauthorized { .. })), "{refused:?}");
+    }
+    options.credentials = Credentials::Token("right".to_owned());
+    assert!(Connection::connect(&options).await.unwrap().is_connected());
+}
+
+#[tokio::test]
+async fn an_old_server_is_refused_with_both_versions() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let greeting =
+            b"INFO {\"server_id\":\"old\",\"version\":\"2.9.10\",\"max_payload\":1048576}\r\nPONG\r\n";
+        stream.write_all(greeting).await.unwrap();
+        stream
+    };
+    let options = ConnectOptions::new(url, "test");
+    let (outcome, _stream) =
+        soon("the refusal", async { tokio::join!(Connection::connect(&options), serving) }).await;
+    let text = outcome.unwrap_err().to_string();
+    assert!(text.contains("2.9.10") && text.contains("2.10.0"), "{text}");
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! Everything this crate promises, against a real server.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is how the helpers of a test fail")]
+
 mod connection;
+mod delayed_line;
 mod drain;
 mod event_log;
+mod guarded_server;
 mod key_value;
 mod micro;
 mod objects;

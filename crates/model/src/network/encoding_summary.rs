@@ -7,7 +7,8 @@ impl Network {
     /// How the weights are stored, in a few words for a person: the encodings that occur, `per channel` where they have a
     /// scale for each output, and the share of zeros when it is 1 % or more. For example `int8 per channel, 70 % sparse`.
     pub fn encoding_summary(&self) -> String {
-        let encodings: BTreeSet<&'static str> = self.layers.iter().map(|layer| name(&layer.weights)).collect();
+        let encodings: BTreeSet<&'static str> =
+            self.layers.iter().map(|layer| name(&layer.weights)).collect();
         let mut summary = encodings.into_iter().collect::<Vec<_>>().join(" + ");
         let weights: usize = self.layers.iter().map(|layer| layer.weights.len()).sum();
         let zeros = 100.0 * (1.0 - self.nonzero_weights() as f64 / weights.max(1) as f64);
@@ -51,6 +52,9 @@ mod tests {
         let pruned = layer(codes, Some(Mask::from_values(&values)));
         let expected = "int8 per channel, 75 % sparse";
         assert_eq!(Network { layers: vec![pruned.clone()] }.encoding_summary(), expected);
-        assert_eq!(Network { layers: vec![dense, pruned] }.encoding_summary(), "f32 + int8 per channel, 38 % sparse");
+        assert_eq!(
+            Network { layers: vec![dense, pruned] }.encoding_summary(),
+            "f32 + int8 per channel, 38 % sparse"
+        );
     }
 }

@@ -15,8 +15,6 @@ pub(super) struct Tally {
     pub(super) matched: u64,
     pub(super) expired: u64,
     pub(super) duplicates: u64,
-    /// Labels that do not fit their prediction, for example another number of rows.
-    pub(super) unusable: u64,
     sum: Score,
 }
 
@@ -54,7 +52,7 @@ impl Tally {
             pending: self.predictions - self.matched - self.expired,
             expired: self.expired,
             duplicates: self.duplicates,
-            unusable: self.unusable,
+            orphans: 0,
             correct,
             ratio: (classified > 0).then(|| correct as f64 / classified as f64),
             interval: interval.map(|range| Interval { low: range.low, high: range.high }),

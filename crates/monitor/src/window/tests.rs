@@ -1,4 +1,4 @@
-use leat_contract::{ErrorCode, ProcessTelemetry};
+use leat_contract::ProcessTelemetry;
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn quantiles_are_those_of_all_workers_together() {
     let windows = builder.close(2_000);
     assert_eq!(windows.len(), 1);
     let version = &windows[0].versions[0];
-    assert_eq!((version.requests, version.errors[&429], version.latency_ms.count), (100, 2, 100));
+    assert_eq!((version.requests, version.errors[&ErrorCode::Overloaded], version.latency_ms.count), (100, 2, 100));
     assert_eq!(version.requests_per_second, 50.0);
     assert!((version.latency_ms.p50 - 1.0).abs() < 0.001, "{version:?}");
     assert!((version.latency_ms.p99 - 500.0).abs() < 0.5, "the mean of two p99s would be 250 ms: {version:?}");

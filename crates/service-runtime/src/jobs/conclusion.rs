@@ -135,7 +135,7 @@ impl Conclusion<'_> {
         }
         warn!(%detail, attempt, "the attempt failed and is repeated");
         let delay = RETRY_AFTER * 2_u32.saturating_pow(attempt.saturating_sub(1).min(8));
-        note(self.delivery.retry_later(delay).await);
+        note(self.delivery.give_back(delay).await);
         Outcome::Retried
     }
 
@@ -149,7 +149,7 @@ impl Conclusion<'_> {
         if !self.persist(edit).await {
             return Outcome::Lost;
         }
-        note(self.delivery.retry_later(Duration::ZERO).await);
+        note(self.delivery.give_back(Duration::ZERO).await);
         Outcome::HandedOver
     }
 

@@ -54,3 +54,24 @@ impl Instruments {
         self.duration.get_or_create(&[("kind", self.kind)]).observe(took.as_secs_f64());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Readiness;
+
+    #[test]
+    fn attempts_are_counted_by_outcome_and_timed_in_seconds() {
+        let metrics = Metrics::new(Readiness::default());
+        let instruments = Instruments::register(&metrics, JobKind::Train);
+        instruments.ended("failed", Duration::from_millis(1_500));
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"leat_jobs_total{kind="train",outcome="failed"} 1"#,
+            r#"leat_job_duration_seconds_sum{kind="train"} 1.5"#,
+            "leat_jobs_running 0",
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
+    }
+}

@@ -132,7 +132,7 @@ impl<W: Work> Runner<W> {
             Err(Setback::Refused(detail)) => note(delivery.dead_letter(&detail.message).await),
             Err(setback) => {
                 warn!(?setback, "a job cannot be looked up now");
-                note(delivery.retry_later(LOOK_UP_AGAIN_AFTER).await);
+                note(delivery.give_back(LOOK_UP_AGAIN_AFTER).await);
             }
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! What runs around a service: connections, health port, orders.
 
+use std::convert::Infallible;
+
+use futures_util::FutureExt;
 use leat_contract::{Subjects, WorkerId};
 use leat_messaging::Storage;
 use tokio::time::timeout_at;
@@ -49,7 +52,7 @@ impl Surroundings {
             info!(address = %health.address(), "health port is open");
             let serving = health.serve(readiness.clone(), metrics.clone(), health_stop.clone());
             // It ends only when it is stopped, which may be before the service starts.
-            tasks.spawn_finite("health", async move { Ok::<(), Error>(serving.await) });
+            tasks.spawn_finite("health", serving.map(Ok::<(), Infallible>));
         }
         let subjects = subjects(&nats.subject_prefix)?;
         let connections = Connections::open(identity.service, &identity.instance, nats).await?;

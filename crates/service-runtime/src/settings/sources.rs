@@ -51,7 +51,7 @@ impl Sources {
             }
         }
         let merged = builder.add_source(ours(variables)).build().map_err(|source| match file {
-            Some(path) => Error::SettingsFile { path: path.to_owned(), source },
+            Some(path) => Error::SettingsFile { path: path.to_owned(), source: Box::new(source) },
             None => Error::Settings { section: "environment".to_owned(), reason: source.to_string() },
         })?;
         let sources = Self { merged };

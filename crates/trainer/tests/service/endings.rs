@@ -20,7 +20,9 @@ async fn a_job_that_cannot_be_done_fails_with_the_reason_and_leaves_the_queue() 
     let trainer = Running::start_with(settings);
 
     let with_target = |spec: JobSpec, target: &str| match spec {
-        JobSpec::Train(spec) => JobSpec::Train(leat_contract::TrainSpec { target: target.to_owned(), ..spec }),
+        JobSpec::Train(spec) => {
+            JobSpec::Train(leat_contract::TrainSpec { target: target.to_owned(), ..spec })
+        }
         other => other,
     };
     let invalid = ErrorCode::InvalidArgument;
@@ -29,7 +31,11 @@ async fn a_job_that_cannot_be_done_fails_with_the_reason_and_leaves_the_queue() 
         (job(&digits, 1, r#", "momentum": 0.9"#), invalid, "only the optimiser sgd"),
         (with_target(job(&digits, 1, ""), "colour"), invalid, "target \"colour\" is not a column"),
         (with_target(job(&ragged, 1, ""), "b"), invalid, "line 3: expected 2 cells, found 1"),
-        (with_target(job(&words, 1, ""), "b"), invalid, "line 3: column \"a\": \"many\" is not a finite number"),
+        (
+            with_target(job(&words, 1, ""), "b"),
+            invalid,
+            "line 3: column \"a\": \"many\" is not a finite number",
+        ),
         (job(&missing, 1, ""), ErrorCode::NotFound, "is not in the object store"),
         (job(&large, 1, ""), ErrorCode::TooLarge, "the limit is 26"),
         (job(&digits, 1, r#", "task": "regression", "loss": "cross_entropy""#), invalid, "needs classes"),
@@ -60,7 +66,11 @@ async fn a_message_that_is_no_job_becomes_a_dead_letter_with_the_reason() {
     let letters = desk.dead_letters().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].payload().as_ref(), b"{\"job\": 7}");
-    assert!(letters[0].header(DEAD_REASON).unwrap().contains("undecodable"), "{:?}", letters[0].header(DEAD_REASON));
+    assert!(
+        letters[0].header(DEAD_REASON).unwrap().contains("undecodable"),
+        "{:?}",
+        letters[0].header(DEAD_REASON)
+    );
     trainer.stop().await;
 }
 

@@ -6,7 +6,7 @@ use leat_test_harness::{JobDesk, broker};
 use crate::running::{Running, desk_with_digits, digits_model, job, long_job, settings};
 
 /// Long enough to be interrupted, short enough to be waited for.
-const EPOCHS: u32 = 150;
+const EPOCHS: u32 = 250;
 
 /// Waits until there is a state to go on from and gives the document.
 async fn checkpointed(desk: &JobDesk, id: &JobId) -> JobStatus {
@@ -60,7 +60,8 @@ async fn a_trainer_that_stops_in_order_hands_its_job_over_at_once() {
     let second = Running::start(&broker);
     let resumed = desk.status_when(&id, "the job is taken up", |status| status.epoch == 2).await;
     assert_eq!((resumed.state, resumed.attempt), (JobState::Running, 1));
-    let further = |status: &JobStatus| status.progress.as_ref().is_some_and(|progress| progress.done > position);
+    let further =
+        |status: &JobStatus| status.progress.as_ref().is_some_and(|progress| progress.done > position);
     desk.status_when(&id, "the job goes on", further).await;
     desk.change(&id, |status| status.cancel_requested = true).await;
     desk.ended(&id).await;

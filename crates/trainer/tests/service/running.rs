@@ -24,9 +24,10 @@ impl Running {
     pub(crate) fn start_with(settings: Settings<leat_trainer::Settings>) -> Self {
         let shutdown = CancellationToken::new();
         let asked = shutdown.clone();
-        let ended = tokio::spawn(async move {
-            serve(&settings, Trainer::new(settings.service.clone()), asked).await
-        });
+        let ended =
+            tokio::spawn(
+                async move { serve(&settings, Trainer::new(settings.service.clone()), asked).await },
+            );
         Self { shutdown, ended }
     }
 

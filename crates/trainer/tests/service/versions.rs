@@ -33,7 +33,10 @@ async fn the_same_job_twice_gives_two_versions_of_the_same_bytes() {
     assert!(model.lineage.recipe.contains(r#""held_out_ratio":0.2"#), "{}", model.lineage.recipe);
     assert_eq!((model.lineage.seed, model.lineage.data.unwrap().to_string()), (7, digits.digest.to_string()));
     let events: Vec<JobEventKind> = desk.events(&first).await.iter().map(|event| event.what).collect();
-    assert_eq!((events.first(), events.last()), (Some(&JobEventKind::Started), Some(&JobEventKind::Succeeded)));
+    assert_eq!(
+        (events.first(), events.last()),
+        (Some(&JobEventKind::Started), Some(&JobEventKind::Succeeded))
+    );
 
     let second = desk.submit(job(&digits, 5, "")).await;
     let again = desk.ended(&second).await.result.unwrap();
