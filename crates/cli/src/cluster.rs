@@ -178,7 +178,7 @@ impl Cluster {
             if service.has_ended() {
                 return Err(service.failure("ended before it was ready"));
             }
-            let reply = self.connection.request(&subject, bytes::Bytes::new(), PING_TIMEOUT).await;
+            let reply = self.connection.request(subject.as_str(), bytes::Bytes::new(), PING_TIMEOUT).await;
             if let Ok(message) = reply
                 && let Ok(ping) = decode_json::<PingReply>(message.payload())
                 && ping.ready

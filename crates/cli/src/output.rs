@@ -25,12 +25,6 @@ pub(crate) fn json(document: &impl Serialize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints a document of a stream, on one line.
-pub(crate) fn json_line(document: &impl Serialize) -> Result<(), Error> {
-    line(&serde_json::to_string(document).map_err(unprintable)?);
-    Ok(())
-}
-
 /// Says what went wrong.
 pub(crate) fn fail(text: &str) -> ExitCode {
     let red = if std::io::stderr().is_terminal() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
@@ -41,7 +35,7 @@ pub(crate) fn fail(text: &str) -> ExitCode {
 /// A table; cells that begin with a digit stand to the right.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
     for row in rows {
         table.add_row(row.into_iter().map(|text| {
             let is_number = text.starts_with(|first: char| first.is_ascii_digit());

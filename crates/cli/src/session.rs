@@ -10,7 +10,7 @@ use leat_contract::Subjects;
 use leat_messaging::{ConnectOptions, Connection, Storage};
 
 pub(crate) use deployments::Deployments;
-pub(crate) use jobs::{Jobs, Outcome};
+pub(crate) use jobs::Jobs;
 pub(crate) use registry::{PRODUCTION, Registry};
 
 use crate::Error;

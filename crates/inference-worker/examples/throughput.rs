@@ -1,6 +1,9 @@
 //! How many requests one worker answers through one broker, and how long each takes, beside a plain NATS echo.
 //!
-//! `cargo run --release -p leat-inference-worker --example throughput [requesters] [seconds]`
+//! `cargo run --release -p leat-inference-worker --example throughput [requesters] [rounds]`
+//!
+//! The kinds of requests take turns, so that a busy machine disturbs all of them alike. The processor time is that of this
+//! process, which holds the requesters and the service, not that of the broker.
 #![allow(clippy::print_stdout, reason = "printing the figures is what the example is for")]
 
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use leat_contract::{
 use leat_inference_worker::{InferenceWorker, Settings};
 use leat_messaging::{ConnectOptions, Connection, Storage, Watched};
 use leat_model::{Activation, Body, Dense, Lineage, Model, Network, Preprocessing, Signature, Task, blob};
-use leat_service_runtime::{NatsSettings, serve};
+use leat_service_runtime::{NatsSettings, process_usage, serve};
 use leat_statistics::LatencyHistogram;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
     let requesters = arguments.next().transpose()?.unwrap_or(64);
-    let measured = Duration::from_secs(arguments.next().transpose()?.unwrap_or(5));
+    let rounds = arguments.next().transpose()?.unwrap_or(5);
     let broker =
         Broker::start(&find_binary(&Search::from_environment()).await?, &BrokerOptions::default()).await?;
     let subjects = Subjects::default();
@@ -47,18 +50,21 @@ async fn main() -> Result<(), Failure> {
     let request = InferRequest::tensors(vec![input(vec![0.5; FEATURES])?]);
     let (bin, json) = (request.encode(Encoding::MessagePack)?, request.encode(Encoding::Json)?);
     let live = subjects.infer(&"digits".parse()?);
-    println!("{requesters} requesters, {} s each, one connection for all of them", measured.as_secs());
-    for (name, subject, payload) in [
-        ("echo", "echo", &bin),
-        ("MessagePack bin", live.as_str(), &bin),
-        ("JSON", live.as_str(), &json),
-        ("echo again", "echo", &bin),
-    ] {
-        let load =
-            Load { connection: connection.clone(), subject: subject.to_owned(), payload: payload.clone() };
-        load.run(requesters, Duration::from_secs(1)).await?;
-        let (latency, elapsed) = load.run(requesters, measured).await?;
-        print_figures(name, payload.len(), &latency, elapsed);
+    println!("{requesters} requesters on one connection, {rounds} rounds in turn, one second each");
+    let load = |name, subject: &str, payload: &[u8]| {
+        let (connection, subject) = (connection.clone(), leat_messaging::Subject::from(subject.to_owned()));
+        let load = Load { connection, subject, payload: bytes::Bytes::copy_from_slice(payload) };
+        (name, load, Figures::default())
+    };
+    let mut loads =
+        [load("NATS echo", "echo", &bin), load("MessagePack bin", &live, &bin), load("JSON", &live, &json)];
+    for _ in 0..=rounds {
+        for (_, load, figures) in &mut loads {
+            figures.rounds.push(load.round(requesters).await?);
+        }
+    }
+    for (name, load, figures) in &loads {
+        figures.print(name, load.payload.len())?;
     }
     stop.cancel();
     worker.await??;
@@ -67,45 +73,73 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_figures(name: &str, bytes: usize, latency: &LatencyHistogram, elapsed: Duration) {
-    let Some(summary) = latency.summary() else { return };
-    let per_second = summary.count as f64 / elapsed.as_secs_f64();
-    let (p50, p99) = (summary.p50_ns / 1000, summary.p99_ns / 1000);
-    println!("{name:>16} ({bytes} bytes): {per_second:>7.0} requests/s, p50 {p50} us, p99 {p99} us");
+/// One second of one kind of request.
+struct Round {
+    latency: LatencyHistogram,
+    per_second: f64,
+    cpu_us_per_request: f64,
+}
+
+/// All rounds of one kind; the first one warms up and does not count.
+#[derive(Default)]
+struct Figures {
+    rounds: Vec<Round>,
+}
+
+impl Figures {
+    fn print(&self, name: &str, bytes: usize) -> Result<(), Failure> {
+        let rounds = self.rounds.get(1..).unwrap_or_default();
+        let best = rounds.iter().max_by(|left, right| left.per_second.total_cmp(&right.per_second));
+        let mut latency = LatencyHistogram::new();
+        rounds.iter().try_for_each(|round| latency.merge(&round.latency))?;
+        let (Some(best), Some(all)) = (best, latency.summary()) else { return Ok(()) };
+        let Some(of_best) = best.latency.summary() else { return Ok(()) };
+        let mean = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>() / rounds.len() as f64;
+        println!(
+            "{name:>15} ({bytes} bytes): mean {:.0} requests/s, p50 {} us, p99 {} us; best round {:.0} requests/s, p50 {} us, p99 {} us; \
+             {:.1} us of processor time per request",
+            mean(|round| round.per_second),
+            all.p50_ns / 1000,
+            all.p99_ns / 1000,
+            best.per_second,
+            of_best.p50_ns / 1000,
+            of_best.p99_ns / 1000,
+            mean(|round| round.cpu_us_per_request),
+        );
+        Ok(())
+    }
 }
 
 /// Requests of one kind, repeated.
 #[derive(Clone)]
 struct Load {
     connection: Connection,
-    subject: String,
-    payload: Vec<u8>,
+    subject: leat_messaging::Subject,
+    payload: bytes::Bytes,
 }
 
 impl Load {
-    async fn run(
-        &self,
-        requesters: u64,
-        duration: Duration,
-    ) -> Result<(LatencyHistogram, Duration), Failure> {
-        let (begun, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+    async fn round(&self, requesters: u64) -> Result<Round, Failure> {
+        let cpu_seconds = || process_usage().map_or(f64::NAN, |usage| usage.cpu_seconds_total);
+        let (begun, cpu_before, stop) = (Instant::now(), cpu_seconds(), Arc::new(AtomicBool::new(false)));
         let asking: Vec<_> = (0..requesters).map(|_| tokio::spawn(self.clone().ask(stop.clone()))).collect();
-        tokio::time::sleep(duration).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         stop.store(true, Ordering::Relaxed);
-        let mut all = LatencyHistogram::new();
+        let mut latency = LatencyHistogram::new();
         for one in asking {
-            all.merge(&one.await??)?;
+            latency.merge(&one.await??)?;
         }
-        Ok((all, begun.elapsed()))
+        let (per_second, cpu) =
+            (latency.count() as f64 / begun.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
+        let cpu_us_per_request = cpu * 1e6 / latency.count() as f64;
+        Ok(Round { latency, per_second, cpu_us_per_request })
     }
 
     async fn ask(self, stop: Arc<AtomicBool>) -> Result<LatencyHistogram, Failure> {
         let mut latency = LatencyHistogram::new();
-        let (subject, payload) =
-            (leat_messaging::Subject::from(self.subject), bytes::Bytes::from(self.payload));
         while !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            self.connection.request(subject.clone(), payload.clone(), TIMEOUT).await?;
+            self.connection.request(self.subject.clone(), self.payload.clone(), TIMEOUT).await?;
             latency.record_duration(begun.elapsed());
         }
         Ok(latency)

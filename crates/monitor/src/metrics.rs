@@ -10,7 +10,7 @@ use buckets::Buckets;
 use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerTelemetry};
 use leat_statistics::{Error, LatencyHistogram};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -130,22 +130,18 @@ struct VersionLabels {
     version: u32,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct TaggedLabels<'a> {
-    model: String,
-    version: u32,
-    #[prometheus(flatten)]
-    tag: Tag<'a>,
+/// The labels of a version and one more with a name of its own.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct TaggedLabels<'name> {
+    version: VersionLabels,
+    name: &'name str,
+    value: String,
 }
 
-/// One more label with a name of its own.
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
-struct Tag<'a>(&'a str, String);
-
-impl EncodeLabelSet for Tag<'_> {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
-        use prometheus_client::encoding::EncodeLabel;
-        (self.0, self.1.as_str()).encode(encoder.encode_label())
+impl EncodeLabelSet for TaggedLabels<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        self.version.encode(encoder)?;
+        (self.name, self.value.as_str()).encode(encoder.encode_label())
     }
 }
 
@@ -181,7 +177,7 @@ impl Writer<'_, '_> {
             let failed = totals.failed.iter().map(|(code, count)| (code.to_string(), *count));
             for (outcome, count) in std::iter::once(("ok".to_owned(), totals.answered)).chain(failed) {
                 let labels = tagged(version, "outcome", outcome);
-                family.encode_family(&labels)?.encode_counter::<(), u64, u64>(&count, None)?;
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
             }
         }
         Ok(())
@@ -190,7 +186,7 @@ impl Writer<'_, '_> {
     fn counter(&mut self, name: &str, help: &str, value: impl Fn(&Totals) -> u64) -> Result<(), fmt::Error> {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (version, totals) in &self.figures.versions {
-            family.encode_family(&labels(version))?.encode_counter::<(), u64, u64>(&value(totals), None)?;
+            family.encode_family(&labels(version))?.encode_counter::<NoLabelSet, u64, u64>(&value(totals), None)?;
         }
         Ok(())
     }
@@ -256,10 +252,10 @@ impl Writer<'_, '_> {
     fn monitor(&mut self) -> Result<(), fmt::Error> {
         let help = "Messages that the monitor could not use";
         let mut family = self.encoder.encode_descriptor("monitor_events_dropped", help, None, MetricType::Counter)?;
-        family.encode_counter::<(), u64, u64>(&self.figures.events_dropped, None)?;
+        family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.events_dropped, None)?;
         let help = "Telemetry messages that never came";
         let mut family = self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
-        family.encode_counter::<(), u64, u64>(&self.figures.sketch_gaps, None)
+        family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.sketch_gaps, None)
     }
 
     fn workers(&mut self) -> Result<(), fmt::Error> {
@@ -285,6 +281,6 @@ fn labels(version: &Version) -> VersionLabels {
     VersionLabels { model: version.0.to_string(), version: version.1.get() }
 }
 
-fn tagged<'a>(version: &Version, name: &'a str, value: String) -> TaggedLabels<'a> {
-    TaggedLabels { model: version.0.to_string(), version: version.1.get(), tag: Tag(name, value) }
+fn tagged<'name>(version: &Version, name: &'name str, value: String) -> TaggedLabels<'name> {
+    TaggedLabels { version: labels(version), name, value }
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
 use leat_contract::{AssetRole, Label, PredictionBatch, Subjects, WorkerTelemetry, decode};
 use leat_messaging::micro::{EndpointInfo, EndpointStats, ServiceInfo};
-use leat_messaging::{From as Since, StoredMessage, Subscription, micro};
+use leat_messaging::{Position, StoredMessage, Subscription, micro};
 use leat_service_runtime::{Context, Service};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -96,7 +95,7 @@ impl Watching {
     }
 
     async fn run(mut self, window: Duration, desired: watch::Receiver<Desired>, context: Context) -> Result<(), Error> {
-        let follow = |role, filter: String| context.storage.event_log(role).follow(&filter, Since::Beginning);
+        let follow = |role, filter: String| context.storage.event_log(role).follow(&filter, Position::Beginning);
         let mut predictions = follow(AssetRole::Prediction, context.subjects.prediction_all());
         let mut labels = follow(AssetRole::Label, context.subjects.label_all());
         let mut ticks = tokio::time::interval(window);

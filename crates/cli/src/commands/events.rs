@@ -1,7 +1,7 @@
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use leat_contract::AssetRole;
-use leat_messaging::From as Since;
+use leat_messaging::Position;
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
@@ -32,7 +32,7 @@ enum Topic {
 
 pub(crate) async fn run(global: &GlobalOptions, events: Events) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let since = if events.from_start { Since::Beginning } else { Since::Now };
+    let since = if events.from_start { Position::Beginning } else { Position::Now };
     let follow = |role, filter: String| session.storage.event_log(role).follow(&filter, since).into_stream().boxed();
     let subjects = &session.subjects;
     let sources = match events.of {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 use leat_contract::{AssetRole, Deployment, Window, WorkerLease, decode_json};
-use leat_messaging::From as Since;
+use leat_messaging::Position;
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
@@ -100,7 +100,7 @@ fn figures(window: &Window) -> Vec<Vec<String>> {
 /// The latest window of each model, unless it is old.
 pub(crate) async fn last_windows(session: &Session, now: u64) -> Vec<Window> {
     let log = session.storage.event_log(AssetRole::Monitor);
-    let mut follower = log.follow(&session.subjects.monitor_window_all(), Since::LastPerSubject);
+    let mut follower = log.follow(&session.subjects.monitor_window_all(), Position::LastPerSubject);
     let messages = follower.take_stored(WINDOWS_MAX).await;
     let windows = messages.iter().filter_map(|message| decode_json::<Window>(message.payload()).ok());
     windows.filter(|window| now.saturating_sub(window.end) < FRESH_MS).collect()

@@ -131,8 +131,8 @@ pub(crate) async fn submit(session: &Session, spec: JobSpec, is_detached: bool) 
         return Ok(());
     }
     let mut display = JobDisplay::new(&title, session.is_json());
-    let outcome = session.jobs().follow(&job, |event| display.show(event)).await?;
-    let reference = format!("{}@{}", outcome.result.model, outcome.result.version).parse()?;
+    let made = session.jobs().follow(&job, |event| display.show(event)).await?;
+    let reference = format!("{}@{}", made.model, made.version).parse()?;
     print_manifest(session, &session.registry().resolve(&reference).await?)
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct Served {
     canary: LoadReport,
     second: LoadReport,
     after_kill: LoadReport,
+    live: [Accuracy; 2],
 }
 
 impl Story<'_> {
@@ -60,20 +61,7 @@ impl Story<'_> {
         let second = self.compress(&session, &first).await?;
         let held_out = self.scenario.held_out()?;
         let served = self.serve(cluster, &session, [&first, &second], &held_out).await?;
-        output::say("labels: what the held-out rows really are, for both versions");
-        let mut versions = Vec::new();
-        for (manifest, load) in [(first, served.first.clone()), (second, served.second.clone())] {
-            let labels_sent = self.label(&session, &manifest, &held_out).await?;
-            versions.push((manifest, load, labels_sent));
-        }
-        let mut summaries = Vec::new();
-        for (manifest, load, labels_sent) in versions {
-            let live = self.live_accuracy(&session, manifest.version, labels_sent).await?;
-            summaries.push(VersionSummary { manifest, load, live, labels_sent });
-        }
-        let versions = <[VersionSummary; 2]>::try_from(summaries)
-            .map_err(|_| Error::Usage("a demo has two versions".to_owned()))?;
-        Ok(served.summary(self.scenario, versions))
+        Ok(served.summary(self.scenario, [first, second], held_out.len() as u64))
     }
 
     async fn train(&self, session: &Session) -> Result<Manifest, Error> {
@@ -98,8 +86,8 @@ impl Story<'_> {
         output::say(&format!("{kind}: {}", self.scenario.model));
         let mut display = JobDisplay::new(kind.as_str(), false);
         let id = session.jobs().submit(spec).await?;
-        let outcome = session.jobs().follow(&id, |event| display.show(event)).await?;
-        let reference: ModelRef = format!("{}@{}", outcome.result.model, outcome.result.version).parse()?;
+        let made = session.jobs().follow(&id, |event| display.show(event)).await?;
+        let reference: ModelRef = format!("{}@{}", made.model, made.version).parse()?;
         let manifest = session.registry().resolve(&reference).await?;
         let metric = manifest.metrics.get(self.scenario.metric.name).copied().unwrap_or(f64::NAN);
         output::say(&format!(
@@ -129,6 +117,7 @@ impl Story<'_> {
         // What was answered while workers changed over belongs to no phase.
         let mut between = vec![load.take_report()];
         let served_canary = self.phase(&load, "10 % of live traffic to the compressed version").await;
+        let live = self.compare_with_truth(session, [first, second], held_out).await?;
 
         let promoted = promote_to(session, second).await?;
         wait_until_served(session, &promoted, SERVED_TIMEOUT).await?;
@@ -141,7 +130,7 @@ impl Story<'_> {
         for report in &between {
             served_second.add_failures_of(report);
         }
-        Ok(Served { first: served_first, canary: served_canary, second: served_second, after_kill })
+        Ok(Served { first: served_first, canary: served_canary, second: served_second, after_kill, live })
     }
 
     async fn phase(&self, load: &Load, what: &str) -> LoadReport {
@@ -163,8 +152,25 @@ impl Story<'_> {
         })
     }
 
-    /// Asks one version about every held-out row and tells the truth about each; gives how many there were.
-    async fn label(&self, session: &Session, manifest: &Manifest, held_out: &Dataset) -> Result<u64, Error> {
+    /// While both versions are live: asks each about every held-out row, tells the truth, and waits for the monitor.
+    async fn compare_with_truth(
+        &self,
+        session: &Session,
+        versions: [&Manifest; 2],
+        held_out: &Dataset,
+    ) -> Result<[Accuracy; 2], Error> {
+        output::say("labels: what the held-out rows really are, told for both versions");
+        for manifest in versions {
+            self.label(session, manifest, held_out).await?;
+        }
+        let labels = held_out.len() as u64;
+        let [first, second] = versions;
+        let first = self.live_accuracy(session, first.version, labels).await?;
+        Ok([first, self.live_accuracy(session, second.version, labels).await?])
+    }
+
+    /// Asks one version about every held-out row and tells the truth about each.
+    async fn label(&self, session: &Session, manifest: &Manifest, held_out: &Dataset) -> Result<(), Error> {
         let model = &self.scenario.model;
         let subject = session.subjects.infer_version(model, manifest.version);
         let asked = futures_util::stream::iter(0..held_out.len()).map(|row| {
@@ -179,7 +185,7 @@ impl Story<'_> {
             }
         });
         asked.buffer_unordered(ABREAST).try_collect::<Vec<()>>().await?;
-        Ok(held_out.len() as u64)
+        Ok(())
     }
 
     /// Waits until the monitor has joined every label with its prediction.
@@ -199,23 +205,27 @@ impl Story<'_> {
 }
 
 impl Served {
-    fn summary(self, scenario: &Scenario, versions: [VersionSummary; 2]) -> Summary {
+    fn summary(self, scenario: &Scenario, manifests: [Manifest; 2], labels_sent: u64) -> Summary {
         let all = [&self.first, &self.canary, &self.second, &self.after_kill];
         let mut failed = BTreeMap::new();
         for (reason, count) in all.iter().flat_map(|report| &report.failed) {
             *failed.entry(reason.clone()).or_default() += count;
         }
-        let to_second = versions.last().and_then(|version| self.canary.answered.get(&version.manifest.version));
-        let canary_share = to_second.copied().unwrap_or(0) as f64 / self.canary.answered_total().max(1) as f64;
+        let requests = all.iter().map(|report| report.answered_total() + report.failed_total()).sum();
+        let [first, second] = manifests;
+        let to_second = self.canary.answered.get(&second.version).copied().unwrap_or(0);
+        let canary_share = to_second as f64 / self.canary.answered_total().max(1) as f64;
+        let [live_first, live_second] = self.live;
+        let version = |manifest, load, live| VersionSummary { manifest, load, live, labels_sent };
         Summary {
             metric: scenario.metric,
             promises: scenario.promises,
             canary_share,
             answered_after_kill: self.after_kill.answered_total(),
             repeated: self.after_kill.repeated,
-            requests: all.iter().map(|report| report.answered_total() + report.failed_total()).sum(),
+            requests,
             failed,
-            versions,
+            versions: [version(first, self.first, live_first), version(second, self.second, live_second)],
         }
     }
 }

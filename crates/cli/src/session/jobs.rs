@@ -1,7 +1,7 @@
 use leat_contract::{
-    AssetRole, DatasetRef, JobEvent, JobEventKind, JobId, JobMessage, JobSpec, JobState, JobStatus, Subjects, decode_json,
+    AssetRole, DatasetRef, JobEvent, JobEventKind, JobId, JobMessage, JobResult, JobSpec, JobState, JobStatus, Subjects, decode_json,
 };
-use leat_messaging::{Entry, Error as MessagingError, From as Since, KeyValue, Storage};
+use leat_messaging::{Entry, Error as MessagingError, KeyValue, Position, Storage};
 
 use crate::Error;
 use crate::session::now;
@@ -15,13 +15,6 @@ pub(crate) struct Jobs {
     storage: Storage,
     subjects: Subjects,
     statuses: KeyValue<JobStatus>,
-}
-
-/// A job that succeeded.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: JobStatus,
-    pub(crate) result: leat_contract::JobResult,
 }
 
 impl Jobs {
@@ -89,23 +82,23 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Error::Job`] when it failed or was cancelled.
-    pub(crate) async fn follow(&self, id: &JobId, mut tell: impl FnMut(&JobEvent)) -> Result<Outcome, Error> {
+    pub(crate) async fn follow(&self, id: &JobId, mut tell: impl FnMut(&JobEvent)) -> Result<JobResult, Error> {
         let filter = self.subjects.job_events(id);
-        let mut events = self.storage.event_log(AssetRole::Events).follow(&filter, Since::Beginning);
+        let mut events = self.storage.event_log(AssetRole::Events).follow(&filter, Position::Beginning);
         loop {
             let message = events.next().await;
             let Ok(event) = decode_json::<JobEvent>(message.payload()) else { continue };
             tell(&event);
             if event.what.is_final() {
-                return self.outcome(id, &event).await;
+                return self.result(id, &event).await;
             }
         }
     }
 
-    async fn outcome(&self, id: &JobId, last: &JobEvent) -> Result<Outcome, Error> {
+    async fn result(&self, id: &JobId, last: &JobEvent) -> Result<JobResult, Error> {
         let status = self.get(id).await?.value;
         match status.result.clone() {
-            Some(result) if last.what == JobEventKind::Succeeded => Ok(Outcome { status, result }),
+            Some(result) if last.what == JobEventKind::Succeeded => Ok(result),
             _ => {
                 let reason = status.error.map(|detail| detail.message).or_else(|| last.message.clone());
                 let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());

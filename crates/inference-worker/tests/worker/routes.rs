@@ -67,9 +67,7 @@ async fn no_request_fails_while_routes_move_a_hundred_times_under_load() {
     for flip in 0..100 {
         let route = if flip % 2 == 0 { &two } else { &one };
         let revision = cluster.deploy(&deployment(vec![route.clone()])).await;
-        if flip % 10 == 9 {
-            cluster.applied(&worker, revision).await;
-        }
+        cluster.applied(&worker, revision).await;
     }
     stop.store(true, Ordering::Relaxed);
     for asker in askers {

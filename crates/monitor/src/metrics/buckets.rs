@@ -1,7 +1,7 @@
 use std::fmt;
 
 use leat_statistics::LatencyHistogram;
-use prometheus_client::encoding::MetricEncoder;
+use prometheus_client::encoding::{MetricEncoder, NoLabelSet};
 
 /// Upper edges in seconds, from the shortest run of a small model to the longest deadline: 1, 2.5, 5 per decade.
 const EDGES_SECONDS: [f64; 22] = [
@@ -36,6 +36,6 @@ impl Buckets {
             below = up_to;
         }
         buckets.push((f64::MAX, self.count - below));
-        encoder.encode_histogram::<()>(self.sum_seconds, self.count, &buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(self.sum_seconds, self.count, &buckets, None)
     }
 }
