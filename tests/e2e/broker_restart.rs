@@ -48,8 +48,10 @@ async fn everything_recovers_within_five_seconds_and_nothing_acknowledged_is_los
 async fn submit_long_job(town: &Town) -> String {
     let data = crate::town::digits_path();
     let data = data.to_str().expect("an ordinary path");
-    let arguments =
-        ["train", "--name", "digits", "--data", data, "--target", "digit", "--hidden", "64", "--epochs", "60", "--detach"];
+    let arguments = [
+        "train", "--name", "digits", "--data", data, "--target", "digit", "--hidden", "64", "--epochs", "60",
+        "--detach",
+    ];
     let output = town.leat(&arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -30,7 +30,8 @@ async fn a_model_goes_from_data_to_labelled_predictions() {
     assert_eq!(predictions[3]["version"], "2");
     assert!(predictions[3]["prediction"]["label"].is_string(), "{predictions}");
 
-    let labelled = town.leat(&["label", "digits", "--csv", &rows, "--column", "digit", "--id-prefix", "first"]).await;
+    let labelled =
+        town.leat(&["label", "digits", "--csv", &rows, "--column", "digit", "--id-prefix", "first"]).await;
     assert!(labelled.status.success(), "{}", String::from_utf8_lossy(&labelled.stderr));
     let accuracy = leat_test_harness::eventually("ten labels are joined", || async {
         let status = town.json(&["status"]).await;

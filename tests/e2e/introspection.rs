@@ -15,8 +15,10 @@ async fn ask_all<T: DeserializeOwned>(town: &Town, verb: MicroVerb, expected: us
     let [everybody, ..] = verb.subjects("any", "any");
     let gathering = Gathering { stall: Duration::from_secs(1), total: Duration::from_secs(5) };
     leat_test_harness::eventually("everybody answers", || async {
-        let replies = town.connection.gather(everybody.as_str(), Bytes::new(), gathering).await.expect("asked");
-        let documents = replies.iter().map(|reply| serde_json::from_slice(reply.payload()).expect("a micro document"));
+        let replies =
+            town.connection.gather(everybody.as_str(), Bytes::new(), gathering).await.expect("asked");
+        let documents =
+            replies.iter().map(|reply| serde_json::from_slice(reply.payload()).expect("a micro document"));
         (replies.len() == expected).then(|| documents.collect())
     })
     .await
@@ -29,7 +31,10 @@ async fn every_service_answers_ping_info_and_stats_with_true_counts() {
     let digits = digits();
     for row in 0..100 {
         let request = row_request(&digits, row);
-        town.connection.request(subject.as_str(), request, Duration::from_secs(5)).await.expect("a prediction");
+        town.connection
+            .request(subject.as_str(), request, Duration::from_secs(5))
+            .await
+            .expect("a prediction");
     }
     for _ in 0..7 {
         let refused = town.connection.request(subject.as_str(), "{}", Duration::from_secs(5)).await;
@@ -41,18 +46,21 @@ async fn every_service_answers_ping_info_and_stats_with_true_counts() {
     for ping in &pings {
         *kinds.entry(ping.identity.name.clone()).or_insert(0) += 1;
     }
-    let expected = [("leat-compressor", 1), ("leat-inference-worker", 2), ("leat-monitor", 1), ("leat-trainer", 1)];
+    let expected =
+        [("leat-compressor", 1), ("leat-inference-worker", 2), ("leat-monitor", 1), ("leat-trainer", 1)];
     assert_eq!(kinds, expected.map(|(name, count)| (name.to_owned(), count)).into());
 
     let infos: Vec<MicroInfo> = ask_all(&town, MicroVerb::Info, 5).await;
     let worker = infos.iter().find(|info| info.identity.name == "leat-inference-worker").expect("a worker");
-    let endpoint = worker.endpoints.iter().find(|endpoint| endpoint.subject == subject).expect("the live route");
+    let endpoint =
+        worker.endpoints.iter().find(|endpoint| endpoint.subject == subject).expect("the live route");
     assert_eq!(endpoint.queue_group, "q");
 
     let stats: Vec<MicroStats> = ask_all(&town, MicroVerb::Stats, 5).await;
     let live = stats.iter().flat_map(|stats| &stats.endpoints).filter(|endpoint| endpoint.subject == subject);
-    let (requests, errors) =
-        live.fold((0, 0), |(requests, errors), endpoint| (requests + endpoint.num_requests, errors + endpoint.num_errors));
+    let (requests, errors) = live.fold((0, 0), |(requests, errors), endpoint| {
+        (requests + endpoint.num_requests, errors + endpoint.num_errors)
+    });
     assert_eq!((requests, errors), (107, 7));
     let trained = stats.iter().find(|stats| stats.identity.name == "leat-trainer").expect("the trainer");
     assert_eq!(trained.endpoints.iter().map(|endpoint| endpoint.num_requests).sum::<u64>(), 1);

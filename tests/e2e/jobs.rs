@@ -8,7 +8,8 @@ use crate::town::{Town, digits_path};
 async fn submit(town: &Town, name: &str, epochs: &str) -> String {
     let data = digits_path();
     let data = data.to_str().expect("an ordinary path");
-    let arguments = ["train", "--name", name, "--data", data, "--target", "digit", "--epochs", epochs, "--detach"];
+    let arguments =
+        ["train", "--name", name, "--data", data, "--target", "digit", "--epochs", epochs, "--detach"];
     let output = town.leat(&arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -37,7 +37,15 @@ async fn packages() -> PathBuf {
         let marker = folder.join(PACKAGES.join("+"));
         if !marker.exists() {
             let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+            pip.args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--upgrade",
+                "--target",
+            ]);
             let output = pip.arg(&folder).args(PACKAGES).output().await.expect("pip runs");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             std::fs::write(&marker, "").expect("the marker is written");

@@ -23,7 +23,11 @@ async fn a_hundred_route_changes_under_load_fail_no_request() {
     assert_eq!(report.repeated, 0, "a request had to be sent again");
     for version in [1, 2] {
         let answered = report.answered.get(&ModelVersion::new(version).expect("a version"));
-        assert!(answered.is_some_and(|count| *count > 0), "version {version} answered nothing: {:?}", report.answered);
+        assert!(
+            answered.is_some_and(|count| *count > 0),
+            "version {version} answered nothing: {:?}",
+            report.answered
+        );
     }
 }
 

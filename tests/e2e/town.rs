@@ -65,14 +65,27 @@ impl Town {
         let data = digits_path();
         let data = data.to_str().expect("an ordinary path");
         let recipe = ["--hidden", "32", "--epochs", "8"];
-        self.json(&[&["train", "--name", "digits", "--data", data, "--target", "digit"], &recipe[..]].concat()).await
+        self.json(
+            &[&["train", "--name", "digits", "--data", data, "--target", "digit"], &recipe[..]].concat(),
+        )
+        .await
     }
 
     /// Two versions of a digits model, the first of them deployed.
     pub(crate) async fn with_two_digits_versions(workers: u16) -> Self {
         let town = Self::with_workers(workers).await;
         town.train_digits().await;
-        town.json(&["compress", "digits@1", "--prune", "0.5", "--fine-tune-epochs", "2", "--quantize", "int8"]).await;
+        town.json(&[
+            "compress",
+            "digits@1",
+            "--prune",
+            "0.5",
+            "--fine-tune-epochs",
+            "2",
+            "--quantize",
+            "int8",
+        ])
+        .await;
         town.json(&["deploy", "digits@1"]).await;
         town
     }

@@ -21,7 +21,8 @@ async fn ask(town: &Town, row: usize) -> Result<(), Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_requests_inside_a_killed_worker_time_out() {
     let mut town = Town::with_two_digits_versions(2).await;
-    let patience = leat_messaging::Patience { attempt: Duration::from_secs(2), total: Duration::from_secs(2) };
+    let patience =
+        leat_messaging::Patience { attempt: Duration::from_secs(2), total: Duration::from_secs(2) };
     let mut options = town.load(REQUESTERS);
     // One attempt takes all the time there is, so nothing is asked again and every loss shows.
     options.patience = patience;

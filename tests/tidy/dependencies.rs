@@ -36,7 +36,8 @@ const FOREIGN_TO_MODELS: &[&str] = &["tokio", "async-nats", "axum", "futures-uti
 
 fn packages() -> Vec<Package> {
     let manifest = workspace_root().join("Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs");
+    let metadata =
+        MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs");
     metadata.packages
 }
 
@@ -86,7 +87,8 @@ fn reserved_crates_are_named_only_where_they_belong() {
 
 #[test]
 fn the_architecture_page_has_a_line_for_every_crate() {
-    let page = std::fs::read_to_string(workspace_root().join("crates/README.md")).expect("crates/README.md is there");
+    let page = std::fs::read_to_string(workspace_root().join("crates/README.md"))
+        .expect("crates/README.md is there");
     let missing: Vec<String> = packages()
         .iter()
         .map(|package| short(&package.name).to_owned())

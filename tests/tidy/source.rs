@@ -77,13 +77,21 @@ fn files_stop_at_four_hundred_lines_of_code() {
 
 #[test]
 fn names_say_what_a_file_is_about() {
-    const VAGUE: &[&str] = &["common", "util", "utils", "helper", "helpers", "misc", "types", "core", "manager"];
-    let stem = |path: &str| Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_vague = |path: &str| {
-        VAGUE.contains(&stem(path).as_str()) || path.split('/').any(|folder| VAGUE.contains(&folder)) || stem(path) == "mod"
+    const VAGUE: &[&str] =
+        &["common", "util", "utils", "helper", "helpers", "misc", "types", "core", "manager"];
+    let stem = |path: &str| {
+        Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
     };
-    let broken: Vec<String> =
-        sources().iter().filter(|s| is_vague(&s.path)).map(|s| format!("{} has a vague name", s.path)).collect();
+    let is_vague = |path: &str| {
+        VAGUE.contains(&stem(path).as_str())
+            || path.split('/').any(|folder| VAGUE.contains(&folder))
+            || stem(path) == "mod"
+    };
+    let broken: Vec<String> = sources()
+        .iter()
+        .filter(|s| is_vague(&s.path))
+        .map(|s| format!("{} has a vague name", s.path))
+        .collect();
     assert_tidy(&broken);
 }
 
@@ -94,7 +102,8 @@ fn nothing_is_left_for_later_and_no_banners_stand_between_sections() {
     for source in sources().iter().filter(|source| source.path != "tests/tidy/source.rs") {
         for (index, line) in source.code.lines().enumerate() {
             let line = line.trim();
-            let is_banner = line.starts_with("// ---") || line.starts_with("// ===") || line.starts_with("////");
+            let is_banner =
+                line.starts_with("// ---") || line.starts_with("// ===") || line.starts_with("////");
             if is_banner || LATER.iter().any(|word| line.contains(word)) {
                 broken.push(format!("{}:{}: {line}", source.path, index + 1));
             }
@@ -123,8 +132,11 @@ fn unsafe_code_lives_in_the_kernels() {
 fn the_model_layer_knows_no_files_clocks_or_runtimes() {
     const MODEL: &[&str] = &["kernels", "model", "engine", "training", "compression", "statistics"];
     let outside = |source: &Source| {
-        !MODEL.iter().any(|krate| source.belongs_to(krate)) || source.path.starts_with("crates/engine/src/measure")
-            || source.path.contains("/fuzz/") || source.path.contains("/examples/") || source.path.contains("/benches/")
+        !MODEL.iter().any(|krate| source.belongs_to(krate))
+            || source.path.starts_with("crates/engine/src/measure")
+            || source.path.contains("/fuzz/")
+            || source.path.contains("/examples/")
+            || source.path.contains("/benches/")
     };
     let mut broken = Vec::new();
     for word in ["std::fs", "std::path", "std::net", "Instant::now", "SystemTime", "tokio::", "std::env"] {
@@ -136,7 +148,9 @@ fn the_model_layer_knows_no_files_clocks_or_runtimes() {
 #[test]
 fn tests_wait_for_conditions_and_never_sleep() {
     let mut broken = Vec::new();
-    for source in sources().iter().filter(|source| source.is_test() && !source.path.starts_with("tests/harness/")) {
+    for source in
+        sources().iter().filter(|source| source.is_test() && !source.path.starts_with("tests/harness/"))
+    {
         for (number, line) in source.statements().filter(|(_, line)| line.contains("sleep(")) {
             let is_this_rule = source.path == "tests/tidy/source.rs";
             if !is_this_rule {
@@ -150,7 +164,9 @@ fn tests_wait_for_conditions_and_never_sleep() {
 #[test]
 fn only_the_owners_name_their_crates_in_source() {
     let mut broken = statements_with("async_nats", |source| source.belongs_to("messaging"));
-    broken.extend(statements_with("rmp_serde", |source| source.belongs_to("model") || source.belongs_to("contract")));
+    broken.extend(statements_with("rmp_serde", |source| {
+        source.belongs_to("model") || source.belongs_to("contract")
+    }));
     // The filter directive that quiets the client's log lines is text, not a use of the crate.
     broken.retain(|line| !line.contains("async_nats=warn"));
     assert_tidy(&broken);

@@ -191,7 +191,10 @@ impl Cluster {
     }
 }
 
-async fn start_broker(options: &ClusterOptions, say: &mut impl FnMut(&str)) -> Result<(Option<Broker>, String), Error> {
+async fn start_broker(
+    options: &ClusterOptions,
+    say: &mut impl FnMut(&str),
+) -> Result<(Option<Broker>, String), Error> {
     let search = Search::from_environment();
     match leat_broker::find(options.external_url.clone(), &search).await? {
         Source::External(url) => {

@@ -141,8 +141,10 @@ impl Requester {
         {
             let sent = Instant::now();
             let subject = self.options.subject.as_str();
-            let answer =
-                self.connection.request_idempotent(subject, &headers, request.clone(), &self.options.patience).await;
+            let answer = self
+                .connection
+                .request_idempotent(subject, &headers, request.clone(), &self.options.patience)
+                .await;
             lock(&self.tally).count(answer, sent.elapsed());
         }
     }

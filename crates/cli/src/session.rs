@@ -38,7 +38,9 @@ impl Session {
         let url = global.nats_url.as_deref().unwrap_or(DEFAULT_URL);
         let subjects = Subjects::new(&global.prefix)?;
         let mut session = Self::connect(url, subjects).await.map_err(|error| {
-            Error::Usage(format!("{error}\nstart a local cluster with `leat up`, or name a broker with --nats-url"))
+            Error::Usage(format!(
+                "{error}\nstart a local cluster with `leat up`, or name a broker with --nats-url"
+            ))
         })?;
         session.output = global.output;
         Ok(session)

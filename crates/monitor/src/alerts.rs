@@ -93,9 +93,20 @@ mod tests {
     use super::*;
 
     fn reading(is_bad: bool) -> Reading {
-        let condition =
-            Condition { model: "digits".parse().unwrap(), version: None, kind: "error_ratio", subject: String::new() };
-        Reading { condition, is_bad, value: 0.2, threshold: 0.05, message: "20 % failed".to_owned(), windows: 2 }
+        let condition = Condition {
+            model: "digits".parse().unwrap(),
+            version: None,
+            kind: "error_ratio",
+            subject: String::new(),
+        };
+        Reading {
+            condition,
+            is_bad,
+            value: 0.2,
+            threshold: 0.05,
+            message: "20 % failed".to_owned(),
+            windows: 2,
+        }
     }
 
     #[test]

@@ -15,7 +15,11 @@ const OUR_FAULT_FROM: u16 = 429;
 pub(crate) type ReferenceAccuracy = BTreeMap<(ModelName, ModelVersion), f64>;
 
 /// Every condition of one model's window.
-pub(crate) fn of_window(window: &Window, references: &ReferenceAccuracy, settings: &AlertSettings) -> Vec<Reading> {
+pub(crate) fn of_window(
+    window: &Window,
+    references: &ReferenceAccuracy,
+    settings: &AlertSettings,
+) -> Vec<Reading> {
     let mut readings = vec![telemetry_gap(window)];
     for version in &window.versions {
         readings.extend(error_ratio(window, version, settings));
@@ -33,7 +37,11 @@ pub(crate) fn of_presence(presence: &Presence) -> Vec<Reading> {
         is_bad: presence.is_lost,
         value: presence.silent_ms as f64 / 1_000.0,
         threshold: 0.0,
-        message: format!("{} was last heard {:.1} s ago", presence.worker, presence.silent_ms as f64 / 1_000.0),
+        message: format!(
+            "{} was last heard {:.1} s ago",
+            presence.worker,
+            presence.silent_ms as f64 / 1_000.0
+        ),
         windows: 1,
     };
     presence.models.iter().map(reading).collect()
@@ -76,7 +84,8 @@ fn error_ratio(window: &Window, version: &VersionWindow, settings: &AlertSetting
         return None;
     }
     let is_our_fault = |code: ErrorCode| code.status() >= OUR_FAULT_FROM;
-    let failed: u64 = version.errors.iter().filter(|(code, _)| is_our_fault(**code)).map(|(_, count)| count).sum();
+    let failed: u64 =
+        version.errors.iter().filter(|(code, _)| is_our_fault(**code)).map(|(_, count)| count).sum();
     let ratio = failed as f64 / version.requests as f64;
     Some(Reading {
         condition: condition(&window.model, Some(version.version), "error_ratio", ""),
@@ -98,12 +107,20 @@ fn latency(window: &Window, version: &VersionWindow, settings: &AlertSettings) -
         is_bad: version.latency_ms.p99 > limit,
         value: version.latency_ms.p99,
         threshold: limit,
-        message: format!("99 % of requests took up to {:.3} ms, the limit is {limit} ms", version.latency_ms.p99),
+        message: format!(
+            "99 % of requests took up to {:.3} ms, the limit is {limit} ms",
+            version.latency_ms.p99
+        ),
         windows: settings.windows,
     })
 }
 
-fn accuracy(window: &Window, version: &VersionWindow, reference: f64, settings: &AlertSettings) -> Option<Reading> {
+fn accuracy(
+    window: &Window,
+    version: &VersionWindow,
+    reference: f64,
+    settings: &AlertSettings,
+) -> Option<Reading> {
     let live = version.accuracy.as_ref()?;
     let ratio = live.ratio?;
     if live.matched < settings.labels_min {
@@ -115,11 +132,19 @@ fn accuracy(window: &Window, version: &VersionWindow, reference: f64, settings: 
         is_bad: ratio < threshold,
         value: ratio,
         threshold,
-        message: format!("accuracy is {ratio:.4} over {} labels, {reference:.4} on held-out rows", live.matched),
+        message: format!(
+            "accuracy is {ratio:.4} over {} labels, {reference:.4} on held-out rows",
+            live.matched
+        ),
         windows: settings.windows,
     })
 }
 
-fn condition(model: &ModelName, version: Option<ModelVersion>, kind: &'static str, subject: &str) -> Condition {
+fn condition(
+    model: &ModelName,
+    version: Option<ModelVersion>,
+    kind: &'static str,
+    subject: &str,
+) -> Condition {
     Condition { model: model.clone(), version, kind, subject: subject.to_owned() }
 }

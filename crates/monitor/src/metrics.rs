@@ -10,7 +10,9 @@ use buckets::Buckets;
 use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerTelemetry};
 use leat_statistics::{Error, LatencyHistogram};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -84,7 +86,8 @@ impl ModelMetrics {
             let totals = figures.versions.entry((window.model.clone(), version.version)).or_default();
             totals.accuracy = accuracy.ratio;
             let has_predictions = accuracy.predictions > 0;
-            totals.label_coverage = has_predictions.then(|| accuracy.matched as f64 / accuracy.predictions as f64);
+            totals.label_coverage =
+                has_predictions.then(|| accuracy.matched as f64 / accuracy.predictions as f64);
         }
     }
 
@@ -159,9 +162,12 @@ impl Collector for ModelMetrics {
         writer.counter("inferences", "Rows that were inferred", |totals| totals.rows)?;
         writer.counter("batches", "Runs of a model", |totals| totals.batches)?;
         writer.durations()?;
-        writer.gauge("inflight_requests", "Requests accepted and not answered", |t| Some(sum(&t.inflight)))?;
+        writer
+            .gauge("inflight_requests", "Requests accepted and not answered", |t| Some(sum(&t.inflight)))?;
         writer.gauge("pending_requests", "Requests waiting for a run", |t| Some(sum(&t.pending)))?;
-        writer.gauge("label_coverage_ratio", "Share of recorded predictions with a label", |t| t.label_coverage)?;
+        writer.gauge("label_coverage_ratio", "Share of recorded predictions with a label", |t| {
+            t.label_coverage
+        })?;
         writer.accuracy()?;
         writer.deployments()?;
         writer.monitor()?;
@@ -186,12 +192,19 @@ impl Writer<'_, '_> {
     fn counter(&mut self, name: &str, help: &str, value: impl Fn(&Totals) -> u64) -> Result<(), fmt::Error> {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (version, totals) in &self.figures.versions {
-            family.encode_family(&labels(version))?.encode_counter::<NoLabelSet, u64, u64>(&value(totals), None)?;
+            family
+                .encode_family(&labels(version))?
+                .encode_counter::<NoLabelSet, u64, u64>(&value(totals), None)?;
         }
         Ok(())
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl Fn(&Totals) -> Option<f64>) -> Result<(), fmt::Error> {
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Totals) -> Option<f64>,
+    ) -> Result<(), fmt::Error> {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (version, totals) in &self.figures.versions {
             if let Some(value) = value(totals) {
@@ -223,7 +236,9 @@ impl Writer<'_, '_> {
         let mut family = self.encoder.encode_descriptor("accuracy_ratio", help, None, MetricType::Gauge)?;
         for (version, totals) in &self.figures.versions {
             if let Some(ratio) = totals.accuracy {
-                family.encode_family(&tagged(version, "kind", "realized".to_owned()))?.encode_gauge(&ratio)?;
+                family
+                    .encode_family(&tagged(version, "kind", "realized".to_owned()))?
+                    .encode_gauge(&ratio)?;
             }
         }
         Ok(())
@@ -237,7 +252,8 @@ impl Writer<'_, '_> {
             family.encode_family(&labels(version))?.encode_gauge(&workers)?;
         }
         let help = "Share of live traffic that a version should get";
-        let mut family = self.encoder.encode_descriptor("route_weight_ratio", help, None, MetricType::Gauge)?;
+        let mut family =
+            self.encoder.encode_descriptor("route_weight_ratio", help, None, MetricType::Gauge)?;
         for (version, (weight, _)) in &self.figures.deployed {
             family.encode_family(&labels(version))?.encode_gauge(&(f64::from(*weight) / 100.0))?;
         }
@@ -251,10 +267,12 @@ impl Writer<'_, '_> {
 
     fn monitor(&mut self) -> Result<(), fmt::Error> {
         let help = "Messages that the monitor could not use";
-        let mut family = self.encoder.encode_descriptor("monitor_events_dropped", help, None, MetricType::Counter)?;
+        let mut family =
+            self.encoder.encode_descriptor("monitor_events_dropped", help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.events_dropped, None)?;
         let help = "Telemetry messages that never came";
-        let mut family = self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
+        let mut family =
+            self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.sketch_gaps, None)
     }
 
@@ -265,7 +283,8 @@ impl Writer<'_, '_> {
             family.encode_family(&[("worker", worker.as_str())])?.encode_gauge(cpu_ratio)?;
         }
         let (help, bytes) = ("Memory of a worker in RAM", Some(&Unit::Bytes));
-        let mut family = self.encoder.encode_descriptor("worker_resident_memory", help, bytes, MetricType::Gauge)?;
+        let mut family =
+            self.encoder.encode_descriptor("worker_resident_memory", help, bytes, MetricType::Gauge)?;
         for (worker, (_, resident)) in &self.figures.workers {
             family.encode_family(&[("worker", worker.as_str())])?.encode_gauge(&(*resident as f64))?;
         }

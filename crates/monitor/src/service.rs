@@ -44,7 +44,10 @@ impl Service for Monitor {
         let (outbox, publisher) = outbox(&context.subjects);
         let watching = Watching::start(&context, observatory, outbox).await?;
         let (listings, desired) = watch::channel(Desired::default());
-        context.tasks.spawn("desired", until_stopped(&context, desired::follow(context.storage.clone(), window, listings)));
+        context.tasks.spawn(
+            "desired",
+            until_stopped(&context, desired::follow(context.storage.clone(), window, listings)),
+        );
         // The publisher ends when the watching task, which holds the outbox, has handed in its last window.
         context.tasks.spawn_finite("publisher", publisher.run(context.storage.clone()));
         context.tasks.spawn("watching", watching.run(window, desired, context.clone()));
@@ -89,13 +92,20 @@ impl Watching {
             description: "merges telemetry and labels into windows, alerts and metrics".to_owned(),
             metadata: BTreeMap::new(),
         };
-        let micro = micro::Service::start(&context.connections.control, context.instance.as_str(), info).await?;
+        let micro =
+            micro::Service::start(&context.connections.control, context.instance.as_str(), info).await?;
         let endpoints = Endpoints::add(&micro, &context.subjects)?;
         Ok(Self { observatory, outbox, telemetry, telemetry_subject, endpoints, _micro: micro })
     }
 
-    async fn run(mut self, window: Duration, desired: watch::Receiver<Desired>, context: Context) -> Result<(), Error> {
-        let follow = |role, filter: String| context.storage.event_log(role).follow(&filter, Position::Beginning);
+    async fn run(
+        mut self,
+        window: Duration,
+        desired: watch::Receiver<Desired>,
+        context: Context,
+    ) -> Result<(), Error> {
+        let follow =
+            |role, filter: String| context.storage.event_log(role).follow(&filter, Position::Beginning);
         let mut predictions = follow(AssetRole::Prediction, context.subjects.prediction_all());
         let mut labels = follow(AssetRole::Label, context.subjects.label_all());
         let mut ticks = tokio::time::interval(window);

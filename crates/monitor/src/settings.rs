@@ -90,6 +90,8 @@ impl Validate for Settings {
         within("alerts.error_ratio", self.alerts.error_ratio, 0.0..=1.0)?;
         within("alerts.accuracy_drop", self.alerts.accuracy_drop, 0.0..=1.0)?;
         within("alerts.windows", self.alerts.windows, 1..=1_000)?;
-        self.alerts.latency_p99_ms.map_or(Ok(()), |limit| within("alerts.latency_p99_ms", limit, 0.001..=3_600_000.0))
+        self.alerts
+            .latency_p99_ms
+            .map_or(Ok(()), |limit| within("alerts.latency_p99_ms", limit, 0.001..=3_600_000.0))
     }
 }

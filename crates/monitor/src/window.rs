@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leat_contract::{
-    ErrorCode, ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources, WorkerTelemetry,
+    ErrorCode, ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId,
+    WorkerResources, WorkerTelemetry,
 };
 use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
 
@@ -90,7 +91,11 @@ impl WindowBuilder {
 
 impl ModelFigures {
     fn into_window(self, model: ModelName, (start, end): (u64, u64), elapsed: Duration) -> Window {
-        let versions = self.versions.into_iter().map(|(version, figures)| figures.into_window(version, elapsed)).collect();
+        let versions = self
+            .versions
+            .into_iter()
+            .map(|(version, figures)| figures.into_window(version, elapsed))
+            .collect();
         let workers = self.workers.into_values().collect();
         Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps }
     }

@@ -37,7 +37,9 @@ impl Workers {
     /// Takes a report; none when it is a repetition or from an earlier life of the worker.
     pub(crate) fn heed(&mut self, report: &WorkerTelemetry, now: u64) -> Option<Heeded> {
         let heard = self.heard.entry(report.worker.clone()).or_default();
-        let Observed::New { missed } = heard.sequence.observe(report.epoch, report.sequence) else { return None };
+        let Observed::New { missed } = heard.sequence.observe(report.epoch, report.sequence) else {
+            return None;
+        };
         let is_same_life = heard.epoch == report.epoch;
         let cpu_before = if is_same_life { heard.cpu_seconds_total } else { 0.0 };
         // Reports that were missed in between lie within the same span of processor time.
@@ -55,7 +57,12 @@ impl Workers {
 
     /// Looks for workers that have fallen silent. One whose lease is withdrawn has left in order and is forgotten; one
     /// that still holds a lease is lost, until it reports again or was lost so long ago that nobody waits for it.
-    pub(crate) fn inspect(&mut self, now: u64, silence_ms: u64, leased: &BTreeSet<WorkerId>) -> Vec<Presence> {
+    pub(crate) fn inspect(
+        &mut self,
+        now: u64,
+        silence_ms: u64,
+        leased: &BTreeSet<WorkerId>,
+    ) -> Vec<Presence> {
         let mut presences = Vec::new();
         self.heard.retain(|worker, heard| {
             let silent_ms = now.saturating_sub(heard.at);
@@ -65,7 +72,12 @@ impl Workers {
             heard.is_lost = is_silent && !has_left && !is_forgotten;
             if !has_left {
                 let models = heard.versions.iter().map(|(model, _)| model.clone()).collect();
-                presences.push(Presence { worker: worker.clone(), models, is_lost: heard.is_lost, silent_ms });
+                presences.push(Presence {
+                    worker: worker.clone(),
+                    models,
+                    is_lost: heard.is_lost,
+                    silent_ms,
+                });
             }
             !has_left && !is_forgotten
         });
@@ -126,7 +138,10 @@ mod tests {
         workers.heed(&report(1, 0, 0.0), 1_000);
         assert!(!workers.inspect(4_000, 4_000, &leased)[0].is_lost);
         assert!(workers.inspect(6_000, 4_000, &leased)[0].is_lost);
-        assert!(workers.inspect(40_000, 4_000, &BTreeSet::new())[0].is_lost, "the lease ends long before the alert");
+        assert!(
+            workers.inspect(40_000, 4_000, &BTreeSet::new())[0].is_lost,
+            "the lease ends long before the alert"
+        );
         workers.heed(&report(1, 9, 0.0), 41_000);
         assert!(!workers.inspect(42_000, 4_000, &leased)[0].is_lost);
     }

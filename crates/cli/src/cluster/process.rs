@@ -116,7 +116,11 @@ impl ServiceProcess {
 
 impl Launch {
     fn run(&self) -> Result<Child, Error> {
-        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(Error::io("open", &self.log))?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(Error::io("open", &self.log))?;
         let errors = log.try_clone().map_err(Error::io("open", &self.log))?;
         let mut command = Command::new(&self.leat);
         command

@@ -1,5 +1,7 @@
 use clap::{Args, ValueEnum};
-use leat_contract::{Calibration, ClipMode, CompressSpec, CompressStep, JobSpec, ModelRef, Prune, PruneScope, Quantize};
+use leat_contract::{
+    Calibration, ClipMode, CompressSpec, CompressStep, JobSpec, ModelRef, Prune, PruneScope, Quantize,
+};
 
 use crate::Error;
 use crate::arguments::GlobalOptions;
@@ -87,8 +89,13 @@ pub(crate) async fn run(global: &GlobalOptions, compress: Compress) -> Result<()
     if steps.is_empty() {
         return Err(Error::Usage("say what to do: for example --prune 0.5 --quantize int8".to_owned()));
     }
-    let spec =
-        CompressSpec { model: parent.model, version: parent.version, steps, dataset: None, seed: compress.seed };
+    let spec = CompressSpec {
+        model: parent.model,
+        version: parent.version,
+        steps,
+        dataset: None,
+        seed: compress.seed,
+    };
     submit(&session, JobSpec::Compress(spec), compress.detach).await
 }
 
@@ -97,7 +104,10 @@ impl Compress {
         if let Some(Steps(steps)) = &self.steps {
             return steps.clone();
         }
-        [self.distillation(), self.clipping(), self.pruning(), self.quantization()].into_iter().flatten().collect()
+        [self.distillation(), self.clipping(), self.pruning(), self.quantization()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn distillation(&self) -> Option<CompressStep> {
@@ -137,7 +147,9 @@ fn quantization(text: &str) -> Result<QuantizeArgument, String> {
     match text.strip_prefix("q=") {
         None if text == "int8" => Ok(QuantizeArgument::Int8),
         None => Err("give int8, or q=<number>".to_owned()),
-        Some(number) => number.parse().map(QuantizeArgument::Q).map_err(|error| format!("{number:?}: {error}")),
+        Some(number) => {
+            number.parse().map(QuantizeArgument::Q).map_err(|error| format!("{number:?}: {error}"))
+        }
     }
 }
 

@@ -120,7 +120,8 @@ async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Res
 
 /// `wine@1 90 %, wine@2 10 %`.
 pub(crate) fn routes(deployment: &Deployment) -> String {
-    let route = |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
+    let route =
+        |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
     deployment.routes.iter().map(route).collect::<Vec<_>>().join(", ")
 }
 
@@ -144,7 +145,10 @@ pub(crate) async fn wait_until_served(
             return Err(failure);
         }
         let has_applied = |lease: &&WorkerLease| {
-            lease.deployment_revisions.get(&entry.value.model).is_some_and(|revision| *revision >= entry.revision)
+            lease
+                .deployment_revisions
+                .get(&entry.value.model)
+                .is_some_and(|revision| *revision >= entry.revision)
         };
         let applied = live.iter().filter(has_applied).count();
         if applied > 0 && applied == live.len() {

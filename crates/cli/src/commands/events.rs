@@ -9,7 +9,9 @@ use crate::{Error, output};
 
 /// Follow events, windows and alerts as they happen, one JSON document per line after its subject.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  leat events\n  leat events --of jobs --from-start\n  leat events --of alerts")]
+#[command(
+    after_help = "Examples:\n  leat events\n  leat events --of jobs --from-start\n  leat events --of alerts"
+)]
 pub(crate) struct Events {
     /// What to follow.
     #[arg(long, value_enum, default_value_t = Topic::All)]
@@ -33,7 +35,8 @@ enum Topic {
 pub(crate) async fn run(global: &GlobalOptions, events: Events) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let since = if events.from_start { Position::Beginning } else { Position::Now };
-    let follow = |role, filter: String| session.storage.event_log(role).follow(&filter, since).into_stream().boxed();
+    let follow =
+        |role, filter: String| session.storage.event_log(role).follow(&filter, since).into_stream().boxed();
     let subjects = &session.subjects;
     let sources = match events.of {
         Topic::All => vec![

@@ -30,7 +30,11 @@ pub(crate) async fn run(global: &GlobalOptions, jobs: Jobs) -> Result<(), Error>
         Jobs::Show(one) => show(&session, &session.jobs().get(&one.job).await?.value),
         Jobs::Cancel(one) => {
             let state = session.jobs().cancel(&one.job).await?;
-            let text = if state.is_final() { format!("it has already {state}") } else { "its end was asked for".to_owned() };
+            let text = if state.is_final() {
+                format!("it has already {state}")
+            } else {
+                "its end was asked for".to_owned()
+            };
             output::line(&format!("{}: {text}", one.job));
             Ok(())
         }
@@ -52,7 +56,10 @@ async fn list(session: &Session) -> Result<(), Error> {
             output::moment(job.submitted_at),
         ]
     });
-    output::line(&output::table(&["job", "model", "state", "progress", "worker", "submitted (UTC)"], rows.collect()));
+    output::line(&output::table(
+        &["job", "model", "state", "progress", "worker", "submitted (UTC)"],
+        rows.collect(),
+    ));
     Ok(())
 }
 
@@ -77,5 +84,7 @@ fn show(session: &Session, job: &JobStatus) -> Result<(), Error> {
 
 fn progress(job: &JobStatus) -> String {
     let progress = job.progress.as_ref();
-    progress.map(|progress| format!("{} {}/{}", progress.unit, progress.done, progress.total)).unwrap_or_default()
+    progress
+        .map(|progress| format!("{} {}/{}", progress.unit, progress.done, progress.total))
+        .unwrap_or_default()
 }

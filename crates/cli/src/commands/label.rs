@@ -57,7 +57,9 @@ impl Label {
                 Ok(vec![LabelMessage { request_id: id.clone(), label: parse(value), at: Some(now()) }])
             }
             (_, _, Some(path)) => self.from_csv(path),
-            _ => Err(Error::Usage("give --id and --value, or --csv with --column and --id-prefix".to_owned())),
+            _ => {
+                Err(Error::Usage("give --id and --value, or --csv with --column and --id-prefix".to_owned()))
+            }
         }
     }
 
@@ -68,13 +70,18 @@ impl Label {
         };
         let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
         let place = reader.headers().map_err(unreadable)?.iter().position(|name| name == column);
-        let place = place.ok_or_else(|| Error::Usage(format!("{} has no column {column}", path.display())))?;
+        let place =
+            place.ok_or_else(|| Error::Usage(format!("{} has no column {column}", path.display())))?;
         let mut labels = Vec::new();
         for (number, record) in reader.records().enumerate() {
             let record = record.map_err(unreadable)?;
             let truth = Scalar::Text(record.get(place).unwrap_or_default().trim().to_owned());
             let request_id = format!("{prefix}-{number}").parse()?;
-            labels.push(LabelMessage { request_id, label: LabelValue::One(as_number(truth)), at: Some(now()) });
+            labels.push(LabelMessage {
+                request_id,
+                label: LabelValue::One(as_number(truth)),
+                at: Some(now()),
+            });
         }
         Ok(labels)
     }

@@ -81,7 +81,12 @@ pub(crate) fn print_manifest(session: &Session, manifest: &Manifest) -> Result<(
     if session.is_json() {
         return output::json(manifest);
     }
-    output::line(&format!("{} ({}, {})", reference(manifest), manifest.task, output::moment(manifest.created_at)));
+    output::line(&format!(
+        "{} ({}, {})",
+        reference(manifest),
+        manifest.task,
+        output::moment(manifest.created_at)
+    ));
     let facts = facts(manifest);
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in facts {
@@ -98,7 +103,9 @@ fn facts(manifest: &Manifest) -> Vec<(String, String)> {
         ("features".to_owned(), manifest.features.len().to_string()),
         ("labels".to_owned(), shortened(&manifest.labels)),
     ];
-    facts.extend(manifest.metrics.iter().map(|(name, value)| (format!("held-out {name}"), format!("{value:.4}"))));
+    facts.extend(
+        manifest.metrics.iter().map(|(name, value)| (format!("held-out {name}"), format!("{value:.4}"))),
+    );
     if let Some(latency) = &manifest.latency {
         let before = latency.before.as_ref();
         let before = before.map(|before| format!(" (parent {:.2} µs)", before.p50_us)).unwrap_or_default();
@@ -125,13 +132,28 @@ async fn compare(session: &Session, diff: &Diff) -> Result<(), Error> {
         return output::json(&serde_json::json!({ "before": before, "after": after }));
     }
     let mut rows = vec![
-        vec!["size".to_owned(), output::bytes(before.bytes), output::bytes(after.bytes), ratio(&before, &after)],
-        vec!["parameters".to_owned(), before.parameters.to_string(), after.parameters.to_string(), String::new()],
+        vec![
+            "size".to_owned(),
+            output::bytes(before.bytes),
+            output::bytes(after.bytes),
+            ratio(&before, &after),
+        ],
+        vec![
+            "parameters".to_owned(),
+            before.parameters.to_string(),
+            after.parameters.to_string(),
+            String::new(),
+        ],
         vec!["encoding".to_owned(), before.encoding.clone(), after.encoding.clone(), String::new()],
     ];
     for (name, value) in &before.metrics {
         if let Some(other) = after.metrics.get(name) {
-            rows.push(vec![name.clone(), format!("{value:.4}"), format!("{other:.4}"), format!("{:+.4}", other - value)]);
+            rows.push(vec![
+                name.clone(),
+                format!("{value:.4}"),
+                format!("{other:.4}"),
+                format!("{:+.4}", other - value),
+            ]);
         }
     }
     output::line(&output::table(&["", &reference(&before), &reference(&after), "change"], rows));
@@ -149,7 +171,10 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
         deployment.routes.iter().chain(previous).any(|route| route.version == manifest.version)
     });
     if is_routed {
-        let text = format!("{} is deployed, or is what a rollback would go back to; route around it first", reference(&manifest));
+        let text = format!(
+            "{} is deployed, or is what a rollback would go back to; route around it first",
+            reference(&manifest)
+        );
         return Err(Error::Usage(text));
     }
     session.registry().remove(&manifest).await?;

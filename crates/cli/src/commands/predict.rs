@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{Encoding, ModelMetadata, ModelRef, PredictionsResponse, RequestId, VersionRef, decode, encode};
+use leat_contract::{
+    Encoding, ModelMetadata, ModelRef, PredictionsResponse, RequestId, VersionRef, decode, encode,
+};
 use leat_messaging::{Headers, Patience};
 use serde_json::{Map, Number, Value, json};
 
@@ -15,8 +17,10 @@ const ROWS_PER_REQUEST: usize = 256;
 
 /// Ask a deployed model for predictions.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  leat predict wine --csv rows.csv\n  leat predict wine --input '[[13.2, 1.78, …]]'\n  \
-                        leat predict wine@2 --csv rows.csv --id-prefix batch7")]
+#[command(
+    after_help = "Examples:\n  leat predict wine --csv rows.csv\n  leat predict wine --input '[[13.2, 1.78, …]]'\n  \
+                        leat predict wine@2 --csv rows.csv --id-prefix batch7"
+)]
 pub(crate) struct Predict {
     /// The model for its live route, or one version: wine, wine@2.
     model: ModelRef,
@@ -99,9 +103,15 @@ async fn ask(
 /// What the model takes and gives, as its workers say.
 async fn metadata(session: &Session, model: &ModelRef) -> Result<ModelMetadata, Error> {
     let subject = session.subjects.metadata(&model.name);
-    let reply = session.connection.request(subject, bytes::Bytes::new(), Duration::from_secs(5)).await.map_err(|error| {
-        Error::Usage(format!("{error}\nis {} deployed? `leat status` shows it, `leat deploy` does it", model.name))
-    })?;
+    let reply =
+        session.connection.request(subject, bytes::Bytes::new(), Duration::from_secs(5)).await.map_err(
+            |error| {
+                Error::Usage(format!(
+                    "{error}\nis {} deployed? `leat status` shows it, `leat deploy` does it",
+                    model.name
+                ))
+            },
+        )?;
     Ok(reply.json()?)
 }
 
@@ -121,7 +131,11 @@ fn read_csv(path: &Path, metadata: &ModelMetadata) -> Result<Vec<Value>, Error> 
     let missing: Vec<&str> =
         metadata.features.iter().filter(|name| !header.contains(name)).map(String::as_str).collect();
     if !missing.is_empty() {
-        return Err(Error::Usage(format!("{} lacks columns that the model needs: {}", path.display(), missing.join(", "))));
+        return Err(Error::Usage(format!(
+            "{} lacks columns that the model needs: {}",
+            path.display(),
+            missing.join(", ")
+        )));
     }
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -162,9 +176,10 @@ fn print(session: &Session, rows: &[Row]) -> Result<(), Error> {
 /// The class and how probable it is, or the value.
 fn shown(prediction: &Value) -> (String, String) {
     let label = prediction.get("label").and_then(Value::as_str);
-    let highest = prediction.get("probabilities").and_then(Value::as_array).map(|all| {
-        all.iter().filter_map(Value::as_f64).fold(0.0, f64::max)
-    });
+    let highest = prediction
+        .get("probabilities")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().filter_map(Value::as_f64).fold(0.0, f64::max));
     match label {
         Some(label) => (label.to_owned(), highest.map(|share| format!("{share:.4}")).unwrap_or_default()),
         None => (prediction.to_string(), String::new()),

@@ -55,7 +55,11 @@ impl Overview {
         Ok(Self {
             server_version: session.connection.server_version(),
             round_trip_us: session.connection.round_trip(Duration::from_secs(2)).await?.as_micros(),
-            workers: leases.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect(),
+            workers: leases
+                .into_iter()
+                .map(|entry| entry.value)
+                .filter(|lease| !lease.is_expired(now))
+                .collect(),
             deployments: deployments.into_iter().map(|entry| entry.value).collect(),
             windows: last_windows(session, now).await,
             jobs_waiting,
@@ -69,11 +73,14 @@ impl Overview {
         output::line(&format!("jobs: {jobs_waiting} waiting, {jobs_running} running"));
         let workers = self.workers.iter().map(|lease| {
             let loaded = lease.loaded.iter();
-            let loaded = loaded.map(|loaded| format!("{}@{} {:?}", loaded.model, loaded.version, loaded.state).to_lowercase());
+            let loaded = loaded.map(|loaded| {
+                format!("{}@{} {:?}", loaded.model, loaded.version, loaded.state).to_lowercase()
+            });
             vec![lease.worker.to_string(), loaded.collect::<Vec<_>>().join(", ")]
         });
         output::line(&output::table(&["worker", "loaded"], workers.collect()));
-        let deployments = self.deployments.iter().map(|deployment| vec![deployment.model.to_string(), routes(deployment)]);
+        let deployments =
+            self.deployments.iter().map(|deployment| vec![deployment.model.to_string(), routes(deployment)]);
         output::line(&output::table(&["model", "live routes"], deployments.collect()));
         let figures = self.windows.iter().flat_map(figures);
         let header = ["version", "req/s", "p50 ms", "p99 ms", "errors", "accuracy"];
@@ -84,7 +91,8 @@ impl Overview {
 /// One row per version of a window.
 fn figures(window: &Window) -> Vec<Vec<String>> {
     let row = |version: &leat_contract::VersionWindow| {
-        let accuracy = version.accuracy.as_ref().and_then(|accuracy| Some((accuracy.ratio?, accuracy.matched)));
+        let accuracy =
+            version.accuracy.as_ref().and_then(|accuracy| Some((accuracy.ratio?, accuracy.matched)));
         vec![
             format!("{}@{}", window.model, version.version),
             format!("{:.1}", version.requests_per_second),

@@ -11,7 +11,9 @@ use crate::{Error, output};
 
 /// Train a model on a CSV file.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: leat train --name wine --data wine.csv --target cultivar --hidden 64,32 --epochs 200")]
+#[command(
+    after_help = "Example: leat train --name wine --data wine.csv --target cultivar --hidden 64,32 --epochs 200"
+)]
 pub(crate) struct Train {
     /// The model; it gets a new version.
     #[arg(long, value_name = "MODEL")]
@@ -116,7 +118,8 @@ enum OptimiserArgument {
 pub(crate) async fn run(global: &GlobalOptions, train: Train) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let bytes = std::fs::read(&train.data).map_err(Error::io("read", &train.data))?;
-    let file = train.data.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
+    let file =
+        train.data.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
     let dataset = session.jobs().upload(&file, &bytes).await?;
     let spec = train.recipe.spec(train.name, dataset, train.target);
     submit(&session, JobSpec::Train(spec), train.detach).await
@@ -138,7 +141,12 @@ pub(crate) async fn submit(session: &Session, spec: JobSpec, is_detached: bool) 
 
 impl RecipeArguments {
     /// The job that these arguments describe.
-    pub(crate) fn spec(&self, model: ModelName, dataset: leat_contract::DatasetRef, target: String) -> TrainSpec {
+    pub(crate) fn spec(
+        &self,
+        model: ModelName,
+        dataset: leat_contract::DatasetRef,
+        target: String,
+    ) -> TrainSpec {
         let early_stopping =
             self.patience.map(|patience| EarlyStopping { patience, min_delta: 0.0, validation_ratio: 0.1 });
         TrainSpec {

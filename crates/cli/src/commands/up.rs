@@ -64,7 +64,8 @@ pub(crate) async fn watch_over(mut cluster: Cluster) -> Result<(), Error> {
 
 /// The program that runs, to run it again as a service.
 pub(crate) fn own_executable() -> Result<PathBuf, Error> {
-    std::env::current_exe().map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
+    std::env::current_exe()
+        .map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
 }
 
 /// What to try next.

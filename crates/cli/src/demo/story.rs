@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use leat_contract::{
-    Accuracy, CompressSpec, Encoding, InferRequest, JobSpec, Label, LabelValue, Manifest, ModelRef, ModelVersion, Scalar,
-    Tensor, TensorData,
+    Accuracy, CompressSpec, Encoding, InferRequest, JobSpec, Label, LabelValue, Manifest, ModelRef,
+    ModelVersion, Scalar, Tensor, TensorData,
 };
 use leat_messaging::{Headers, Patience};
 use leat_training::{Dataset, Target};
@@ -179,9 +179,13 @@ impl Story<'_> {
                 let id = format!("demo-{}-{row}", manifest.version);
                 let payload = request(held_out, row, Some(&id))?;
                 let headers = Headers::new();
-                session.connection.request_idempotent(subject, &headers, payload, &Patience::default()).await?;
+                session
+                    .connection
+                    .request_idempotent(subject, &headers, payload, &Patience::default())
+                    .await?;
                 let truth = LabelValue::One(truth(held_out, row)?);
-                label::send(session, model, &Label { request_id: id.parse()?, label: truth, at: Some(now()) }).await
+                label::send(session, model, &Label { request_id: id.parse()?, label: truth, at: Some(now()) })
+                    .await
             }
         });
         asked.buffer_unordered(ABREAST).try_collect::<Vec<()>>().await?;
@@ -189,12 +193,18 @@ impl Story<'_> {
     }
 
     /// Waits until the monitor has joined every label with its prediction.
-    async fn live_accuracy(&self, session: &Session, version: ModelVersion, labels: u64) -> Result<Accuracy, Error> {
+    async fn live_accuracy(
+        &self,
+        session: &Session,
+        version: ModelVersion,
+        labels: u64,
+    ) -> Result<Accuracy, Error> {
         let deadline = Instant::now() + LABELS_TIMEOUT;
         loop {
             let windows = last_windows(session, now()).await;
             let window = windows.into_iter().find(|window| window.model == self.scenario.model);
-            let figures = window.into_iter().flat_map(|window| window.versions).find(|told| told.version == version);
+            let figures =
+                window.into_iter().flat_map(|window| window.versions).find(|told| told.version == version);
             let live = figures.and_then(|told| told.accuracy).unwrap_or_default();
             if live.matched >= labels || Instant::now() > deadline {
                 return Ok(live);

@@ -43,8 +43,17 @@ impl Summary {
         let metric = self.metric.name;
         let live = format!("live {}", if metric == "accuracy" { "accuracy" } else { "mean error" });
         let held_out = format!("held-out {metric}");
-        let header =
-            ["version", "blob", &held_out, &live, "run, batch 1", "served p50", "served p99", "req/s", "failed requests"];
+        let header = [
+            "version",
+            "blob",
+            &held_out,
+            &live,
+            "run, batch 1",
+            "served p50",
+            "served p99",
+            "req/s",
+            "failed requests",
+        ];
         let rows = self.versions.iter().map(|version| self.row(version)).collect();
         output::line(&output::table(&header, rows));
         for line in self.remarks() {
@@ -61,7 +70,9 @@ impl Summary {
         let broken = self.expectations().into_iter().find(|expectation| !expectation.is_met);
         match broken {
             None => Ok(()),
-            Some(Expectation { what, expected, found, .. }) => Err(Error::Expectation { what, expected, found }),
+            Some(Expectation { what, expected, found, .. }) => {
+                Err(Error::Expectation { what, expected, found })
+            }
         }
     }
 
@@ -92,7 +103,12 @@ impl Summary {
     fn remarks(&self) -> Vec<String> {
         let [before, after] = &self.versions;
         let mut remarks = vec![
-            format!("{:.2}× smaller: {} against {}", self.times_smaller(), output::bytes(after.manifest.bytes), output::bytes(before.manifest.bytes)),
+            format!(
+                "{:.2}× smaller: {} against {}",
+                self.times_smaller(),
+                output::bytes(after.manifest.bytes),
+                output::bytes(before.manifest.bytes)
+            ),
             format!("canary: {:.1} % of live traffic while the route said 10 %", self.canary_share * 100.0),
             format!(
                 "one of two workers killed under load: {} requests answered since, {} sent again, {} failed",
@@ -105,7 +121,10 @@ impl Summary {
         if let Some(latency) = &after.manifest.latency
             && let Some(parent) = &latency.before
         {
-            let text = format!("measured in turn at batch 1: {:.2} µs against {:.2} µs", latency.p50_us, parent.p50_us);
+            let text = format!(
+                "measured in turn at batch 1: {:.2} µs against {:.2} µs",
+                latency.p50_us, parent.p50_us
+            );
             remarks.push(text);
         }
         remarks.extend(self.failed.iter().map(|(reason, count)| format!("  {count} × {reason}")));
@@ -124,7 +143,12 @@ impl Summary {
         let metric = self.metric.name;
         let mut expectations = vec![
             expect("failed requests", failed == 0, "0", failed),
-            expect(&format!("held-out {metric}"), first >= self.metric.least, &format!("at least {}", self.metric.least), first),
+            expect(
+                &format!("held-out {metric}"),
+                first >= self.metric.least,
+                &format!("at least {}", self.metric.least),
+                first,
+            ),
             expect(
                 &format!("{metric} lost by compression"),
                 first - second <= self.metric.loss_max,
@@ -137,8 +161,18 @@ impl Summary {
                 &format!("at least {} times smaller", self.promises.times_smaller),
                 format!("{:.2}", self.times_smaller()),
             ),
-            expect("canary traffic", (0.05..=0.15).contains(&self.canary_share), "about 10 %", self.canary_share),
-            expect("requests answered after a worker was killed", self.answered_after_kill > 0, "some", self.answered_after_kill),
+            expect(
+                "canary traffic",
+                (0.05..=0.15).contains(&self.canary_share),
+                "about 10 %",
+                self.canary_share,
+            ),
+            expect(
+                "requests answered after a worker was killed",
+                self.answered_after_kill > 0,
+                "some",
+                self.answered_after_kill,
+            ),
         ];
         for version in &self.versions {
             let what = format!("labels of version {} joined by the monitor", version.manifest.version);

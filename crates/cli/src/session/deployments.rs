@@ -112,7 +112,8 @@ fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
 /// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose
 /// share becomes zero are dropped, except that nothing is dropped in favour of a version that gets nothing.
 fn with_share(routes: &[Route], route: Route) -> Vec<Route> {
-    let others: Vec<&Route> = routes.iter().filter(|other| other.version != route.version && other.weight > 0).collect();
+    let others: Vec<&Route> =
+        routes.iter().filter(|other| other.version != route.version && other.weight > 0).collect();
     let rest = 100_u32.saturating_sub(route.weight);
     let total: u32 = others.iter().map(|other| other.weight).sum();
     if others.is_empty() || total == 0 {

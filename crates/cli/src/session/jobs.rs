@@ -1,5 +1,6 @@
 use leat_contract::{
-    AssetRole, DatasetRef, JobEvent, JobEventKind, JobId, JobMessage, JobResult, JobSpec, JobState, JobStatus, Subjects, decode_json,
+    AssetRole, DatasetRef, JobEvent, JobEventKind, JobId, JobMessage, JobResult, JobSpec, JobState,
+    JobStatus, Subjects, decode_json,
 };
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Position, Storage};
 
@@ -56,7 +57,8 @@ impl Jobs {
 
     /// Every job that is still remembered, the newest last.
     pub(crate) async fn all(&self) -> Result<Vec<JobStatus>, Error> {
-        let mut jobs: Vec<JobStatus> = self.statuses.entries().await?.into_iter().map(|entry| entry.value).collect();
+        let mut jobs: Vec<JobStatus> =
+            self.statuses.entries().await?.into_iter().map(|entry| entry.value).collect();
         jobs.sort_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
         Ok(jobs)
     }
@@ -82,7 +84,11 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Error::Job`] when it failed or was cancelled.
-    pub(crate) async fn follow(&self, id: &JobId, mut tell: impl FnMut(&JobEvent)) -> Result<JobResult, Error> {
+    pub(crate) async fn follow(
+        &self,
+        id: &JobId,
+        mut tell: impl FnMut(&JobEvent),
+    ) -> Result<JobResult, Error> {
         let filter = self.subjects.job_events(id);
         let mut events = self.storage.event_log(AssetRole::Events).follow(&filter, Position::Beginning);
         loop {

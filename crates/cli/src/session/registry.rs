@@ -18,7 +18,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(super) fn new(storage: &Storage) -> Self {
-        Self { manifests: storage.key_value(AssetRole::Registry), aliases: storage.key_value(AssetRole::Registry) }
+        Self {
+            manifests: storage.key_value(AssetRole::Registry),
+            aliases: storage.key_value(AssetRole::Registry),
+        }
     }
 
     /// Every version of every model that is not removed, in order.

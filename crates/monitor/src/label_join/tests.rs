@@ -3,7 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: JoinLimits = JoinLimits { wait_ms: 1_000, grace_ms: 100, predictions_max: 50, early_labels_max: 50 };
+const LIMITS: JoinLimits =
+    JoinLimits { wait_ms: 1_000, grace_ms: 100, predictions_max: 50, early_labels_max: 50 };
 
 fn version() -> ModelVersion {
     "1".parse().unwrap()
@@ -85,7 +86,10 @@ fn regression_gives_the_mean_absolute_error_over_rows_and_targets() {
 fn a_label_for_another_number_of_rows_is_unusable_and_leaves_the_prediction_pending() {
     let mut join = LabelJoin::new(LIMITS);
     join.predicted(predicted(1, 0, "7"));
-    join.labelled(Label { request_id: id(1), label: LabelValue::Rows(vec![text("7"), text("7")]), at: None }, 1);
+    join.labelled(
+        Label { request_id: id(1), label: LabelValue::Rows(vec![text("7"), text("7")]), at: None },
+        1,
+    );
     let accuracy = join.accuracy(version()).unwrap();
     assert_eq!((join.unusable(), accuracy.pending, accuracy.matched), (1, 1, 0));
 }

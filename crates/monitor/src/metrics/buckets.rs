@@ -5,8 +5,8 @@ use prometheus_client::encoding::{MetricEncoder, NoLabelSet};
 
 /// Upper edges in seconds, from the shortest run of a small model to the longest deadline: 1, 2.5, 5 per decade.
 const EDGES_SECONDS: [f64; 22] = [
-    1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
+    1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 /// Counts in fixed ranges, as classic Prometheus histograms have them.

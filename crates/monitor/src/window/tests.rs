@@ -36,10 +36,16 @@ fn quantiles_are_those_of_all_workers_together() {
     let windows = builder.close(2_000);
     assert_eq!(windows.len(), 1);
     let version = &windows[0].versions[0];
-    assert_eq!((version.requests, version.errors[&ErrorCode::Overloaded], version.latency_ms.count), (100, 2, 100));
+    assert_eq!(
+        (version.requests, version.errors[&ErrorCode::Overloaded], version.latency_ms.count),
+        (100, 2, 100)
+    );
     assert_eq!(version.requests_per_second, 50.0);
     assert!((version.latency_ms.p50 - 1.0).abs() < 0.001, "{version:?}");
-    assert!((version.latency_ms.p99 - 500.0).abs() < 0.5, "the mean of two p99s would be 250 ms: {version:?}");
+    assert!(
+        (version.latency_ms.p99 - 500.0).abs() < 0.5,
+        "the mean of two p99s would be 250 ms: {version:?}"
+    );
     assert_eq!(windows[0].workers.len(), 2);
     assert_eq!(windows[0].telemetry_gaps, 3);
 }
