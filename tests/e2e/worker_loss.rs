@@ -18,6 +18,16 @@ async fn ask(town: &Town, row: usize) -> Result<(), Error> {
     town.connection.request(subject, request, Duration::from_secs(2)).await.map(|_| ())
 }
 
+/// Waits until enough was answered for every worker to have its share.
+async fn busy(load: &Load) {
+    let mut answered = 0;
+    leat_test_harness::eventually("both workers are busy", || {
+        answered += load.take_report().answered_total();
+        std::future::ready((answered > 1_000).then_some(()))
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_requests_inside_a_killed_worker_time_out() {
     let mut town = Town::with_two_digits_versions(2).await;
@@ -27,10 +37,7 @@ async fn only_requests_inside_a_killed_worker_time_out() {
     // One attempt takes all the time there is, so nothing is asked again and every loss shows.
     options.patience = patience;
     let load = Load::start(&town.connection, &options).expect("load starts");
-    leat_test_harness::eventually("both workers are busy", || {
-        std::future::ready((load.take_report().answered_total() > 1_000).then_some(()))
-    })
-    .await;
+    busy(&load).await;
     load.take_report();
     town.cluster.kill(VICTIM).await.expect("the worker is there");
 
@@ -51,10 +58,7 @@ async fn only_requests_inside_a_killed_worker_time_out() {
 async fn a_worker_that_is_stopped_in_order_loses_nothing() {
     let mut town = Town::with_two_digits_versions(2).await;
     let load = Load::start(&town.connection, &town.load(REQUESTERS)).expect("load starts");
-    leat_test_harness::eventually("both workers are busy", || {
-        std::future::ready((load.take_report().answered_total() > 1_000).then_some(()))
-    })
-    .await;
+    busy(&load).await;
     town.cluster.stop_service(VICTIM).await.expect("the worker stops");
     let report = load.stop().await;
     assert_eq!((report.failed_total(), report.repeated), (0, 0), "{:?}", report.failed);

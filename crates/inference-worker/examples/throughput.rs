@@ -17,7 +17,7 @@ use leat_contract::{
     Tensor, TensorData, WorkerLease,
 };
 use leat_inference_worker::{InferenceWorker, Settings};
-use leat_messaging::{ConnectOptions, Connection, Storage, Watched};
+use leat_messaging::{ConnectOptions, Connection, Storage, Subscription, Watched};
 use leat_model::{Activation, Body, Dense, Lineage, Model, Network, Preprocessing, Signature, Task, blob};
 use leat_service_runtime::{NatsSettings, process_usage, serve};
 use leat_statistics::LatencyHistogram;
@@ -41,10 +41,10 @@ async fn main() -> Result<(), Failure> {
     let connection =
         Connection::connect(&ConnectOptions::new(broker.url(), "throughput").own_thread()).await?;
     deploy(&connection, &subjects).await?;
-    let echo = tokio::spawn(echo(
-        Connection::connect(&ConnectOptions::new(broker.url(), "echo").own_thread()).await?,
-    ));
-    connection.round_trip(TIMEOUT).await?;
+    let echoing = Connection::connect(&ConnectOptions::new(broker.url(), "echo").own_thread()).await?;
+    let subscription = echoing.queue_subscribe("echo", "q").await?;
+    echoing.round_trip(TIMEOUT).await?;
+    let echo = tokio::spawn(echo(echoing, subscription));
 
     let input = |values: Vec<f32>| Tensor::new("input", vec![1, FEATURES], TensorData::Fp32(values));
     let request = InferRequest::tensors(vec![input(vec![0.5; FEATURES])?]);
@@ -158,8 +158,7 @@ async fn run_worker(url: String, stop: CancellationToken) -> Result<(), leat_ser
 }
 
 /// What NATS itself takes: a service that gives back what it gets.
-async fn echo(connection: Connection) -> Result<(), leat_messaging::Error> {
-    let mut subscription = connection.queue_subscribe("echo", "q").await?;
+async fn echo(connection: Connection, mut subscription: Subscription) -> Result<(), leat_messaging::Error> {
     let mut messages = Vec::new();
     while subscription.next_batch(&mut messages, 256).await > 0 {
         for message in messages.drain(..) {
