@@ -56,14 +56,14 @@ impl Label {
             (Some(id), Some(value), _) => {
                 Ok(vec![LabelMessage { request_id: id.clone(), label: parse(value), at: Some(now()) }])
             }
-            (_, _, Some(path)) => self.from_csv(path),
+            (_, _, Some(path)) => self.read_csv(path),
             _ => {
                 Err(Error::Usage("give --id and --value, or --csv with --column and --id-prefix".to_owned()))
             }
         }
     }
 
-    fn from_csv(&self, path: &std::path::Path) -> Result<Vec<LabelMessage>, Error> {
+    fn read_csv(&self, path: &std::path::Path) -> Result<Vec<LabelMessage>, Error> {
         let unreadable = |error: csv::Error| Error::Usage(format!("{}: {error}", path.display()));
         let (Some(column), Some(prefix)) = (&self.column, &self.id_prefix) else {
             return Err(Error::Usage("--csv needs --column and --id-prefix".to_owned()));
