@@ -28,7 +28,7 @@ impl InferRequest {
         let values = match self.body {
             RequestBody::Tensors { inputs, .. } => tensor_values(inputs, input, features.len())?,
             RequestBody::Instances(Instances::Rows { shape, values }) => {
-                check_width("instances", &shape, features.len())?;
+                check_width(|| "instances".to_owned(), &shape, features.len())?;
                 values
             }
             RequestBody::Instances(Instances::Table { columns, cells }) => {
@@ -51,7 +51,7 @@ fn tensor_values(inputs: Vec<Tensor>, input: &str, width: usize) -> Result<Vec<f
             format!("the model has no such input, only {input:?}"),
         ));
     }
-    check_width(&describe(&tensor.name), &tensor.shape, width)?;
+    check_width(|| describe(&tensor.name), &tensor.shape, width)?;
     let name = tensor.name;
     tensor.data.into_fp32().map_err(|error| match error {
         Error::Invalid { reason, .. } => Error::invalid(describe(&name), reason),
@@ -59,13 +59,13 @@ fn tensor_values(inputs: Vec<Tensor>, input: &str, width: usize) -> Result<Vec<f
     })
 }
 
-fn check_width(what: &str, shape: &[usize], width: usize) -> Result<(), Error> {
+fn check_width(what: impl FnOnce() -> String, shape: &[usize], width: usize) -> Result<(), Error> {
     let found = shape.iter().skip(1).try_fold(1_usize, |product, &length| product.checked_mul(length));
     if found == Some(width) {
         return Ok(());
     }
     let reason = format!("shape {shape:?} does not fit [-1, {width}]: the model has {width} features");
-    Err(Error::invalid(what, reason))
+    Err(Error::invalid(what(), reason))
 }
 
 fn table_values(
