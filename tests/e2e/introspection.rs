@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leat_contract::micro::{MicroInfo, MicroPing, MicroStats, MicroVerb};
-use leat_messaging::Gathering;
+use leat_contract::{AssetRole, Window, decode_json};
+use leat_messaging::{Gathering, Position};
 use serde::de::DeserializeOwned;
 
 use crate::town::{Town, digits, row_request};
@@ -64,4 +65,14 @@ async fn every_service_answers_ping_info_and_stats_with_true_counts() {
     assert_eq!((requests, errors), (107, 7));
     let trained = stats.iter().find(|stats| stats.identity.name == "leat-trainer").expect("the trainer");
     assert_eq!(trained.endpoints.iter().map(|endpoint| endpoint.num_requests).sum::<u64>(), 1);
+
+    leat_test_harness::eventually("the monitor's windows add up to what was answered", || async {
+        let log = town.storage.event_log(AssetRole::Monitor);
+        let mut windows = log.follow(&town.cluster.subjects().monitor_window_all(), Position::Beginning);
+        let stored = windows.take_stored(1_000).await;
+        let windows = stored.iter().map(|window| decode_json::<Window>(window.payload()).expect("a window"));
+        let requests: u64 = windows.flat_map(|window| window.versions).map(|version| version.requests).sum();
+        (requests >= 100).then_some(())
+    })
+    .await;
 }

@@ -5,9 +5,6 @@ use leat_model::{Activation, Task};
 use leat_service_runtime::jobs::Failure;
 use leat_training::{BatchSize, EarlyStopping, Loss, Optimiser, Recipe};
 
-/// What decoupled weight decay is when the job does not say it, as in PyTorch.
-const WEIGHT_DECAY: f64 = 0.01;
-
 /// The recipe of a job for a target of this task.
 ///
 /// # Errors
@@ -18,7 +15,7 @@ pub(crate) fn recipe(spec: &TrainSpec, task: Task) -> Result<Recipe, Failure> {
         hidden: spec.hidden.iter().map(|&units| units as usize).collect(),
         activation: activation(spec.activation),
         loss: spec.loss.map_or(defaults.loss, loss),
-        optimiser: optimiser(spec)?,
+        optimiser: optimiser(spec, &defaults)?,
         learning_rate: spec.learning_rate,
         batch: spec.batch_size.map_or(BatchSize::Full, |rows| BatchSize::Mini(rows as usize)),
         epochs: spec.epochs,
@@ -55,7 +52,7 @@ fn loss(loss: contract::Loss) -> Loss {
     }
 }
 
-fn optimiser(spec: &TrainSpec) -> Result<Optimiser, Failure> {
+fn optimiser(spec: &TrainSpec, defaults: &Recipe) -> Result<Optimiser, Failure> {
     let has_no_effect = |setting: &str, only: &str| {
         let message = format!("{setting} is set, but only the optimiser {only} has it");
         Err(Failure::refused(ErrorCode::InvalidArgument, message))
@@ -71,9 +68,8 @@ fn optimiser(spec: &TrainSpec) -> Result<Optimiser, Failure> {
             Ok(Optimiser::Sgd { momentum: momentum.unwrap_or(0.0) })
         }
         (contract::Optimiser::Adam, None, None) => Ok(Optimiser::Adam),
-        (contract::Optimiser::AdamW, None, decay) => {
-            Ok(Optimiser::AdamW { weight_decay: decay.unwrap_or(WEIGHT_DECAY) })
-        }
+        (contract::Optimiser::AdamW, None, Some(weight_decay)) => Ok(Optimiser::AdamW { weight_decay }),
+        (contract::Optimiser::AdamW, None, None) => Ok(defaults.optimiser),
     }
 }
 
