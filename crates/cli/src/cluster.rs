@@ -6,7 +6,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use leat_broker::{Broker, BrokerOptions, Search, Source};
+use leat_broker::{Broker, BrokerOptions, Found, Search, Source};
 use leat_contract::{ControlVerb, PingReply, Subjects, WorkerId, decode_json};
 use leat_messaging::{ConnectOptions, Connection};
 
@@ -202,6 +202,13 @@ async fn start_broker(
             Ok((None, url))
         }
         Source::Binary(binary) => {
+            if binary.found == Found::Fetched {
+                say(&format!(
+                    "fetched nats-server {}, checksum verified: {}",
+                    binary.version,
+                    binary.path.display()
+                ));
+            }
             let broker_options = BrokerOptions {
                 port: options.port,
                 store_dir: Some(options.data_dir.join("nats")),

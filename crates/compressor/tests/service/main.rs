@@ -1,7 +1,11 @@
 //! The compressor with a real broker, on a model that a real trainer made.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how the helpers of a test fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is how the helpers of a test fail"
+)]
 
 mod running;
 mod versions;

@@ -1,7 +1,11 @@
 //! Jobs with a real broker and work that computes nothing: what happens around a computation.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how the helpers of a test fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is how the helpers of a test fail"
+)]
 
 mod toy;
 

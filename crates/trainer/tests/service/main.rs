@@ -1,5 +1,5 @@
 //! The trainer with a real broker: what becomes of jobs, whatever happens meanwhile.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
+
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
