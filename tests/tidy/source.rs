@@ -97,14 +97,18 @@ fn names_say_what_a_file_is_about() {
 
 #[test]
 fn nothing_is_left_for_later_and_no_banners_stand_between_sections() {
-    const LATER: &[&str] = &["todo!", "unimplemented!", "TODO", "FIXME", "XXX", "HACK", "#[ignore]"];
+    const LATER: &[&str] = &["todo!", "unimplemented!", "TODO", "FIXME", "XXX", "HACK", "#[ignore"];
+    // A test binary that starts itself again as the process to kill has a part that is no test.
+    const BODY_OF_A_PROCESS: &str = "#[ignore = \"the body of another process";
     let mut broken = Vec::new();
     for source in sources().iter().filter(|source| source.path != "tests/tidy/source.rs") {
         for (index, line) in source.code.lines().enumerate() {
             let line = line.trim();
             let is_banner =
                 line.starts_with("// ---") || line.starts_with("// ===") || line.starts_with("////");
-            if is_banner || LATER.iter().any(|word| line.contains(word)) {
+            let is_later =
+                LATER.iter().any(|word| line.contains(word)) && !line.starts_with(BODY_OF_A_PROCESS);
+            if is_banner || is_later {
                 broken.push(format!("{}:{}: {line}", source.path, index + 1));
             }
         }

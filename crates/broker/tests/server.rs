@@ -132,7 +132,7 @@ async fn nothing_found_and_fetching_off_says_what_to_do() {
 /// Not a test of its own: the victim of the next one, which runs it in a process of its own and kills that.
 #[cfg(unix)]
 #[tokio::test]
-#[ignore = "started by dies_with_its_parent, which kills it"]
+#[ignore = "the body of another process, which dies_with_its_parent starts and kills"]
 async fn holds_a_broker_until_it_is_killed() {
     let broker = Broker::start(&binary().await, &BrokerOptions::default()).await.unwrap();
     println!("\nport {}", broker.port());
