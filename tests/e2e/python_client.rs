@@ -14,11 +14,26 @@ const PACKAGES: [&str; 2] = ["nats-py==2.16.0", "msgpack==1.2.4"];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_gets_the_same_numbers_in_every_encoding_and_the_right_error_codes() {
     let town = Town::with_two_digits_versions(2).await;
+    let stdout = ask(&town, "answers").await;
+    assert!(stdout.contains("same numbers in 4 encodings") && stdout.contains("10 errors"), "{stdout}");
+
+    town.json(&["deploy", "digits@1", "--queue-max", "1"]).await;
+    let stdout = ask(&town, "overload").await;
+    assert!(stdout.contains("429"), "{stdout}");
+
+    town.json(&["deploy", "digits@1", "--queue-max", "1024", "--max-delay-us", "50000"]).await;
+    let stdout = ask(&town, "expiry").await;
+    assert!(stdout.contains("504"), "{stdout}");
+}
+
+/// What the client prints, which must have ended well.
+async fn ask(town: &Town, what: &str) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e/client/client.py");
     let output = Command::new("python3")
         .arg(script)
         .arg(town.cluster.url())
         .arg(digits_path())
+        .arg(what)
         .env("PYTHONPATH", packages().await)
         .stdin(Stdio::null())
         .output()
@@ -26,7 +41,7 @@ async fn a_python_client_gets_the_same_numbers_in_every_encoding_and_the_right_e
         .expect("python3 runs");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    assert!(stdout.contains("same numbers in 4 encodings") && stdout.contains("10 errors"), "{stdout}");
+    stdout.into_owned()
 }
 
 /// Installs the packages beside the build, once.

@@ -34,6 +34,7 @@ fn step(asked: &CompressStep) -> Step {
                 compression::Prune::L1Neurons { fine_tune_epochs: *fine_tune_epochs, rate: widened(*rate) }
             }
         }),
+        CompressStep::FineTune { epochs } => Step::FineTune { epochs: *epochs },
         CompressStep::Distil { hidden, temperature, alpha, epochs } => Step::Distil {
             alpha: widened(*alpha),
             epochs: *epochs,
@@ -70,21 +71,22 @@ mod tests {
     #[test]
     fn steps_are_the_same_in_both_vocabularies() {
         let asked = r#"[{"clip": {"mode": "literal", "epsilon": 0.5}}, {"quantize": {"q": 64.0}},
-            {"quantize": {"int8": {"calibration": {"percentile": 99.9}, "per_channel": true}}},
+            {"quantize": {"int8": {"calibration": {"percentile": 99.9}, "per_channel": false}}},
             {"quantize": {"int8": {"calibration": "mse"}}}, {"prune": {"threshold": 0.01}},
             {"prune": {"rate": {"rate": 0.1, "scope": "per_layer"}}},
-            {"prune": {"l1_neurons": {"rate": 0.3, "fine_tune_epochs": 2}}},
+            {"prune": {"l1_neurons": {"rate": 0.3, "fine_tune_epochs": 2}}}, {"fine_tune": {"epochs": 5}},
             {"distil": {"hidden": [8], "temperature": 4.0, "alpha": 0.9, "epochs": 3}}]"#;
         let asked: Vec<CompressStep> = serde_json::from_str(asked).unwrap();
         let json: Vec<String> = steps(&asked).iter().map(|step| step.to_json().unwrap()).collect();
         let expected = [
             r#"{"clip":{"epsilon":0.5,"mode":"literal"}}"#,
             r#"{"quantize":{"q":64.0}}"#,
-            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":true}}}"#,
-            r#"{"quantize":{"int8":{"calibration":"mse","per_channel":false}}}"#,
+            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":false}}}"#,
+            r#"{"quantize":{"int8":{"calibration":"mse","per_channel":true}}}"#,
             r#"{"prune":{"threshold":0.01}}"#,
             r#"{"prune":{"rate":{"rate":0.1,"scope":"per_layer"}}}"#,
             r#"{"prune":{"l1_neurons":{"fine_tune_epochs":2,"rate":0.3}}}"#,
+            r#"{"fine_tune":{"epochs":5}}"#,
             r#"{"distil":{"alpha":0.9,"epochs":3,"hidden":[8],"temperature":4.0}}"#,
         ];
         assert_eq!(json, expected);

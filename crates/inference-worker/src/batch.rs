@@ -161,7 +161,7 @@ impl Batch {
         for (input, place) in inputs.zip(places) {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
-            self.version.plan.run(leat_engine::Batch { rows, input, output }, scratch)?;
+            self.version.run(leat_engine::Batch { rows, input, output }, scratch)?;
             runs += 1;
         }
         self.version.meter.counts().ran(runs);
@@ -173,7 +173,7 @@ impl Batch {
         let Range { start, end } = member.rows;
         let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
-        self.version.plan.run(leat_engine::Batch { rows: member.rows.len(), input, output }, scratch)?;
+        self.version.run(leat_engine::Batch { rows: member.rows.len(), input, output }, scratch)?;
         self.version.meter.counts().ran(1);
         Ok(())
     }

@@ -69,6 +69,12 @@ pub enum Error {
     /// The model cannot be compiled, or a batch cannot be run.
     #[error(transparent)]
     Engine(#[from] leat_engine::Error),
+    /// A plan broke one of its own rules.
+    #[error("the plan of {version} panicked: this is a defect of the engine")]
+    Panicked {
+        /// Which model version.
+        version: String,
+    },
     /// The broker could not be asked.
     #[error(transparent)]
     Messaging(#[from] leat_messaging::Error),
@@ -99,9 +105,11 @@ impl Error {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Expired { .. } => ErrorCode::DeadlineExceeded,
             Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
-            Self::Checksum { .. } | Self::Model(_) | Self::Engine(_) | Self::Thread { .. } => {
-                ErrorCode::Internal
-            }
+            Self::Checksum { .. }
+            | Self::Model(_)
+            | Self::Engine(_)
+            | Self::Panicked { .. }
+            | Self::Thread { .. } => ErrorCode::Internal,
         }
     }
 

@@ -1,8 +1,11 @@
 //! One version of a model in memory: its plan and everything that a request to it needs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use leat_contract::{Digest, ModelName, ModelVersion, Route};
 use leat_engine::{Batch, Plan, Scratch};
 use leat_model::{Body, Model, Signature, Task, blob};
+use tracing::error;
 
 use crate::Error;
 use crate::meter::Meter;
@@ -40,8 +43,9 @@ impl LoadedVersion {
         }
         let content = blob::read(bytes)?;
         let plan = leat_engine::compile(&content)?;
-        warm_up(&*plan, rows_max)?;
-        Ok(Self::new(model, route, content, plan))
+        let version = Self::new(model, route, content, plan);
+        version.warm_up(rows_max)?;
+        Ok(version)
     }
 
     fn new(model: &ModelName, route: &Route, content: Model, plan: Box<dyn Plan>) -> Self {
@@ -62,6 +66,31 @@ impl LoadedVersion {
         }
     }
 
+    fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
+        let mut scratch = Scratch::default();
+        for rows in [1, rows_max] {
+            let input = vec![0.0; rows * self.plan.features()];
+            let mut output = vec![0.0; rows * self.plan.outputs()];
+            self.run(Batch { rows, input: &input, output: &mut output }, &mut scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a batch. A plan that panics costs its requests an answer, never the worker its life.
+    ///
+    /// # Errors
+    /// Those of the plan, and [`Error::Panicked`].
+    pub(crate) fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        // What a panic leaves half-written is thrown away: the outputs with the error, the buffers here.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.plan.run(batch, scratch)));
+        let Ok(ran) = ran else {
+            *scratch = Scratch::default();
+            error!(version = ?self, "a plan panicked: this is a defect");
+            return Err(Error::Panicked { version: format!("{}@{}", self.model, self.version) });
+        };
+        Ok(ran?)
+    }
+
     /// Whether this is the version that a route means.
     pub(crate) fn is(&self, model: &ModelName, route: &Route) -> bool {
         self.model == *model && self.version == route.version && self.digest == route.digest
@@ -72,16 +101,6 @@ impl std::fmt::Debug for LoadedVersion {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}@{} {}", self.model, self.version, self.plan.describe())
     }
-}
-
-fn warm_up(plan: &dyn Plan, rows_max: usize) -> Result<(), Error> {
-    let mut scratch = Scratch::default();
-    for rows in [1, rows_max] {
-        let input = vec![0.0; rows * plan.features()];
-        let mut output = vec![0.0; rows * plan.outputs()];
-        plan.run(Batch { rows, input: &input, output: &mut output }, &mut scratch)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 """A producer that knows only proto/README.md: it asks for predictions in every encoding and makes every mistake once.
 
-    python3 client.py nats://127.0.0.1:4222 digits.csv
+    python3 client.py nats://127.0.0.1:4222 digits.csv answers|overload|expiry
 
-Needs nats-py and msgpack. Exits with an error when numbers differ or an error has another code than the contract says.
+Needs nats-py and msgpack. For `overload` the deployment has a queue of one request, for `expiry` a wait for a fuller batch
+that is longer than the deadline. Exits with an error when numbers differ or an error has another code than the contract says.
 """
 
 import asyncio
@@ -101,19 +102,49 @@ async def right_errors(client, features):
         body = msgpack.unpackb(data) if payload[:1] >= b"\x80" and data[:1] != b"{" else json.loads(data)
         assert body["error"]["code"] == expected and body["error"]["message"], body
     print(f"{len(mistakes)} errors with the right code")
-    try:
-        await client.request("leat.v1.infer.nobody", json.dumps(good).encode(), timeout=5)
-    except nats.errors.NoRespondersError:
-        return
-    raise AssertionError("a model that nobody serves was answered")
+    for subject in ("leat.v1.infer.nobody", "leat.v1.infer.digits.99"):
+        try:
+            await client.request(subject, json.dumps(good).encode(), timeout=5)
+        except nats.errors.NoRespondersError:
+            continue
+        raise AssertionError(f"{subject} was answered, and nobody serves it")
+
+
+async def burst(client, features, count, **extra):
+    """So many requests at once; gives the codes and the bodies of the errors."""
+    row = struct.pack(f"<{len(features)}f", *[0.0] * len(features))
+    request = msgpack.packb({"inputs": [tensor(row, [1, len(features)])], **extra})
+    replies = await asyncio.gather(*[ask(client, "leat.v1.infer.digits.1", request) for _ in range(count)])
+    return [code for code, _ in replies], [msgpack.unpackb(data)["error"] for code, data in replies if code]
+
+
+async def overload(client, features):
+    codes, errors = await burst(client, features, 400)
+    assert set(codes) == {None, 429}, set(codes)
+    assert all(error["retryable"] and error["retry_after_ms"] >= 1 for error in errors), errors[0]
+    print("overload is refused with 429")
+
+
+async def expiry(client, features):
+    codes, errors = await burst(client, features, 40, deadline_ms=1)
+    assert 504 in codes and set(codes) <= {None, 429, 504}, codes
+    assert not any(error["retryable"] for error in errors if error["code"] == 504)
+    print("expired requests are refused with 504")
 
 
 async def main():
-    url, path = sys.argv[1:]
+    url, path, what = sys.argv[1:]
     features, values = rows(path)
     client = await nats.connect(url)
-    await same_numbers(client, features, values)
-    await right_errors(client, features)
+    if what == "answers":
+        await same_numbers(client, features, values)
+        await right_errors(client, features)
+    elif what == "overload":
+        await overload(client, features)
+    elif what == "expiry":
+        await expiry(client, features)
+    else:
+        raise SystemExit(f"nothing to do for {what!r}")
     await client.close()
 
 

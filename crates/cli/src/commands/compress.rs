@@ -8,7 +8,7 @@ use crate::arguments::GlobalOptions;
 use crate::commands::train::submit;
 use crate::session::Session;
 
-/// Make a smaller, faster version of a model. Steps run in this order: distil, clip, prune, quantize.
+/// Make a smaller, faster version of a model. Steps run in this order: distil, clip, prune, fine-tune, quantize.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  leat compress wine@1 --prune 0.5 --quantize int8\n  \
                         leat compress wine@1 --steps '[{\"clip\":{\"epsilon\":0.5}},{\"quantize\":{\"q\":100}}]'")]
@@ -36,7 +36,7 @@ pub(crate) struct Compress {
     /// Set weights to zero whose absolute value is not above this.
     #[arg(long, value_name = "THETA", conflicts_with = "prune")]
     prune_threshold: Option<f32>,
-    /// Passes over the training rows after neurons were removed.
+    /// Passes over the training rows after pruning.
     #[arg(long, default_value_t = 30)]
     fine_tune_epochs: u32,
     /// `int8`, or `q=<number>` for round(w * q) as written.
@@ -104,10 +104,9 @@ impl Compress {
         if let Some(Steps(steps)) = &self.steps {
             return steps.clone();
         }
-        [self.distillation(), self.clipping(), self.pruning(), self.quantization()]
-            .into_iter()
-            .flatten()
-            .collect()
+        let steps =
+            [self.distillation(), self.clipping(), self.pruning(), self.fine_tuning(), self.quantization()];
+        steps.into_iter().flatten().collect()
     }
 
     fn distillation(&self) -> Option<CompressStep> {
@@ -133,6 +132,15 @@ impl Compress {
             PruneArgument::Weights => Prune::Rate { rate, scope: PruneScope::Global },
             PruneArgument::WeightsPerLayer => Prune::Rate { rate, scope: PruneScope::PerLayer },
         }))
+    }
+
+    /// What follows the removal of single weights; that of neurons brings its own.
+    fn fine_tuning(&self) -> Option<CompressStep> {
+        let removes_neurons =
+            matches!(self.prune_by, PruneArgument::Neurons) && self.prune_threshold.is_none();
+        let removes_weights = self.pruning().is_some() && !removes_neurons;
+        let epochs = self.fine_tune_epochs;
+        (removes_weights && epochs > 0).then_some(CompressStep::FineTune { epochs })
     }
 
     fn quantization(&self) -> Option<CompressStep> {

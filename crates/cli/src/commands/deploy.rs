@@ -13,7 +13,8 @@ const READY_POLL: Duration = Duration::from_millis(50);
 
 /// Send live traffic to a version, all of it or a share.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10")]
+#[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10\n  \
+                        leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256")]
 pub(crate) struct Deploy {
     /// For example wine@1.
     model: ModelRef,
@@ -21,7 +22,36 @@ pub(crate) struct Deploy {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
     weight: u32,
     #[command(flatten)]
+    serving: Serving,
+    #[command(flatten)]
     wait: Wait,
+}
+
+/// How requests to a model are handled, whichever version answers. What is not given stays as it is.
+#[derive(Clone, Copy, Debug, Args)]
+struct Serving {
+    /// Rows of one run of the model, at most (at first 64).
+    #[arg(long, value_name = "ROWS")]
+    max_batch: Option<u32>,
+    /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready).
+    #[arg(long, value_name = "MICROSECONDS")]
+    max_delay_us: Option<u32>,
+    /// Requests that may wait on one worker (at first 1024); the next is refused with error 429.
+    #[arg(long, value_name = "REQUESTS")]
+    queue_max: Option<u32>,
+    /// The share of requests with an id whose predictions are recorded, so that labels find them (at first 1).
+    #[arg(long, value_name = "RATIO")]
+    record: Option<f64>,
+}
+
+impl Serving {
+    fn apply(&self, deployment: &mut Deployment) {
+        let Deployment { batching, limits, record, .. } = deployment;
+        batching.max_size = self.max_batch.unwrap_or(batching.max_size);
+        batching.max_delay_us = self.max_delay_us.unwrap_or(batching.max_delay_us);
+        limits.queue_max = self.queue_max.unwrap_or(limits.queue_max);
+        record.ratio = self.record.unwrap_or(record.ratio);
+    }
 }
 
 /// Send all live traffic to a version and move the alias `production` there.
@@ -65,7 +95,8 @@ pub(crate) struct Wait {
 pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let manifest = session.registry().resolve(&deploy.model).await?;
-    let entry = session.deployments().route(&manifest, deploy.weight).await?;
+    let entry =
+        session.deployments().route(&manifest, deploy.weight, |next| deploy.serving.apply(next)).await?;
     if entry.value.routes.len() == 1 {
         point_production_at(&session, &entry.value).await?;
     }
@@ -81,7 +112,7 @@ pub(crate) async fn promote(global: &GlobalOptions, promote: Promote) -> Result<
 
 /// Sends all live traffic to a version and moves the alias `production` there.
 pub(crate) async fn promote_to(session: &Session, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
-    let entry = session.deployments().route(manifest, 100).await?;
+    let entry = session.deployments().route(manifest, 100, |_| ()).await?;
     point_production_at(session, &entry.value).await?;
     Ok(entry)
 }

@@ -106,13 +106,13 @@ impl Story<'_> {
         [first, second]: [&Manifest; 2],
         held_out: &Dataset,
     ) -> Result<Served, Error> {
-        let deployed = session.deployments().route(first, 100).await?;
+        let deployed = session.deployments().route(first, 100, |_| ()).await?;
         let workers = wait_until_served(session, &deployed, SERVED_TIMEOUT).await?;
         output::say(&format!("deploy: {workers} workers serve version {}", first.version));
         let load = Load::start(&session.connection, &self.load(session, held_out)?)?;
         let served_first = self.phase(&load, "load on the first version").await;
 
-        let canary = session.deployments().route(second, 10).await?;
+        let canary = session.deployments().route(second, 10, |_| ()).await?;
         wait_until_served(session, &canary, SERVED_TIMEOUT).await?;
         // What was answered while workers changed over belongs to no phase.
         let mut between = vec![load.take_report()];

@@ -27,15 +27,24 @@ impl Deployments {
     }
 
     /// Gives a version a share of the live traffic in percent and leaves the rest to the others in proportion. The first
-    /// version of a model gets everything.
+    /// version of a model gets everything. `adjust` may change what else the document says.
     ///
     /// # Errors
     /// When the result is no valid deployment or others keep changing it.
-    pub(crate) async fn route(&self, manifest: &Manifest, weight: u32) -> Result<Entry<Deployment>, Error> {
+    pub(crate) async fn route(
+        &self,
+        manifest: &Manifest,
+        weight: u32,
+        adjust: impl Fn(&mut Deployment),
+    ) -> Result<Entry<Deployment>, Error> {
         self.change(&manifest.model, |current| {
             let route = Route { version: manifest.version, digest: manifest.digest.clone(), weight };
-            let Some(current) = current else { return Ok(first(manifest, route)) };
-            Ok(moved(current, with_share(&current.routes, route)))
+            let mut next = match current {
+                Some(current) => moved(current, with_share(&current.routes, route)),
+                None => first(manifest, route),
+            };
+            adjust(&mut next);
+            Ok(next)
         })
         .await
     }
@@ -105,8 +114,11 @@ fn first(manifest: &Manifest, route: Route) -> Deployment {
     }
 }
 
+/// The deployment with other routes. Asking again for those in force does not overwrite what a rollback goes back to.
 fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
-    Deployment { routes, previous: Some(current.routes.clone()), updated_at: now(), ..current.clone() }
+    let is_a_change = routes != current.routes;
+    let previous = if is_a_change { Some(current.routes.clone()) } else { current.previous.clone() };
+    Deployment { routes, previous, updated_at: now(), ..current.clone() }
 }
 
 /// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose
@@ -161,6 +173,22 @@ mod tests {
         let shared = with_share(&[route(1, 33), route(2, 33), route(3, 34)], route(4, 1));
         assert_eq!(shared.iter().map(|route| route.weight).sum::<u32>(), 100);
         assert_eq!(weights(&shared), [(1, 33), (2, 32), (3, 34), (4, 1)]);
+    }
+
+    #[test]
+    fn asking_twice_for_the_same_routes_keeps_what_a_rollback_goes_back_to() {
+        let deployment = |routes: Vec<Route>, previous: Option<Vec<Route>>| Deployment {
+            model: "wine".parse().unwrap(),
+            routes,
+            previous,
+            batching: Default::default(),
+            limits: Default::default(),
+            record: Default::default(),
+            updated_at: 0,
+        };
+        let canary = moved(&deployment(vec![route(1, 100)], None), vec![route(1, 90), route(2, 10)]);
+        let again = moved(&canary, canary.routes.clone());
+        assert_eq!(again.previous.map(|routes| weights(&routes)), Some(vec![(1, 100)]));
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub enum CompressStep {
     Quantize(Quantize),
     /// Remove weights.
     Prune(Prune),
+    /// Train the weights that are left, with the model as it came in as teacher. Weights that were set to zero stay zero.
+    FineTune {
+        /// Passes over the training rows.
+        epochs: u32,
+    },
     /// Train a smaller network to answer like this one (Hinton, Vinyals & Dean, 2015).
     Distil {
         /// Units of each hidden layer of the smaller network.
@@ -85,12 +90,17 @@ pub enum Quantize {
         /// How ranges are chosen.
         #[serde(default)]
         calibration: Calibration,
-        /// One scale for each output instead of one for the tensor.
-        #[serde(default)]
+        /// One scale for each output instead of one for the tensor; so by default.
+        #[serde(default = "per_channel_by_default")]
         per_channel: bool,
     },
     /// `round(w * Q)` saturated to `i8`, for this Q above 0.
     Q(f32),
+}
+
+/// One scale for a whole tensor costs accuracy and saves next to nothing.
+fn per_channel_by_default() -> bool {
+    true
 }
 
 /// How a range of values is chosen for quantization.
@@ -163,6 +173,7 @@ impl CompressStep {
             Self::Prune(Prune::Rate { rate, .. } | Prune::L1Neurons { rate, .. }) => {
                 check("prune.rate", rate, (0.0..1.0).contains(rate), "from 0 to below 1")
             }
+            Self::FineTune { epochs } => check("fine_tune.epochs", epochs, *epochs >= 1, "1 or more"),
             Self::Distil { hidden, temperature, alpha, epochs } => {
                 check_hidden(hidden)?;
                 check_positive("distil.temperature", *temperature)?;

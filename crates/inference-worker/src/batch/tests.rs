@@ -6,7 +6,7 @@ use leat_contract::{Batching, InferResponse};
 use leat_service_runtime::Inflight;
 
 use super::*;
-use crate::loaded::tests::{tiny_deployment, tiny_version};
+use crate::loaded::tests::{brittle_version, tiny_deployment, tiny_version};
 use crate::work::Target;
 
 const LIMITS: BatchLimits = BatchLimits { rows_max: 8, reply_bytes_max: 10_000 };
@@ -18,7 +18,11 @@ struct Bench {
 
 impl Bench {
     fn new(rows_at_once: u32) -> Self {
-        let versions = vec![Arc::new(tiny_version(1))];
+        Self::of(tiny_version(1), rows_at_once)
+    }
+
+    fn of(version: LoadedVersion, rows_at_once: u32) -> Self {
+        let versions = vec![Arc::new(version)];
         let mut deployment = tiny_deployment(&versions, &[100]);
         deployment.batching = Batching { max_size: rows_at_once, max_delay_us: 0 };
         let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
@@ -80,6 +84,13 @@ fn one_bad_request_spoils_nothing_for_the_others() {
     let expected =
         [(undecodable, 400), (good, 200), (overflowing, 400)].map(|(reply, code)| (reply.to_owned(), code));
     assert_eq!(codes, expected);
+}
+
+#[test]
+fn a_panic_in_a_plan_is_an_internal_error_of_one_request() {
+    let (good, fatal) = (r#"{"instances":[[1,2]]}"#, r#"{"instances":[[-1,2]]}"#);
+    let codes = Bench::of(brittle_version(), 64).codes(&[good, fatal, good]);
+    assert_eq!(codes, [(fatal, 500), (good, 200), (good, 200)].map(|(reply, code)| (reply.to_owned(), code)));
 }
 
 #[test]

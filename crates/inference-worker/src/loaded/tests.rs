@@ -68,6 +68,36 @@ pub(crate) fn tiny_deployment(versions: &[Arc<LoadedVersion>], weights: &[u32]) 
     }
 }
 
+/// Panics when a row begins with -1, else sums its two features.
+struct Brittle;
+
+impl Plan for Brittle {
+    fn features(&self) -> usize {
+        2
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn run(&self, batch: Batch<'_>, _: &mut Scratch) -> Result<(), leat_engine::Error> {
+        for (row, sum) in batch.input.chunks(2).zip(batch.output) {
+            assert!(row[0] != -1.0, "a test asked for a panic");
+            *sum = row.iter().sum();
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "brittle".to_owned()
+    }
+}
+
+/// A version whose plan panics when a row begins with -1.
+pub(crate) fn brittle_version() -> LoadedVersion {
+    LoadedVersion { plan: Box::new(Brittle), ..tiny_version(1) }
+}
+
 #[test]
 fn a_blob_with_another_digest_is_refused() {
     let bytes = blob::write(&tiny_regression(1.0)).unwrap();

@@ -17,6 +17,7 @@ pub(super) fn all() -> Vec<Sample> {
     vec![
         document("job-train", "JobMessage", train),
         document("job-compress", "JobMessage", compress),
+        document("job-compress-fine-tune", "JobMessage", fine_tune()),
         document(
             "job-status-queued",
             "JobStatus",
@@ -94,6 +95,13 @@ fn compress() -> CompressSpec {
         dataset: Some(dataset()),
         seed: 7,
     }
+}
+
+/// A step that came after the others had their golden file.
+fn fine_tune() -> JobMessage {
+    let steps = vec![CompressStep::Prune(Prune::Threshold(0.5)), CompressStep::FineTune { epochs: 10 }];
+    let spec = CompressSpec { steps, dataset: None, ..compress() };
+    JobMessage { job: "compress-2".parse().unwrap(), spec: JobSpec::Compress(spec) }
 }
 
 fn progress(done: u64) -> JobProgress {
