@@ -1,6 +1,6 @@
 //! The broker goes away and comes back under load.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use leat_cli::Load;
 use leat_contract::{AssetRole, Label, LabelValue, Scalar};
@@ -27,18 +27,36 @@ async fn everything_recovers_within_five_seconds_and_nothing_acknowledged_is_los
     let broker = town.cluster.broker_mut().expect("a broker of our own");
     broker.kill().await;
     broker.restart().await.expect("the broker starts again");
-    load.take_report();
+    let back = Instant::now();
+    let mut report = load.take_report();
     leat_test_harness::within(RECOVERY, "requests are answered again", || {
-        std::future::ready((load.take_report().answered_total() > 0).then_some(()))
+        let since = load.take_report();
+        let is_answering = since.answered_total() > 0;
+        report.append(&since).expect("reports of one load");
+        std::future::ready(is_answering.then_some(()))
     })
     .await;
     let queued = submit_long_job(&town).await;
+    let windows_since = now();
+    let left = || RECOVERY.saturating_sub(back.elapsed());
+    leat_test_harness::within(left(), "a job is running again", || async {
+        let states = [state(&town, &job).await, state(&town, &queued).await];
+        states.iter().any(|state| state == "running" || state == "succeeded").then_some(())
+    })
+    .await;
+    leat_test_harness::within(left(), "the monitor sees what is answered", || async {
+        let status = town.json(&["status"]).await;
+        let end = status["windows"][0]["end"].as_u64()?;
+        let requests = status["windows"][0]["versions"][0]["requests"].as_u64()?;
+        (end > windows_since && requests > 0).then_some(())
+    })
+    .await;
     for job in [&job, &queued] {
         let state = leat_test_harness::eventually("the job ends", || final_state(&town, job)).await;
         assert_eq!(state, "succeeded", "job {job}");
     }
     assert_eq!(labels.messages().await.expect("the stream is there"), 100);
-    let report = load.stop().await;
+    report.append(&load.stop().await).expect("reports of one load");
     assert_eq!(report.failed_total(), 0, "{:?}", report.failed);
     let versions = town.json(&["models", "ls"]).await;
     assert_eq!(versions.as_array().map(Vec::len), Some(4), "two versions before and one for each job");
@@ -57,8 +75,18 @@ async fn submit_long_job(town: &Town) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-async fn final_state(town: &Town, job: &str) -> Option<String> {
+async fn state(town: &Town, job: &str) -> String {
     let status = town.json(&["jobs", "show", job]).await;
-    let state = status["state"].as_str()?.to_owned();
+    status["state"].as_str().expect("a state").to_owned()
+}
+
+/// Unix milliseconds.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since.as_millis()).expect("before the year 500 million")
+}
+
+async fn final_state(town: &Town, job: &str) -> Option<String> {
+    let state = state(town, job).await;
     (state != "running" && state != "queued").then_some(state)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leat_cli::Load;
+use leat_cli::{Load, LoadReport};
 use leat_contract::ModelVersion;
 
 use crate::town::Town;
@@ -37,30 +37,29 @@ async fn a_canary_gets_its_share_and_a_rollback_takes_it_away() {
     let canary = town.json(&["deploy", "digits@2", "--weight", "10"]).await;
     assert_eq!(canary["routes"][1]["weight"], 10);
     let load = Load::start(&town.connection, &town.load(8)).expect("load starts");
-    let report = enough(&load).await;
-    let second = report.get(&ModelVersion::new(2).expect("a version")).copied().unwrap_or(0) as f64;
-    let share = second / report.values().sum::<u64>() as f64;
+    let canary = enough(&load).await;
+    let second = canary.answered.get(&ModelVersion::new(2).expect("a version")).copied().unwrap_or(0) as f64;
+    let share = second / canary.answered_total() as f64;
     assert!((0.09..0.11).contains(&share), "the canary got {share}");
 
     let back = town.json(&["rollback", "digits"]).await;
     assert_eq!(back["routes"].as_array().map(Vec::len), Some(1));
     assert_eq!(back["routes"][0]["version"], 1);
-    load.take_report();
-    let report = enough(&load).await;
-    assert_eq!(report.keys().map(|version| version.get()).collect::<Vec<_>>(), [1]);
-    assert_eq!(load.stop().await.failed_total(), 0);
+    let change = load.take_report();
+    let back = enough(&load).await;
+    assert_eq!(back.answered.keys().map(|version| version.get()).collect::<Vec<_>>(), [1]);
+    for report in [canary, change, back, load.stop().await] {
+        assert_eq!((report.failed_total(), report.repeated), (0, 0), "{:?}", report.failed);
+    }
 }
 
 /// Waits until there are enough answers for a share to mean something.
-async fn enough(load: &Load) -> std::collections::BTreeMap<ModelVersion, u64> {
-    let mut answered = std::collections::BTreeMap::new();
+async fn enough(load: &Load) -> LoadReport {
+    let mut report = load.take_report();
     leat_test_harness::within(Duration::from_secs(60), "two thousand requests are answered", || {
-        for (version, count) in load.take_report().answered {
-            *answered.entry(version).or_insert(0) += count;
-        }
-        let is_enough = answered.values().sum::<u64>() >= 2_000;
-        std::future::ready(is_enough.then_some(()))
+        report.append(&load.take_report()).expect("reports of one load");
+        std::future::ready((report.answered_total() >= 2_000).then_some(()))
     })
     .await;
-    answered
+    report
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use leat_cli::Load;
+use leat_cli::{Load, LoadReport};
 use leat_messaging::Error;
 
 use crate::town::{Town, digits, row_request};
@@ -19,13 +19,14 @@ async fn ask(town: &Town, request: Bytes) -> Result<(), Error> {
 }
 
 /// Waits until enough was answered for every worker to have its share.
-async fn busy(load: &Load) {
-    let mut answered = 0;
+async fn busy(load: &Load) -> LoadReport {
+    let mut report = load.take_report();
     leat_test_harness::eventually("both workers are busy", || {
-        answered += load.take_report().answered_total();
-        std::future::ready((answered > 1_000).then_some(()))
+        report.append(&load.take_report()).expect("reports of one load");
+        std::future::ready((report.answered_total() > 1_000).then_some(()))
     })
     .await;
+    report
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,8 +38,7 @@ async fn only_requests_inside_a_killed_worker_time_out() {
     // One attempt takes all the time there is, so nothing is asked again and every loss shows.
     options.patience = patience;
     let load = Load::start(&town.connection, &options).expect("load starts");
-    busy(&load).await;
-    load.take_report();
+    assert_eq!(busy(&load).await.failed_total(), 0);
     town.cluster.kill(VICTIM).await.expect("the worker is there");
 
     let digits = digits();
@@ -58,8 +58,8 @@ async fn only_requests_inside_a_killed_worker_time_out() {
 async fn a_worker_that_is_stopped_in_order_loses_nothing() {
     let mut town = Town::with_two_digits_versions(2).await;
     let load = Load::start(&town.connection, &town.load(REQUESTERS)).expect("load starts");
-    busy(&load).await;
+    let mut report = busy(&load).await;
     town.cluster.stop_service(VICTIM).await.expect("the worker stops");
-    let report = load.stop().await;
+    report.append(&load.stop().await).expect("reports of one load");
     assert_eq!((report.failed_total(), report.repeated), (0, 0), "{:?}", report.failed);
 }

@@ -11,7 +11,7 @@ use leat_contract::{ControlVerb, PingReply, Subjects, WorkerId, decode_json};
 use leat_messaging::{ConnectOptions, Connection};
 
 pub use options::{ClusterOptions, ServiceKind};
-pub use process::ServiceProcess;
+use process::ServiceProcess;
 
 use crate::Error;
 
@@ -74,11 +74,6 @@ impl Cluster {
     /// Where each service logs, one file per instance.
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
-    }
-
-    /// The processes, in the order in which they were started.
-    pub fn services(&self) -> &[ServiceProcess] {
-        &self.services
     }
 
     /// The broker that this cluster started, when it started one.

@@ -19,6 +19,9 @@ pub enum Error {
     /// A data set cannot be used.
     #[error(transparent)]
     Training(#[from] leat_training::Error),
+    /// Measured latencies do not fit together.
+    #[error(transparent)]
+    Statistics(#[from] leat_statistics::Error),
     /// A file or process could not be used.
     #[error("cannot {action} {path}: {cause}", path = path.display())]
     Io {
@@ -73,16 +76,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The system did something that it promises not to do.
-    #[error("{what}: expected {expected}, found {found}")]
-    Expectation {
-        /// What was looked at.
-        what: String,
-        /// What should have been.
-        expected: String,
-        /// What was.
-        found: String,
-    },
+    /// The system did something that it promises not to do; each with what was expected and found.
+    #[error("not as promised:\n  {}", .0.join("\n  "))]
+    BrokenPromises(Vec<String>),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Error {

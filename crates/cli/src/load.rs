@@ -32,11 +32,11 @@ pub struct Load {
     requesters: JoinSet<()>,
     stop: CancellationToken,
     tally: Arc<Mutex<Tally>>,
-    started: Instant,
 }
 
 /// What became of the requests since the last report.
 #[derive(Clone, Debug)]
+#[must_use = "failures that nobody looks at are hidden"]
 pub struct LoadReport {
     /// How long it took.
     pub elapsed: Duration,
@@ -80,12 +80,7 @@ impl Load {
             };
             requesters.spawn(requester.run(place));
         }
-        Ok(Self { requesters, stop, tally, started: Instant::now() })
-    }
-
-    /// How long it has been running.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        Ok(Self { requesters, stop, tally })
     }
 
     /// What happened since the start or the last time this was called.
@@ -112,11 +107,20 @@ impl LoadReport {
         self.failed.values().sum()
     }
 
-    /// Takes over failures of another report, so that none is overlooked.
-    pub(crate) fn add_failures_of(&mut self, other: &Self) {
-        for (reason, count) in &other.failed {
+    /// Adds the report on the time that followed.
+    ///
+    /// # Errors
+    /// When the histograms cannot be merged.
+    pub fn append(&mut self, next: &Self) -> Result<(), Error> {
+        self.elapsed += next.elapsed;
+        for (version, count) in &next.answered {
+            *self.answered.entry(*version).or_default() += count;
+        }
+        for (reason, count) in &next.failed {
             *self.failed.entry(reason.clone()).or_default() += count;
         }
+        self.repeated += next.repeated;
+        Ok(self.latency.merge(&next.latency)?)
     }
 
     /// Predictions per second.

@@ -33,7 +33,7 @@ pub(super) struct Launch {
 
 /// A running service, killed when dropped.
 #[derive(Debug)]
-pub struct ServiceProcess {
+pub(super) struct ServiceProcess {
     launch: Launch,
     child: Child,
     started: Instant,
@@ -48,22 +48,12 @@ impl ServiceProcess {
     }
 
     /// Its name on the wire.
-    pub fn instance(&self) -> &WorkerId {
+    pub(super) fn instance(&self) -> &WorkerId {
         &self.launch.instance
     }
 
-    /// Which service it is.
-    pub fn kind(&self) -> ServiceKind {
-        self.launch.kind
-    }
-
-    /// The operating system's id, while it runs.
-    pub fn process_id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Whether the process is gone.
-    pub fn has_ended(&mut self) -> bool {
+    pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 

@@ -3,7 +3,7 @@ use leat_contract::Subjects;
 
 use crate::arguments::GlobalOptions;
 use crate::cluster::{Cluster, ClusterOptions};
-use crate::commands::up::{hints, own_executable, watch_over};
+use crate::commands::up::{addresses, asked_to_stop, own_executable, watch_over};
 use crate::demo::{Scenario, Story};
 use crate::{Error, output};
 
@@ -53,27 +53,50 @@ pub(crate) async fn run(global: &GlobalOptions, demo: Demo) -> Result<(), Error>
         subjects: Subjects::new(&global.prefix)?,
     };
     output::say(&format!("leat demo: {}", scenario.title));
-    let mut cluster = Cluster::start(&options, output::say).await?;
-    let story = Story {
-        concurrency: demo.concurrency.into(),
-        phase: std::time::Duration::from_secs(demo.phase_seconds),
-        scenario: &scenario,
-    };
-    let told = story.tell(&mut cluster).await;
-    let summary = match told {
-        Ok(summary) => summary,
-        Err(error) => {
-            let kept = folder.keep();
-            cluster.stop().await;
-            return Err(Error::Usage(format!("{error}\nlogs are kept in {}", kept.join("logs").display())));
-        }
-    };
-    summary.print(global.output)?;
-    if demo.keep {
-        output::say(&hints(&cluster, KEPT_HTTP_PORT));
-        watch_over(cluster).await?;
-    } else {
-        cluster.stop().await;
+    let outcome = perform(global, &demo, &scenario, &options).await;
+    if matches!(&outcome, Err(error) if !matches!(error, Error::Interrupted)) {
+        output::say(&format!("logs are kept in {}", folder.keep().join("logs").display()));
     }
-    summary.verdict()
+    outcome
+}
+
+/// Tells the story on a cluster of its own, which is gone afterwards.
+async fn perform(
+    global: &GlobalOptions,
+    demo: &Demo,
+    scenario: &Scenario,
+    options: &ClusterOptions,
+) -> Result<(), Error> {
+    let mut cluster = Cluster::start(options, output::say).await?;
+    let phase = std::time::Duration::from_secs(demo.phase_seconds);
+    let story = Story { concurrency: demo.concurrency.into(), phase, scenario };
+    let told = tokio::select! {
+        told = story.tell(&mut cluster) => told,
+        () = asked_to_stop() => Err(Error::Interrupted),
+    };
+    let outcome = told.and_then(|summary| summary.print(global.output).and_then(|()| summary.verdict()));
+    if !demo.keep || matches!(outcome, Err(Error::Interrupted)) {
+        cluster.stop().await;
+        return outcome;
+    }
+    if let Err(error) = &outcome {
+        output::say(&error.to_string());
+    }
+    output::say(&format!("{}{}", addresses(&cluster, KEPT_HTTP_PORT), hints(&cluster, scenario, options)));
+    watch_over(cluster).await;
+    outcome
+}
+
+/// What to try on a cluster that has played the demo.
+fn hints(cluster: &Cluster, scenario: &Scenario, options: &ClusterOptions) -> String {
+    let (leat, model) = (options.leat.display(), &scenario.model);
+    format!(
+        "One of the two workers stays killed. Try, in another terminal:\n  \
+         export NATS_URL={}\n  \
+         {leat} status\n  \
+         {leat} models diff {model}@1 {model}@2\n  \
+         {leat} rollback {model}\n  \
+         {leat} service inference-worker --name worker-3\n",
+        cluster.url()
+    )
 }

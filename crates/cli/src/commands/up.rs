@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -8,8 +8,9 @@ use crate::arguments::GlobalOptions;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::{Error, output};
 
-/// How often processes are looked after.
+/// How often processes are looked after, and how seldom at last when something cannot be started.
 const REVIVE_PAUSE: Duration = Duration::from_millis(500);
+const REVIVE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Run a whole cluster on this machine: broker, trainer, compressor, inference workers, monitor.
 #[derive(Debug, Args)]
@@ -40,26 +41,40 @@ pub(crate) async fn run(global: &GlobalOptions, up: Up) -> Result<(), Error> {
         subjects: Subjects::new(&global.prefix)?,
     };
     let cluster = Cluster::start(&options, output::say).await?;
-    output::say(&hints(&cluster, up.http_port));
-    watch_over(cluster).await
+    output::say(&format!("{}{}", addresses(&cluster, up.http_port), hints(&cluster, &options.leat)));
+    watch_over(cluster).await;
+    Ok(())
 }
 
-/// Keeps the cluster up until Ctrl-C or SIGTERM.
-pub(crate) async fn watch_over(mut cluster: Cluster) -> Result<(), Error> {
+/// Keeps the cluster up until Ctrl-C or SIGTERM. What cannot be started again is tried again, ever more seldom.
+pub(crate) async fn watch_over(mut cluster: Cluster) {
     let mut stop = std::pin::pin!(asked_to_stop());
+    let mut pause = REVIVE_PAUSE;
     loop {
         tokio::select! {
             () = &mut stop => break,
-            () = tokio::time::sleep(REVIVE_PAUSE) => {
-                for instance in cluster.revive().await? {
-                    output::say(&format!("{instance} had ended and was started again; its log says why"));
-                }
-            }
+            () = tokio::time::sleep(pause) => pause = revive(&mut cluster, pause).await,
         }
     }
     output::say("stopping: services first, the broker last");
     cluster.stop().await;
-    Ok(())
+}
+
+/// Starts again what has ended; gives how long to wait before the next look.
+async fn revive(cluster: &mut Cluster, pause: Duration) -> Duration {
+    match cluster.revive().await {
+        Ok(revived) => {
+            for instance in revived {
+                output::say(&format!("{instance} had ended and was started again; its log says why"));
+            }
+            REVIVE_PAUSE
+        }
+        Err(error) => {
+            let next = (pause * 2).min(REVIVE_PAUSE_MAX);
+            output::say(&format!("{error}\ntrying again in {next:?}"));
+            next
+        }
+    }
 }
 
 /// The program that runs, to run it again as a service.
@@ -68,26 +83,36 @@ pub(crate) fn own_executable() -> Result<PathBuf, Error> {
         .map_err(|error| Error::Usage(format!("cannot find this program's own file: {error}")))
 }
 
-/// What to try next.
-pub(crate) fn hints(cluster: &Cluster, http_port: u16) -> String {
-    let (url, infer) = (cluster.url(), cluster.subjects().infer_all());
+/// Where everything is.
+pub(crate) fn addresses(cluster: &Cluster, http_port: u16) -> String {
     format!(
         "\nThe cluster is up. Ctrl-C stops it.\n  \
-         broker   {url} (requests go to {infer})\n  \
+         broker   {} (requests go to {})\n  \
          metrics  http://127.0.0.1:{http_port}/metrics\n  \
-         logs     {}\n\
-         Try, in another terminal:\n  \
-         export NATS_URL={url}\n  \
-         leat train --name digits --data crates/cli/data/digits.csv --target digit\n  \
-         leat deploy digits@1\n  \
-         leat predict digits --csv crates/cli/data/digits.csv\n  \
-         leat status\n",
+         logs     {}\n",
+        cluster.url(),
+        cluster.subjects().infer_all(),
         cluster.log_dir().display()
     )
 }
 
+/// What to try on a new cluster.
+fn hints(cluster: &Cluster, leat: &Path) -> String {
+    let leat = leat.display();
+    format!(
+        "Try, in another terminal:\n  \
+         export NATS_URL={}\n  \
+         {leat} train --name digits --data crates/cli/data/digits.csv --target digit\n  \
+         {leat} deploy digits\n  \
+         {leat} predict digits --csv crates/cli/data/digits.csv\n  \
+         {leat} status\n",
+        cluster.url()
+    )
+}
+
+/// Waits for Ctrl-C or SIGTERM.
 #[cfg(unix)]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return interrupted().await };
     tokio::select! {
@@ -96,8 +121,9 @@ async fn asked_to_stop() {
     }
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     interrupted().await;
 }
 

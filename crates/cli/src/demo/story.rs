@@ -46,6 +46,8 @@ pub(crate) struct Served {
     first: LoadReport,
     canary: LoadReport,
     second: LoadReport,
+    /// While workers changed over from routes to routes.
+    between: LoadReport,
     after_kill: LoadReport,
     live: [Accuracy; 2],
 }
@@ -114,23 +116,26 @@ impl Story<'_> {
 
         let canary = session.deployments().route(second, 10, |_| ()).await?;
         wait_until_served(session, &canary, SERVED_TIMEOUT).await?;
-        // What was answered while workers changed over belongs to no phase.
-        let mut between = vec![load.take_report()];
+        let mut between = load.take_report();
         let served_canary = self.phase(&load, "10 % of live traffic to the compressed version").await;
         let live = self.compare_with_truth(session, [first, second], held_out).await?;
 
         let promoted = promote_to(session, second).await?;
         wait_until_served(session, &promoted, SERVED_TIMEOUT).await?;
-        between.push(load.take_report());
-        let mut served_second = self.phase(&load, "all live traffic to the compressed version").await;
+        between.append(&load.take_report())?;
+        let served_second = self.phase(&load, "all live traffic to the compressed version").await;
 
         cluster.kill(VICTIM).await?;
-        let after_kill = self.phase(&load, "one of two workers killed with SIGKILL").await;
-        between.push(load.stop().await);
-        for report in &between {
-            served_second.add_failures_of(report);
-        }
-        Ok(Served { first: served_first, canary: served_canary, second: served_second, after_kill, live })
+        let mut after_kill = self.phase(&load, "one of two workers killed with SIGKILL").await;
+        after_kill.append(&load.stop().await)?;
+        Ok(Served {
+            first: served_first,
+            canary: served_canary,
+            second: served_second,
+            between,
+            after_kill,
+            live,
+        })
     }
 
     async fn phase(&self, load: &Load, what: &str) -> LoadReport {
@@ -216,12 +221,14 @@ impl Story<'_> {
 
 impl Served {
     fn summary(self, scenario: &Scenario, manifests: [Manifest; 2], labels_sent: u64) -> Summary {
-        let all = [&self.first, &self.canary, &self.second, &self.after_kill];
+        let before_kill = [&self.first, &self.canary, &self.second, &self.between];
+        let repeated_before_kill = before_kill.iter().map(|report| report.repeated).sum();
+        let all = before_kill.into_iter().chain([&self.after_kill]);
         let mut failed = BTreeMap::new();
-        for (reason, count) in all.iter().flat_map(|report| &report.failed) {
+        for (reason, count) in all.clone().flat_map(|report| &report.failed) {
             *failed.entry(reason.clone()).or_default() += count;
         }
-        let requests = all.iter().map(|report| report.answered_total() + report.failed_total()).sum();
+        let requests = all.map(|report| report.answered_total() + report.failed_total()).sum();
         let [first, second] = manifests;
         let to_second = self.canary.answered.get(&second.version).copied().unwrap_or(0);
         let canary_share = to_second as f64 / self.canary.answered_total().max(1) as f64;
@@ -232,7 +239,8 @@ impl Served {
             promises: scenario.promises,
             canary_share,
             answered_after_kill: self.after_kill.answered_total(),
-            repeated: self.after_kill.repeated,
+            repeated_before_kill,
+            repeated_after_kill: self.after_kill.repeated,
             requests,
             failed,
             versions: [version(first, self.first, live_first), version(second, self.second, live_second)],

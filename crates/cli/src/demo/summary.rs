@@ -1,11 +1,15 @@
 use leat_contract::{Accuracy, Manifest};
 use leat_statistics::LatencySummary;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::scenario::{Metric, Promises};
 use crate::arguments::OutputFormat;
 use crate::load::LoadReport;
 use crate::{Error, output};
+
+/// Two medians of the same work differ by up to this factor from one measurement to the next.
+const SAME_SPEED: f64 = 1.05;
 
 /// What came of a story.
 #[derive(Debug)]
@@ -17,8 +21,10 @@ pub(crate) struct Summary {
     pub(crate) canary_share: f64,
     /// Requests answered after one of two workers was killed.
     pub(crate) answered_after_kill: u64,
+    /// Requests that were sent again while every worker was there, which should not happen.
+    pub(crate) repeated_before_kill: u64,
     /// Requests that were sent again because the worker that had them was killed.
-    pub(crate) repeated: u64,
+    pub(crate) repeated_after_kill: u64,
     /// Requests in all.
     pub(crate) requests: u64,
     /// Requests without an answer, by reason.
@@ -65,15 +71,15 @@ impl Summary {
     /// Whether everything that is promised was kept.
     ///
     /// # Errors
-    /// [`Error::Expectation`] naming the first that was not.
+    /// [`Error::BrokenPromises`] naming each that was not.
     pub(crate) fn verdict(&self) -> Result<(), Error> {
-        let broken = self.expectations().into_iter().find(|expectation| !expectation.is_met);
-        match broken {
-            None => Ok(()),
-            Some(Expectation { what, expected, found, .. }) => {
-                Err(Error::Expectation { what, expected, found })
-            }
-        }
+        let expectations = self.expectations();
+        let broken = expectations.iter().filter(|expectation| !expectation.is_met);
+        let told = broken.map(|Expectation { what, expected, found, .. }| {
+            format!("{what}: expected {expected}, found {found}")
+        });
+        let told: Vec<String> = told.collect();
+        if told.is_empty() { Ok(()) } else { Err(Error::BrokenPromises(told)) }
     }
 
     fn row(&self, version: &VersionSummary) -> Vec<String> {
@@ -113,22 +119,27 @@ impl Summary {
             format!(
                 "one of two workers killed under load: {} requests answered since, {} sent again, {} failed",
                 self.answered_after_kill,
-                self.repeated,
+                self.repeated_after_kill,
                 self.failed.values().sum::<u64>()
             ),
-            format!("failed requests = {} of {}", self.failed.values().sum::<u64>(), self.requests),
+            format!(
+                "failed requests = {} of {}, {} sent again while every worker was there",
+                self.failed.values().sum::<u64>(),
+                self.requests,
+                self.repeated_before_kill
+            ),
         ];
-        if let Some(latency) = &after.manifest.latency
-            && let Some(parent) = &latency.before
-        {
-            let text = format!(
-                "measured in turn at batch 1: {:.2} µs against {:.2} µs",
-                latency.p50_us, parent.p50_us
-            );
-            remarks.push(text);
+        if let Some((parent_us, own_us)) = self.run_us() {
+            remarks.push(format!("measured in turn at batch 1: {own_us:.2} µs against {parent_us:.2} µs"));
         }
         remarks.extend(self.failed.iter().map(|(reason, count)| format!("  {count} × {reason}")));
         remarks
+    }
+
+    /// Median microseconds of one row through the first and through the second version, measured in turn by the compressor.
+    fn run_us(&self) -> Option<(f64, f64)> {
+        let latency = self.versions[1].manifest.latency.as_ref()?;
+        Some((latency.before.as_ref()?.p50_us, latency.p50_us))
     }
 
     fn times_smaller(&self) -> f64 {
@@ -143,6 +154,12 @@ impl Summary {
         let metric = self.metric.name;
         let mut expectations = vec![
             expect("failed requests", failed == 0, "0", failed),
+            expect(
+                "requests sent again while every worker was there",
+                self.repeated_before_kill == 0,
+                "0",
+                self.repeated_before_kill,
+            ),
             expect(
                 &format!("held-out {metric}"),
                 first >= self.metric.least,
@@ -174,6 +191,16 @@ impl Summary {
                 self.answered_after_kill,
             ),
         ];
+        let is_no_slower = self.run_us().is_some_and(|(parent, own)| own <= parent * SAME_SPEED);
+        let found = self
+            .run_us()
+            .map_or("nothing measured".to_owned(), |(parent, own)| format!("{own} after {parent}"));
+        expectations.push(expect(
+            "microseconds per row at batch 1",
+            is_no_slower,
+            "no more than before",
+            found,
+        ));
         for version in &self.versions {
             let what = format!("labels of version {} joined by the monitor", version.manifest.version);
             let is_met = version.live.matched == version.labels_sent && live_figure(&version.live).is_some();
@@ -198,13 +225,18 @@ impl Summary {
             "times_smaller": self.times_smaller(),
             "canary_share": self.canary_share,
             "answered_after_kill": self.answered_after_kill,
-            "repeated": self.repeated,
+            "repeated_before_kill": self.repeated_before_kill,
+            "repeated_after_kill": self.repeated_after_kill,
             "requests": self.requests,
             "failed": self.failed,
+            "expectations": self.expectations(),
+            "ok": self.verdict().is_ok(),
         })
     }
 }
 
+/// One promise and what came of it.
+#[derive(Debug, Serialize)]
 struct Expectation {
     what: String,
     is_met: bool,
