@@ -1,5 +1,6 @@
 //! The commands, one after the other, as a person would type them.
 
+use leat_contract::AssetRole;
 use serde_json::Value;
 
 use crate::town::{Town, digits_path, run};
@@ -86,11 +87,41 @@ async fn without_a_broker_the_way_out_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_leat_has_never_been_on_is_told_apart() {
+    let broker = leat_test_harness::broker().await;
+    let output = run(&broker.url(), &["models", "ls"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(stderr.contains("no Leat service has run on") && stderr.contains("leat up"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_version_leaves_neither_blob_nor_alias_but_its_number_is_gone() {
+    let town = Town::with_workers(1).await;
+    let digest = town.train_digits().await["digest"].as_str().expect("a digest").to_owned();
+    town.json(&["deploy", "digits@1"]).await;
+    let refused = town.leat(&["models", "rm", "digits@1"]).await;
+    assert!(!refused.status.success(), "a version that is deployed was removed");
+
+    assert_eq!(town.json(&["models", "ls"]).await[0]["aliases"], serde_json::json!(["production"]));
+    assert_eq!(town.json(&["undeploy", "digits"]).await["served"], false);
+    assert_eq!(town.json(&["models", "rm", "digits@1"]).await["removed"], "digits@1");
+    let blobs = town.storage.objects(AssetRole::Models);
+    assert!(!blobs.exists(&digest).await.expect("the store answers"), "the blob is still there");
+    assert!(!town.leat(&["models", "show", "digits@production"]).await.status.success());
+    assert_eq!(town.train_digits().await["version"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_can_be_read_from_their_beginning() {
     let town = Town::with_workers(0).await;
     town.train_digits().await;
     let arguments = ["events", "--of", "jobs", "--from-start", "--limit", "1", "--output", "json"];
     let output = town.leat(&arguments).await;
     let first: Value = serde_json::from_slice(&output.stdout).expect("one event");
-    assert_eq!(first["what"], "started");
+    assert_eq!(first["message"]["what"], "started");
+    assert!(
+        first["subject"].as_str().is_some_and(|subject| subject.starts_with("leat.v1.event.job.")),
+        "{first}"
+    );
 }

@@ -4,7 +4,13 @@ use crate::commands;
 
 /// Takes machine-learning models from data to live predictions over one NATS broker.
 #[derive(Debug, Parser)]
-#[command(name = "leat", version, propagate_version = true, max_term_width = 120)]
+#[command(
+    name = "leat",
+    version,
+    propagate_version = true,
+    max_term_width = 120,
+    after_help = "Examples:\n  leat demo\n  leat up --workers 2\n  leat train --name wine --data wine.csv --target cultivar"
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,

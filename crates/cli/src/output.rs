@@ -10,8 +10,11 @@ use crate::Error;
 
 /// Prints a line of a result.
 pub(crate) fn line(text: &str) {
-    // Whoever reads may have gone (`leat models ls | head`); that is no failure of ours.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let written = writeln!(std::io::stdout(), "{text}");
+    // Whoever reads has gone (`leat events | head`): nobody waits for the rest, and that is no failure of ours.
+    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
 }
 
 /// Says something on the way.
@@ -22,6 +25,12 @@ pub(crate) fn say(text: &str) {
 /// Prints a document for programs, over several lines.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), Error> {
     line(&serde_json::to_string_pretty(document).map_err(unprintable)?);
+    Ok(())
+}
+
+/// Prints a document for programs on one line of its own, as a stream of them wants it.
+pub(crate) fn json_line(document: &impl Serialize) -> Result<(), Error> {
+    line(&serde_json::to_string(document).map_err(unprintable)?);
     Ok(())
 }
 

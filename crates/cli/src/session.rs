@@ -6,8 +6,8 @@ mod registry;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use leat_contract::Subjects;
-use leat_messaging::{ConnectOptions, Connection, Storage};
+use leat_contract::{AssetRole, Subjects};
+use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storage};
 
 pub(crate) use deployments::Deployments;
 pub(crate) use jobs::Jobs;
@@ -33,7 +33,7 @@ impl Session {
     /// Connects as the global options say.
     ///
     /// # Errors
-    /// When there is no broker, with what to do about it.
+    /// When there is no broker, or none that Leat has been on, with what to do about it.
     pub(crate) async fn open(global: &GlobalOptions) -> Result<Self, Error> {
         let url = global.nats_url.as_deref().unwrap_or(DEFAULT_URL);
         let subjects = Subjects::new(&global.prefix)?;
@@ -43,7 +43,21 @@ impl Session {
             ))
         })?;
         session.output = global.output;
+        session.check_provisioned(url).await?;
         Ok(session)
+    }
+
+    /// Services make every stream and bucket when they start; without one of them there is nothing to talk to.
+    async fn check_provisioned(&self, url: &str) -> Result<(), Error> {
+        match self.storage.event_log(AssetRole::Events).messages().await {
+            Err(MessagingError::Missing { .. }) => Err(Error::Usage(format!(
+                "no Leat service has run on {url} with the prefix {}\nstart a local cluster with `leat up`, or services with \
+                 `leat service`",
+                self.subjects.prefix()
+            ))),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Connects to a broker.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, WorkerLease};
 use leat_messaging::Entry;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::arguments::GlobalOptions;
@@ -10,6 +11,8 @@ use crate::session::{PRODUCTION, Session};
 use crate::{Error, output};
 
 const READY_POLL: Duration = Duration::from_millis(50);
+/// A worker tries again what it could not load; what still fails after this long is told.
+const FAILED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Send live traffic to a version, all of it or a share.
 #[derive(Debug, Args)]
@@ -76,6 +79,7 @@ pub(crate) struct Rollback {
 
 /// Stop serving a model.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: leat undeploy wine")]
 pub(crate) struct Undeploy {
     /// For example wine.
     model: ModelName,
@@ -127,6 +131,9 @@ pub(crate) async fn rollback(global: &GlobalOptions, rollback: Rollback) -> Resu
 pub(crate) async fn undeploy(global: &GlobalOptions, undeploy: Undeploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
     session.deployments().remove(&undeploy.model).await?;
+    if session.is_json() {
+        return output::json(&json!({ "model": undeploy.model, "served": false }));
+    }
     output::line(&format!("{} is no longer served", undeploy.model));
     Ok(())
 }
@@ -166,13 +173,14 @@ pub(crate) async fn wait_until_served(
     timeout: Duration,
 ) -> Result<usize, Error> {
     let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
-    let deadline = Instant::now() + timeout;
+    let (began, deadline) = (Instant::now(), Instant::now() + timeout);
     loop {
         let now = crate::session::now();
         let entries = leases.entries().await?;
         let live: Vec<WorkerLease> =
             entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();
-        if let Some(failure) = live.iter().find_map(|lease| load_failure(lease, &entry.value)) {
+        let failure = live.iter().find_map(|lease| load_failure(lease, &entry.value));
+        if let Some(failure) = failure.filter(|_| began.elapsed() > FAILED_PATIENCE) {
             return Err(failure);
         }
         let has_applied = |lease: &&WorkerLease| {
@@ -199,7 +207,8 @@ pub(crate) async fn wait_until_served(
 
 fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
     let failed = deployment.routes.iter().find_map(|route| {
-        lease.loaded(&deployment.model, route.version).filter(|loaded| loaded.state == LoadState::Failed)
+        let loaded = lease.loaded(&deployment.model, route.version)?;
+        (loaded.state == LoadState::Failed && loaded.digest == route.digest).then_some(loaded)
     })?;
     let reason = failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str());
     Some(Error::Usage(format!("{} cannot load {}@{}: {reason}", lease.worker, failed.model, failed.version)))

@@ -2,12 +2,13 @@ use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use leat_contract::AssetRole;
 use leat_messaging::Position;
+use serde_json::json;
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
 use crate::{Error, output};
 
-/// Follow events, windows and alerts as they happen, one JSON document per line after its subject.
+/// Follow events, windows and alerts as they happen, one per line: its subject and its JSON document.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  leat events\n  leat events --of jobs --from-start\n  leat events --of alerts"
@@ -50,9 +51,12 @@ pub(crate) async fn run(global: &GlobalOptions, events: Events) -> Result<(), Er
     let mut messages = futures_util::stream::select_all(sources).take(events.limit.unwrap_or(usize::MAX));
     while let Some(message) = messages.next().await {
         let text = String::from_utf8_lossy(message.payload());
-        match session.is_json() {
-            true => output::line(&text),
-            false => output::line(&format!("{} {text}", message.subject())),
+        if session.is_json() {
+            // What is not JSON is shown as text rather than left out.
+            let message_json = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+            output::json_line(&json!({ "subject": message.subject(), "message": message_json }))?;
+        } else {
+            output::line(&format!("{} {text}", message.subject()));
         }
     }
     Ok(())

@@ -9,10 +9,13 @@ use crate::{Error, output};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
     /// List jobs, the newest last.
+    #[command(after_help = "Example: leat jobs ls --output json")]
     Ls,
     /// Show one job.
+    #[command(after_help = "Example: leat jobs show train-YE2VGXKDGHU0UZ6Q1T2XGG")]
     Show(One),
     /// Ask for a job's end.
+    #[command(after_help = "Example: leat jobs cancel train-YE2VGXKDGHU0UZ6Q1T2XGG")]
     Cancel(One),
 }
 
@@ -30,6 +33,11 @@ pub(crate) async fn run(global: &GlobalOptions, jobs: Jobs) -> Result<(), Error>
         Jobs::Show(one) => show(&session, &session.jobs().get(&one.job).await?.value),
         Jobs::Cancel(one) => {
             let state = session.jobs().cancel(&one.job).await?;
+            if session.is_json() {
+                return output::json(
+                    &serde_json::json!({ "job": one.job, "state": state, "cancel_requested": !state.is_final() }),
+                );
+            }
             let text = if state.is_final() {
                 format!("it has already {state}")
             } else {

@@ -37,6 +37,9 @@ pub(crate) async fn run(global: &GlobalOptions, label: Label) -> Result<(), Erro
     for message in &labels {
         send(&session, &label.model, message).await?;
     }
+    if session.is_json() {
+        return output::json(&serde_json::json!({ "labels": labels.len() }));
+    }
     output::line(&format!("{} labels sent", labels.len()));
     Ok(())
 }

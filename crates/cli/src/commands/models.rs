@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
-use leat_contract::{Manifest, ModelRef};
+use leat_contract::{AliasName, Manifest, ModelRef};
+use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
@@ -9,6 +10,7 @@ use crate::{Error, output};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// List every version.
+    #[command(after_help = "Example: leat models ls")]
     Ls,
     /// Show one version: what it is, how good, how big, how fast, where from.
     #[command(after_help = "Example: leat models show wine@2 --output json")]
@@ -16,7 +18,8 @@ pub(crate) enum Models {
     /// Compare two versions.
     #[command(after_help = "Example: leat models diff wine@1 wine@2")]
     Diff(Diff),
-    /// Remove a version that no route needs. Its number is never used again.
+    /// Remove a version that no route needs, with its blob and aliases. Its number is never used again.
+    #[command(after_help = "Example: leat models rm wine@1")]
     Rm(Rm),
 }
 
@@ -53,21 +56,32 @@ pub(crate) async fn run(global: &GlobalOptions, models: Models) -> Result<(), Er
     }
 }
 
+/// A version as a program reads it in a list.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    aliases: Vec<AliasName>,
+}
+
 async fn list(session: &Session) -> Result<(), Error> {
     let manifests = session.registry().all().await?;
-    if session.is_json() {
-        return output::json(&manifests);
-    }
     let aliases = session.registry().aliases().await?;
+    let names = |manifest: &Manifest| {
+        aliases.get(&(manifest.model.clone(), manifest.version)).cloned().unwrap_or_default()
+    };
+    if session.is_json() {
+        let listed = manifests.iter().map(|manifest| Listed { manifest, aliases: names(manifest) });
+        return output::json(&listed.collect::<Vec<_>>());
+    }
     let rows = manifests.iter().map(|manifest| {
-        let names = aliases.get(&(manifest.model.clone(), manifest.version)).into_iter().flatten();
         vec![
             reference(manifest),
             manifest.task.to_string(),
             headline(manifest),
             output::bytes(manifest.bytes),
             manifest.encoding.clone(),
-            names.map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            names(manifest).iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             output::moment(manifest.created_at),
         ]
     });
@@ -178,6 +192,9 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
         return Err(Error::Usage(text));
     }
     session.registry().remove(&manifest).await?;
+    if session.is_json() {
+        return output::json(&serde_json::json!({ "removed": reference(&manifest) }));
+    }
     output::line(&format!("removed {}", reference(&manifest)));
     Ok(())
 }

@@ -12,8 +12,10 @@ use crate::arguments::GlobalOptions;
 use crate::session::Session;
 use crate::{Error, output};
 
-/// Rows of one request: well below the broker's default payload limit for any tabular model.
+/// Rows of one request, at most; fewer when rows are wide.
 const ROWS_PER_REQUEST: usize = 256;
+/// What stands around the rows of a request, in bytes, at most.
+const ENVELOPE_BYTES: usize = 1024;
 
 /// Ask a deployed model for predictions.
 #[derive(Debug, Args)]
@@ -61,11 +63,29 @@ pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), 
     let rows_per_request = if predict.id_prefix.is_some() { 1 } else { ROWS_PER_REQUEST };
     let subject = subject(&session, &predict.model).await?;
     let mut rows = Vec::with_capacity(instances.len());
-    for (number, chunk) in instances.chunks(rows_per_request).enumerate() {
+    let bytes_max = session.connection.payload_bytes_max().saturating_sub(ENVELOPE_BYTES);
+    for (number, chunk) in portions(&instances, rows_per_request, bytes_max).into_iter().enumerate() {
         let id = predict.id_prefix.as_ref().map(|prefix| format!("{prefix}-{number}").parse()).transpose()?;
         rows.extend(ask(&session, &subject, chunk, id, predict.timeout_ms).await?);
     }
     print(&session, &rows)
+}
+
+/// Rows in portions that fit into a request: at most so many rows, and so many bytes as JSON unless one row is larger.
+fn portions(instances: &[Value], rows_max: usize, bytes_max: usize) -> Vec<&[Value]> {
+    let mut portions = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (place, row) in instances.iter().enumerate() {
+        let row_bytes = row.to_string().len() + 1;
+        let is_full = place - first == rows_max || bytes + row_bytes > bytes_max;
+        if is_full && place > first {
+            portions.push(&instances[first..place]);
+            (first, bytes) = (place, 0);
+        }
+        bytes += row_bytes;
+    }
+    portions.push(&instances[first..]);
+    portions
 }
 
 async fn subject(session: &Session, model: &ModelRef) -> Result<String, Error> {
@@ -183,5 +203,27 @@ fn shown(prediction: &Value) -> (String, String) {
     match label {
         Some(label) => (label.to_owned(), highest.map(|share| format!("{share:.4}")).unwrap_or_default()),
         None => (prediction.to_string(), String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(instances: &[Value], rows_max: usize, bytes_max: usize) -> Vec<usize> {
+        portions(instances, rows_max, bytes_max).iter().map(|portion| portion.len()).collect()
+    }
+
+    #[test]
+    fn portions_hold_no_more_rows_and_bytes_than_a_request_may_have() {
+        let rows = vec![json!([1, 2]); 7];
+        assert_eq!(lengths(&rows, 3, 1_000), [3, 3, 1]);
+        assert_eq!(lengths(&rows, 100, 12), [2, 2, 2, 1], "five bytes a row and a comma");
+        assert_eq!(lengths(&rows, 1, 1_000), [1; 7]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_goes_by_itself_and_the_broker_judges_it() {
+        assert_eq!(lengths(&[json!([1]), json!("x".repeat(50)), json!([1])], 100, 10), [1, 1, 1]);
     }
 }

@@ -17,6 +17,7 @@ const WINDOWS_MAX: usize = 10_000;
 
 /// Show services, deployments and live figures.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  leat status\n  leat status --output json")]
 pub(crate) struct Status {}
 
 /// Everything at one glance.

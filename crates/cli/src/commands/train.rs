@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use leat_contract::{Activation, EarlyStopping, JobSpec, Loss, ModelName, Optimiser, Task, TrainSpec};
+use serde_json::json;
 
 use crate::arguments::GlobalOptions;
 use crate::commands::models::print_manifest;
@@ -130,6 +131,9 @@ pub(crate) async fn submit(session: &Session, spec: JobSpec, is_detached: bool) 
     let title = format!("{} {}", spec.kind(), spec.model());
     let job = session.jobs().submit(spec).await?;
     if is_detached {
+        if session.is_json() {
+            return output::json(&json!({ "job": job }));
+        }
         output::line(job.as_str());
         return Ok(());
     }

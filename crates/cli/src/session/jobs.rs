@@ -1,14 +1,19 @@
+use std::time::Duration;
+
 use leat_contract::{
     AssetRole, DatasetRef, JobEvent, JobEventKind, JobId, JobMessage, JobResult, JobSpec, JobState,
     JobStatus, Subjects, decode_json,
 };
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Position, Storage};
 
-use crate::Error;
 use crate::session::now;
+use crate::{Error, output};
 
 /// Somebody who writes the same status at the same moment wins at most this often in a row.
 const ATTEMPTS_MAX: usize = 16;
+
+/// A free service takes a job at once; when none has for this long, its submitter should know.
+const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Jobs as their submitter sees them.
 #[derive(Debug)]
@@ -91,14 +96,38 @@ impl Jobs {
     ) -> Result<JobResult, Error> {
         let filter = self.subjects.job_events(id);
         let mut events = self.storage.event_log(AssetRole::Events).follow(&filter, Position::Beginning);
+        let mut first = Some(tokio::time::Instant::now() + TAKEN_WITHIN);
         loop {
-            let message = events.next().await;
+            let message = match first.take() {
+                None => events.next().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline, events.next()).await {
+                    Ok(message) => message,
+                    Err(_) => {
+                        self.say_who_is_missing(id).await?;
+                        continue;
+                    }
+                },
+            };
             let Ok(event) = decode_json::<JobEvent>(message.payload()) else { continue };
             tell(&event);
             if event.what.is_final() {
                 return self.result(id, &event).await;
             }
         }
+    }
+
+    async fn say_who_is_missing(&self, id: &JobId) -> Result<(), Error> {
+        let status = self.get(id).await?.value;
+        if status.state == JobState::Queued {
+            let service = match status.spec {
+                JobSpec::Train(_) => "trainer",
+                JobSpec::Compress(_) => "compressor",
+            };
+            output::say(&format!(
+                "  queued: no {service} is free yet, or none runs; `leat service {service}` starts one"
+            ));
+        }
+        Ok(())
     }
 
     async fn result(&self, id: &JobId, last: &JobEvent) -> Result<JobResult, Error> {

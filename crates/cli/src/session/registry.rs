@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{Alias, AliasName, AssetRole, Manifest, ModelName, ModelRef, ModelVersion, VersionRef};
-use leat_messaging::{Error as MessagingError, KeyValue, Storage};
+use leat_messaging::{Error as MessagingError, KeyValue, Objects, Storage};
 
 use crate::Error;
 use crate::session::now;
@@ -14,6 +14,7 @@ pub(crate) const PRODUCTION: &str = "production";
 pub(crate) struct Registry {
     manifests: KeyValue<Manifest>,
     aliases: KeyValue<Alias>,
+    blobs: Objects,
 }
 
 impl Registry {
@@ -21,6 +22,7 @@ impl Registry {
         Self {
             manifests: storage.key_value(AssetRole::Registry),
             aliases: storage.key_value(AssetRole::Registry),
+            blobs: storage.objects(AssetRole::Models),
         }
     }
 
@@ -81,7 +83,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Marks a version as removed: its number is never used again.
+    /// Removes a version: marks it, so that its number is never used again, and deletes its aliases and, when no other version is
+    /// made of the same bytes, its blob.
     ///
     /// # Errors
     /// [`MessagingError::Conflict`] when someone else changed it at the same time.
@@ -91,6 +94,14 @@ impl Registry {
         let entry = self.manifests.get(&key).await?.ok_or_else(missing)?;
         let removed = Manifest { deleted: true, ..entry.value };
         self.manifests.update(&key, &removed, entry.revision).await?;
+        let named = (manifest.model.clone(), manifest.version);
+        for alias in self.aliases().await?.remove(&named).unwrap_or_default() {
+            self.aliases.delete(&Alias::key(&manifest.model, &alias)).await?;
+        }
+        let is_shared = self.all().await?.iter().any(|other| other.digest == manifest.digest);
+        if !is_shared {
+            self.blobs.delete(manifest.digest.as_str()).await?;
+        }
         Ok(())
     }
 
