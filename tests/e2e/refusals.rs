@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::town::{connect, leat, run};
+use crate::town::{Town, connect, leat, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_broker_is_refused_with_both_versions() {
@@ -37,6 +37,18 @@ async fn an_old_broker_is_refused_with_both_versions() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(stderr.contains("2.9.10") && stderr.contains("2.10"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_cluster_on_one_broker_is_refused_before_it_takes_over_names() {
+    let town = Town::with_workers(1).await;
+    let folder = town.path("second");
+    let arguments =
+        ["up", "--workers", "1", "--http-port", "0", "--data-dir", folder.to_str().expect("a path")];
+    let output = town.leat(&arguments).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(stderr.contains("trainer-1 runs on") && stderr.contains("stop that cluster first"), "{stderr}");
 }
 
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! A whole cluster on this machine: a broker and one process per service, all children of this one.
 
+mod folder_lock;
 mod options;
 mod process;
 
@@ -10,6 +11,7 @@ use leat_broker::{Broker, BrokerOptions, Found, Search, Source};
 use leat_contract::{ControlVerb, PingReply, Subjects, WorkerId, decode_json};
 use leat_messaging::{ConnectOptions, Connection};
 
+use folder_lock::FolderLock;
 pub use options::{ClusterOptions, ServiceKind};
 use process::ServiceProcess;
 
@@ -30,6 +32,8 @@ pub struct Cluster {
     log_dir: PathBuf,
     services: Vec<ServiceProcess>,
     connection: Connection,
+    /// Two brokers must never write to one folder.
+    _folder: FolderLock,
 }
 
 impl Cluster {
@@ -40,6 +44,7 @@ impl Cluster {
     /// When no broker can be had, a process cannot be started, or one is not ready within a minute.
     pub async fn start(options: &ClusterOptions, mut say: impl FnMut(&str)) -> Result<Self, Error> {
         std::fs::create_dir_all(options.log_dir()).map_err(Error::io("create", &options.log_dir()))?;
+        let folder = FolderLock::take(&options.data_dir)?;
         let (broker, url) = start_broker(options, &mut say).await?;
         let connection = Connection::connect(&ConnectOptions::new(&url, "leat-cluster")).await?;
         let mut cluster = Self {
@@ -50,7 +55,9 @@ impl Cluster {
             log_dir: options.log_dir(),
             services: Vec::new(),
             connection,
+            _folder: folder,
         };
+        cluster.refuse_taken_names(options).await?;
         for (kind, instance) in options.services()? {
             cluster.spawn(kind, instance, options.http_port.filter(|_| kind == ServiceKind::Monitor))?;
         }
@@ -143,6 +150,22 @@ impl Cluster {
         if let Some(broker) = self.broker.take() {
             broker.stop().await;
         }
+    }
+
+    /// On a broker that others use too, a service with one of our names would answer for ours.
+    async fn refuse_taken_names(&self, options: &ClusterOptions) -> Result<(), Error> {
+        for (_, instance) in options.services()? {
+            let subject = self.subjects.control(&instance, ControlVerb::Ping);
+            if self.connection.request(subject, bytes::Bytes::new(), PING_TIMEOUT).await.is_ok() {
+                let text = format!(
+                    "a service named {instance} runs on {} already\nstop that cluster first, or name another broker \
+                     (without NATS_URL and --nats-url one is started)",
+                    self.url
+                );
+                return Err(Error::Usage(text));
+            }
+        }
+        Ok(())
     }
 
     fn find(&mut self, instance: &str) -> Result<&mut ServiceProcess, Error> {
