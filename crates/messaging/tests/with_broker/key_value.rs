@@ -102,6 +102,24 @@ async fn a_value_of_another_type_is_an_error_that_names_the_key() {
 }
 
 #[tokio::test]
+async fn one_unreadable_value_does_not_hide_the_others() {
+    let (_, storage) = storage().await;
+    let numbers = storage.key_value::<u32>(AssetRole::Desired);
+    numbers.put("a.one", &1).await.unwrap();
+    numbers.put("b.two", &2).await.unwrap();
+    storage.key_value::<String>(AssetRole::Desired).put("a.foreign", &text("x")).await.unwrap();
+    assert!(matches!(numbers.entries().await, Err(Error::Decode { .. })));
+    let (entries, unreadable) = numbers.entries_readable().await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.value).collect::<Vec<_>>(), [1, 2]);
+    assert!(
+        matches!(unreadable.as_slice(), [Error::Decode { what, .. }] if what.contains("a.foreign")),
+        "{unreadable:?}"
+    );
+    let (matching, unreadable) = numbers.entries_readable_matching("b.*").await.unwrap();
+    assert_eq!((matching.len(), unreadable.len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_watch_of_an_empty_bucket_says_so() {
     let mut watch = bucket().await.watch().unwrap();
     assert_eq!(next(&mut watch).await, Watched::Current);
