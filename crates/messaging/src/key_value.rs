@@ -3,7 +3,6 @@
 mod watch;
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use bytes::Bytes;
 use leat_contract::headers::MESSAGE_ID;
@@ -14,16 +13,13 @@ pub use watch::{Change, Watch, Watched};
 
 use crate::jetstream::JetStream;
 use crate::publish::PUBLISH_PATIENCE;
-use crate::reader::{Read, Reader, Start};
+use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers, Message, StoredMessage};
 
 /// The header by which the broker marks what is no value.
 const OPERATION: &str = "KV-Operation";
 const SEQUENCE: &str = "Nats-Sequence";
 const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
-
-/// What a listing of a whole bucket may take.
-const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bucket of JSON values of one type. Other clients see it as an ordinary NATS key-value bucket.
 #[derive(Debug)]
@@ -259,6 +255,7 @@ async fn read_all(reader: &mut Reader) -> Vec<StoredMessage> {
                     return messages;
                 }
             }
+            Read::Exhausted => return messages,
         }
     }
 }
