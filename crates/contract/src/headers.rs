@@ -20,9 +20,13 @@ pub const DEAD_STREAM: &str = "Leat-Dead-Stream";
 pub const DEAD_SEQUENCE: &str = "Leat-Dead-Sequence";
 /// On a dead letter: how many times it was delivered.
 pub const DEAD_ATTEMPTS: &str = "Leat-Dead-Attempts";
+/// On a dead letter: the id that the message was submitted with.
+pub const DEAD_MESSAGE_ID: &str = "Leat-Dead-Message-Id";
+/// On a dead letter whose content did not fit beside the reason and was left out: its bytes.
+pub const DEAD_TRUNCATED: &str = "Leat-Dead-Truncated";
 
 /// Every header with its meaning, as published.
-pub const ALL: [(&str, &str); 10] = [
+pub const ALL: [(&str, &str); 12] = [
     (SERVICE_ERROR, "on a reply: the text of a failure (ADR-32); a reply without it is a result"),
     (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes"),
     (
@@ -39,4 +43,9 @@ pub const ALL: [(&str, &str); 10] = [
     (DEAD_STREAM, "on a dead letter: the stream it came from"),
     (DEAD_SEQUENCE, "on a dead letter: its sequence in that stream"),
     (DEAD_ATTEMPTS, "on a dead letter: how many times it was delivered"),
+    (DEAD_MESSAGE_ID, "on a dead letter: the id that the message was submitted with"),
+    (
+        DEAD_TRUNCATED,
+        "on a dead letter whose content did not fit beside the reason and was left out: its bytes",
+    ),
 ];

@@ -1,6 +1,6 @@
 //! How a connection is made: address, credentials, encryption, and what bounds it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -180,21 +180,39 @@ fn client_options(
                 }
             }
         });
-    with_credentials(with_tls(plain, &options.tls), &options.credentials)
+    with_credentials(with_tls(plain, &options.tls)?, &options.credentials)
 }
 
-fn with_tls(mut plain: async_nats::ConnectOptions, tls: &Tls) -> async_nats::ConnectOptions {
+fn with_tls(mut plain: async_nats::ConnectOptions, tls: &Tls) -> Result<async_nats::ConnectOptions, Error> {
     plain = plain.require_tls(tls.required);
     if tls.first {
         plain = plain.tls_first();
     }
     if let Some(roots) = &tls.roots {
+        expect_pem("root certificates file", roots, "CERTIFICATE")?;
         plain = plain.add_root_certificates(roots.clone());
     }
     if let Some((certificate, key)) = &tls.identity {
+        expect_pem("client certificate file", certificate, "CERTIFICATE")?;
+        expect_pem("client key file", key, "PRIVATE KEY")?;
         plain = plain.add_client_certificate(certificate.clone(), key.clone());
     }
-    plain
+    Ok(plain)
+}
+
+/// The client library reads these files anew with every attempt and cannot tell a wrong one from a broken line.
+fn expect_pem(what: &'static str, path: &Path, label: &str) -> Result<(), Error> {
+    let text = read(what, path)?;
+    let holds_one = text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(label));
+    if holds_one {
+        return Ok(());
+    }
+    Err(Error::Invalid { what, reason: format!("{} holds no {label} in PEM form", path.display()) })
+}
+
+fn read(what: &'static str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::Invalid { what, reason: format!("{}: {error}", path.display()) })
 }
 
 fn with_credentials(
@@ -207,10 +225,12 @@ fn with_credentials(
         Credentials::Password { user, password } => plain.user_and_password(user.clone(), password.clone()),
         Credentials::NKey(seed) => plain.nkey(seed.clone()),
         Credentials::File(path) => {
-            let unusable = |reason: String| Error::Invalid { what: "credentials file", reason };
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| unusable(format!("{}: {error}", path.display())))?;
-            plain.credentials(&text).map_err(|error| unusable(format!("{}: {error}", path.display())))?
+            let what = "credentials file";
+            let unusable = |error: std::io::Error| Error::Invalid {
+                what,
+                reason: format!("{}: {error}", path.display()),
+            };
+            plain.credentials(&read(what, path)?).map_err(unusable)?
         }
     })
 }
@@ -241,7 +261,8 @@ fn redacted(url: &str) -> String {
 impl Connection {
     /// Connects, trying for as long as `options.patience` says.
     ///
-    /// Fails when the server refuses the credentials, is older than Leat requires, or is not reachable. Afterwards the
+    /// Fails when the server refuses the credentials, is older than Leat requires, or is not reachable; and at once when
+    /// a file that the options name cannot be used. Afterwards the
     /// connection restores itself for ever, trying at least twice a second; see [`State`].
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         connect(options).await

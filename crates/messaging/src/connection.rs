@@ -17,7 +17,7 @@ use crate::own_thread::OwnThread;
 use crate::reply::{error_headers, judge};
 use crate::requests::Requests;
 use crate::state::StateTracker;
-use crate::{Error, Headers, Message, Reply, State, Subscription};
+use crate::{Error, Headers, Message, Reply, State, Subscription, trace};
 
 /// How long a call may wait for room in the connection's queue before it fails.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -147,14 +147,16 @@ impl Connection {
         self.request_with(subject, Headers::new(), payload, timeout).await
     }
 
-    /// Asks with headers; otherwise as [`Connection::request`].
+    /// Asks with headers, to which the trace of the current span is added when there is one; otherwise as
+    /// [`Connection::request`].
     pub async fn request_with(
         &self,
         subject: impl Into<Subject>,
-        headers: Headers,
+        mut headers: Headers,
         payload: impl Into<Bytes>,
         timeout: Duration,
     ) -> Result<Reply, Error> {
+        trace::inject(&mut headers);
         judge(self.exchange(subject.into(), headers, payload.into(), timeout).await?)
     }
 
@@ -268,7 +270,7 @@ impl Connection {
 
     /// Fails while disconnected: the client library would queue the call, block when its queue is full, and send
     /// what nobody waits for any more once it is connected again.
-    fn ready(&self) -> Result<(), Error> {
+    pub(crate) fn ready(&self) -> Result<(), Error> {
         match self.inner.client.connection_state() {
             ClientState::Connected if self.inner.tracker.is_closed() => Err(Error::Closed),
             ClientState::Connected => Ok(()),

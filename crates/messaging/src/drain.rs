@@ -22,24 +22,32 @@ impl Subscription {
     /// Asks the server to send no more. What it had sent before is still delivered; then the messages end.
     ///
     /// Loses nothing on a connection with a thread of its own that carries no other traffic at this moment, as long as
-    /// what arrives within four round trips fits into the capacity of the subscription.
+    /// what arrives within four round trips fits into the capacity of the subscription. Fails at once while
+    /// disconnected, and after `timeout` when the request to end could not be written.
     pub async fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.connection.ready()?;
         let Some(mut subscriber) = self.subscriber.take() else { return Ok(()) };
         let hold = self.connection.hold(timeout).await;
         let client = self.connection.inner().client.clone();
         let draining = async move {
             // Both are queued before the connection's task runs, so that one poll of it writes the request to end.
             let drained = subscriber.drain().now_or_never();
-            let _ = tokio::time::timeout(timeout, client.flush()).await;
+            let written = tokio::time::timeout(timeout, client.flush()).await.is_ok();
             hold_still(hold);
-            (subscriber, matches!(drained, Some(Ok(()))))
+            (subscriber, matches!(drained, Some(Ok(()))), written)
         };
-        let (subscriber, drained) = match &self.connection.inner().thread {
+        let (subscriber, drained, written) = match &self.connection.inner().thread {
             Some(thread) => thread.run(draining).await?,
             None => draining.await,
         };
         self.subscriber = Some(subscriber);
-        if drained { Ok(()) } else { Err(Error::Disconnected) }
+        match (drained, written) {
+            (true, true) => Ok(()),
+            (true, false) => {
+                Err(Error::Timeout { what: "drain of a subscription".to_owned(), after: timeout })
+            }
+            (false, _) => Err(Error::Disconnected),
+        }
     }
 }
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use leat_contract::{ErrorCode, ErrorDetail, server_version::Refusal};
 
+/// What the storage layer answers while it elects a leader, starts, or is short of something: no responders, not
+/// available, not the leader, insufficient resources.
+const TRANSIENT_CODES: [u64; 4] = [503, 10_008, 10_009, 10_023];
+
 /// Why something said to the broker did not work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -122,6 +126,7 @@ impl Error {
                 true
             }
             Self::Service(detail) => detail.retryable,
+            Self::Storage { code, .. } => TRANSIENT_CODES.contains(code),
             _ => false,
         }
     }
@@ -133,6 +138,7 @@ impl Error {
             Self::Disconnected | Self::Closed | Self::NoResponders { .. } | Self::Connect { .. } => {
                 ErrorCode::Unavailable
             }
+            Self::Storage { .. } if self.is_retryable() => ErrorCode::Unavailable,
             Self::Timeout { .. } => ErrorCode::DeadlineExceeded,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Conflict { .. } => ErrorCode::Conflict,
@@ -151,5 +157,21 @@ impl Error {
     pub(crate) fn decode(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
         let what = what.into();
         move |error| Self::Decode { what, reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_layer_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
+        let storage = |code| Error::Storage { code, description: String::new() };
+        for code in TRANSIENT_CODES {
+            assert!(storage(code).is_retryable() && storage(code).code() == ErrorCode::Unavailable, "{code}");
+        }
+        for code in [400, 10_047, 10_059, 10_077] {
+            assert!(!storage(code).is_retryable() && storage(code).code() == ErrorCode::Internal, "{code}");
+        }
     }
 }

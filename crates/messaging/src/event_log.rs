@@ -6,7 +6,7 @@ use leat_contract::headers::MESSAGE_ID;
 
 use crate::jetstream::JetStream;
 use crate::publish::PUBLISH_PATIENCE;
-use crate::reader::{Read, Reader, Start};
+use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers, Stored, StoredMessage, trace};
 
 /// A stream that keeps messages up to its limits.
@@ -97,12 +97,19 @@ impl Follower {
         }
     }
 
-    /// The messages that are there now, up to `max`: for listings that end.
-    pub async fn take_stored(&mut self, max: usize) -> Vec<StoredMessage> {
+    /// The messages that are there now, up to `max`: for listings that end. Fails when that takes over 30 s.
+    pub async fn take_stored(&mut self, max: usize) -> Result<Vec<StoredMessage>, Error> {
         let mut messages = Vec::new();
+        let listing = tokio::time::timeout(LISTING_TIMEOUT, self.read_stored(&mut messages, max));
+        let timeout = |_| Error::Timeout { what: "listing of a log".to_owned(), after: LISTING_TIMEOUT };
+        listing.await.map_err(timeout)?;
+        Ok(messages)
+    }
+
+    async fn read_stored(&mut self, messages: &mut Vec<StoredMessage>, max: usize) {
         while messages.len() < max {
             match self.reader.next().await {
-                Read::Opened { pending: 0 } => break,
+                Read::Opened { pending: 0 } | Read::Exhausted => break,
                 Read::Opened { .. } => {}
                 Read::Message(message) => {
                     let is_last = message.pending() == 0;
@@ -114,7 +121,6 @@ impl Follower {
                 }
             }
         }
-        messages
     }
 
     /// The same as a stream that never ends.

@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 
+/// How the headers begin that the broker itself reads.
+const INSTRUCTION_PREFIX: &str = "Nats-";
+
 /// The headers of a message to send.
 ///
 /// Line breaks in a value become spaces, so that a value can neither end its header nor start another.
@@ -37,6 +40,18 @@ impl Headers {
         lookup(&self.0, name)
     }
 
+    /// Takes everything out by which the broker is told what to do with a message: those headers were meant for the
+    /// stream it was first sent to.
+    pub(crate) fn without_instructions(self) -> Self {
+        let mut kept = HeaderMap::new();
+        for (name, values) in self.0.iter().filter(|(name, _)| !is_instruction(name.as_ref())) {
+            for value in values {
+                kept.append(name.clone(), value.clone());
+            }
+        }
+        Self(kept)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -59,6 +74,10 @@ pub(crate) fn lookup<'a>(map: &'a HeaderMap, name: &str) -> Option<&'a str> {
     map.get_last(name).map(HeaderValue::as_str)
 }
 
+fn is_instruction(name: &str) -> bool {
+    name.get(..INSTRUCTION_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(INSTRUCTION_PREFIX))
+}
+
 fn one_line(value: &str) -> Result<HeaderValue, async_nats::header::ParseHeaderValueError> {
     if value.contains(['\r', '\n']) {
         return HeaderValue::from_str(&value.replace(['\r', '\n'], " "));
@@ -75,6 +94,17 @@ mod tests {
         let headers = Headers::new().with("Reason", "bad\r\nNats-Rollup: all");
         assert_eq!(headers.get("Reason"), Some("bad  Nats-Rollup: all"));
         assert_eq!(headers.get("Nats-Rollup"), None);
+    }
+
+    #[test]
+    fn instructions_for_the_broker_can_be_taken_out() {
+        let headers =
+            Headers::new().with("Nats-Msg-Id", "1").with("nats-rollup", "all").with("traceparent", "00");
+        let kept = headers.without_instructions();
+        assert_eq!(
+            (kept.get("Nats-Msg-Id"), kept.get("nats-rollup"), kept.get("traceparent")),
+            (None, None, Some("00"))
+        );
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod watch;
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use bytes::Bytes;
 use leat_contract::headers::MESSAGE_ID;
@@ -14,16 +13,13 @@ pub use watch::{Change, Watch, Watched};
 
 use crate::jetstream::JetStream;
 use crate::publish::PUBLISH_PATIENCE;
-use crate::reader::{Read, Reader, Start};
+use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers, Message, StoredMessage};
 
 /// The header by which the broker marks what is no value.
 const OPERATION: &str = "KV-Operation";
 const SEQUENCE: &str = "Nats-Sequence";
 const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
-
-/// What a listing of a whole bucket may take.
-const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bucket of JSON values of one type. Other clients see it as an ordinary NATS key-value bucket.
 #[derive(Debug)]
@@ -111,24 +107,29 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 
     /// The keys that match a filter in the grammar of subjects (`digits.version.*`), with their values.
     pub async fn entries_matching(&self, filter: &str) -> Result<Vec<Entry<T>>, Error> {
-        let mut reader = self.reader(filter)?;
-        let listing = tokio::time::timeout(LISTING_TIMEOUT, read_all(&mut reader));
-        let messages = listing.await.map_err(|_| Error::Timeout {
-            what: format!("listing of {}", self.bucket),
-            after: LISTING_TIMEOUT,
-        })?;
-        reader.restart().await;
-        let mut entries = Vec::with_capacity(messages.len());
-        for message in messages.iter().filter(|message| !is_removal(message.message())) {
-            let key = self.key(message);
-            entries.push(Entry {
-                value: self.decode(&key, message.payload())?,
-                revision: message.sequence(),
-                key,
-            });
+        let listed = self.list(filter).await?;
+        listed.into_iter().map(|message| self.entry(&message)).collect()
+    }
+
+    /// Every key whose value can be read, and an error for each of the others: for those who must go on although a
+    /// newer or a foreign writer left something that is not of the bucket's type.
+    pub async fn entries_readable(&self) -> Result<(Vec<Entry<T>>, Vec<Error>), Error> {
+        self.entries_readable_matching(">").await
+    }
+
+    /// As [`KeyValue::entries_readable`], for the keys that match a filter.
+    pub async fn entries_readable_matching(
+        &self,
+        filter: &str,
+    ) -> Result<(Vec<Entry<T>>, Vec<Error>), Error> {
+        let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+        for message in self.list(filter).await? {
+            match self.entry(&message) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => unreadable.push(error),
+            }
         }
-        entries.sort_by(|left, right| left.key.cmp(&right.key));
-        Ok(entries)
+        Ok((entries, unreadable))
     }
 
     /// Follows every key. See [`Watch`].
@@ -148,6 +149,25 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
         }
         let filter = format!("$KV.{}.{filter}", self.bucket);
         Ok(Reader::new(self.jetstream.clone(), self.stream(), filter, Start::LastPerSubject))
+    }
+
+    /// The last message of every key that matches and is there, in the order of the keys.
+    async fn list(&self, filter: &str) -> Result<Vec<StoredMessage>, Error> {
+        let mut reader = self.reader(filter)?;
+        let listing = tokio::time::timeout(LISTING_TIMEOUT, read_all(&mut reader));
+        let mut messages = listing.await.map_err(|_| Error::Timeout {
+            what: format!("listing of {}", self.bucket),
+            after: LISTING_TIMEOUT,
+        })?;
+        reader.restart().await;
+        messages.retain(|message| !is_removal(message.message()));
+        messages.sort_by(|left, right| left.subject().cmp(right.subject()));
+        Ok(messages)
+    }
+
+    fn entry(&self, message: &StoredMessage) -> Result<Entry<T>, Error> {
+        let key = self.key(message);
+        Ok(Entry { value: self.decode(&key, message.payload())?, revision: message.sequence(), key })
     }
 
     async fn removed_revision(&self, key: &str) -> Result<Option<u64>, Error> {
@@ -235,6 +255,7 @@ async fn read_all(reader: &mut Reader) -> Vec<StoredMessage> {
                     return messages;
                 }
             }
+            Read::Exhausted => return messages,
         }
     }
 }

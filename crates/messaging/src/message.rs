@@ -5,6 +5,7 @@ use std::fmt;
 use async_nats::{StatusCode, Subject};
 use bytes::Bytes;
 
+use crate::Headers;
 use crate::headers::lookup;
 
 /// A received message: a view without copies of what the client library delivered.
@@ -41,6 +42,11 @@ impl Message {
     /// Whether there are headers at all, so that a hot path need not look for one.
     pub fn has_headers(&self) -> bool {
         self.0.headers.is_some()
+    }
+
+    /// A copy of all its headers.
+    pub(crate) fn headers(&self) -> Headers {
+        self.0.headers.clone().map(Headers::from).unwrap_or_default()
     }
 
     /// What the server itself says with this message, if it comes from the server.

@@ -7,16 +7,12 @@ mod download;
 mod record;
 mod upload;
 
-use std::time::Duration;
-
 use leat_contract::Digest;
 
 use crate::jetstream::JetStream;
-use crate::reader::{Read, Reader, Start};
+use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
 use record::{Record, record_filter, record_subject};
-
-const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A store of objects.
 #[derive(Debug, Clone)]
@@ -147,6 +143,7 @@ async fn list(reader: &mut Reader) -> Result<Vec<ObjectSummary>, Error> {
                 }
                 message.pending() == 0
             }
+            Read::Exhausted => true,
         };
         if is_last {
             objects.sort_by(|left, right| left.name.cmp(&right.name));

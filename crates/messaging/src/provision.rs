@@ -1,13 +1,22 @@
 //! Makes the streams behind all assets, and never believes that they are as they should be without reading them.
 
 use leat_contract::Subjects;
-use leat_contract::assets::{self, Asset, AssetKind};
+use leat_contract::assets::{self, Asset, AssetKind, AssetRole};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::jetstream::{JetStream, StreamInfo, nanoseconds};
 
-/// Makes, repairs and reads back every asset.
+/// Limits of which an operator may give more than is required, with the values by which the broker says unlimited.
+const LOWER_BOUNDS: [(&str, &[i64]); 5] = [
+    ("max_bytes", &[-1, 0]),
+    ("max_age", &[0]),
+    ("max_msg_size", &[-1, 0]),
+    ("max_msgs_per_subject", &[-1, 0]),
+    ("duplicate_window", &[]),
+];
+
+/// Makes, repairs and reads back every asset. A limit that an operator raised stays raised.
 pub(crate) async fn provision(jetstream: &JetStream, subjects: &Subjects) -> Result<(), Error> {
     for asset in assets::all(subjects) {
         let required = required(&asset);
@@ -28,7 +37,7 @@ pub(crate) async fn verify(jetstream: &JetStream, subjects: &Subjects) -> Result
             Err(Error::Missing { .. }) => return Err(Error::Missing { what: format!("stream {stream}") }),
             outcome => outcome?.config,
         };
-        let differences = differences(&required(&asset), &found);
+        let differences = differences(&asset, &required(&asset), &found);
         if !differences.is_empty() {
             return Err(Error::Drifted { asset: stream, difference: differences.join("; ") });
         }
@@ -57,7 +66,7 @@ async fn repair(
     required: &Map<String, Value>,
     found: StreamInfo,
 ) -> Result<(), Error> {
-    let differences = differences(required, &found.config);
+    let differences = differences(asset, required, &found.config);
     if differences.is_empty() {
         return Ok(());
     }
@@ -65,7 +74,9 @@ async fn repair(
     let difference = differences.join("; ");
     tracing::warn!(%stream, %difference, "repairing a stream that differs from what is required");
     let mut config = found.config;
-    config.extend(required.clone());
+    let needed = required.iter().filter(|(field, value)| !is_enough(asset, field, value, config.get(*field)));
+    let needed: Map<String, Value> = needed.map(|(field, value)| (field.clone(), value.clone())).collect();
+    config.extend(needed);
     let updated: Result<Value, Error> =
         jetstream.call(&format!("STREAM.UPDATE.{stream}"), &Value::Object(config)).await;
     match updated {
@@ -77,15 +88,23 @@ async fn repair(
 }
 
 /// The fields that differ, with what was found and what is required.
-fn differences(required: &Map<String, Value>, found: &Map<String, Value>) -> Vec<String> {
+fn differences(asset: &Asset, required: &Map<String, Value>, found: &Map<String, Value>) -> Vec<String> {
     required
         .iter()
-        .filter(|(field, value)| !is_same(value, found.get(*field)))
+        .filter(|(field, value)| !is_enough(asset, field, value, found.get(*field)))
         .map(|(field, value)| {
             let found = found.get(field).map_or_else(|| "absent".to_owned(), Value::to_string);
             format!("{field} is {found}, required {value}")
         })
         .collect()
+}
+
+/// Whether what was found is what is required, or more of it where more does no harm. The age of a lease says when a
+/// worker counts as gone, so it is no lower bound.
+fn is_enough(asset: &Asset, field: &str, required: &Value, found: Option<&Value>) -> bool {
+    let is_exact = asset.role == AssetRole::Actual && field == "max_age";
+    let bound = LOWER_BOUNDS.iter().find(|(name, _)| *name == field && !is_exact);
+    is_same(required, found) || bound.is_some_and(|(_, unlimited)| is_at_least(unlimited, required, found))
 }
 
 /// The broker leaves out what is false or zero.
@@ -94,6 +113,12 @@ fn is_same(required: &Value, found: Option<&Value>) -> bool {
         Some(found) => found == required,
         None => matches!(required, Value::Bool(false)) || required.as_i64() == Some(0),
     }
+}
+
+fn is_at_least(unlimited: &[i64], required: &Value, found: Option<&Value>) -> bool {
+    let found = found.map_or(Some(0), Value::as_i64);
+    let (Some(required), Some(found)) = (required.as_i64(), found) else { return false };
+    unlimited.contains(&found) || (!unlimited.contains(&required) && found >= required)
 }
 
 /// The configuration of the stream behind an asset, as far as Leat cares.
@@ -153,7 +178,25 @@ mod tests {
     #[test]
     fn what_the_broker_leaves_out_counts_as_zero() {
         let required = json!({ "a": 0, "b": false, "c": 1 });
-        let differences = differences(required.as_object().unwrap(), &Map::new());
+        let asset = Asset::new(&Subjects::default(), AssetRole::Events);
+        let differences = differences(&asset, required.as_object().unwrap(), &Map::new());
         assert_eq!(differences, ["c is absent, required 1"]);
+    }
+
+    #[test]
+    fn more_than_required_is_enough_except_for_the_age_of_leases() {
+        let enough = |role, field: &str, required: i64, found: i64| {
+            let asset = Asset::new(&Subjects::default(), role);
+            is_enough(&asset, field, &Value::from(required), Some(&Value::from(found)))
+        };
+        let events = AssetRole::Events;
+        assert!(enough(events, "max_bytes", 10, 20) && enough(events, "max_bytes", 10, -1));
+        assert!(enough(events, "max_age", 10, 20) && enough(events, "max_age", 10, 0));
+        assert!(!enough(events, "max_bytes", 10, 9) && !enough(events, "max_age", 10, 9));
+        assert!(!enough(events, "max_msg_size", -1, 1000), "unlimited is required");
+        assert!(!enough(events, "max_age", 0, 1000), "unlimited is required");
+        assert!(
+            !enough(AssetRole::Actual, "max_age", 10, 20) && !enough(AssetRole::Actual, "max_age", 10, 0)
+        );
     }
 }

@@ -22,6 +22,9 @@ const PULL_GRACE: Duration = Duration::from_secs(1);
 const INACTIVE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// What it may take to read everything that is there.
+pub(crate) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Where a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -46,6 +49,8 @@ pub(crate) enum Read {
     },
     /// The next message.
     Message(StoredMessage),
+    /// Messages were told to wait, but there are none: they expired or were removed meanwhile.
+    Exhausted,
 }
 
 /// Reads the messages of one stream that match one filter.
@@ -71,8 +76,12 @@ struct Session {
     inbox: Subscription,
     subject: String,
     consumer_sequence: u64,
+    /// How many messages were waiting when that was last told.
+    pending: u64,
     /// How many messages the pull under way may still bring; zero when none is under way.
     wanted: usize,
+    /// Whether the pull under way has brought nothing yet.
+    is_empty: bool,
     overdue: Instant,
 }
 
@@ -107,6 +116,7 @@ impl Reader {
                     self.cursor = Some(message.sequence());
                     return Read::Message(message);
                 }
+                Arrival::PullEnded if self.is_exhausted().await => return Read::Exhausted,
                 Arrival::PullEnded => {}
                 Arrival::Broken(reason) => {
                     tracing::debug!(stream = %self.stream, filter = %self.filter, %reason, "reading begins anew");
@@ -153,10 +163,12 @@ impl Reader {
         self.session = Some(Session {
             consumer: consumer.name,
             unsaid: Some(consumer.num_pending),
+            pending: consumer.num_pending,
             inbox: subscription,
             subject: inbox,
             consumer_sequence: 0,
             wanted: 0,
+            is_empty: true,
             overdue: Instant::now(),
         });
         Ok(())
@@ -193,6 +205,22 @@ impl Reader {
         Ok(if last < after { Start::First } else { Start::After(after) })
     }
 
+    /// Whether a pull brought nothing although messages were waiting, and the server says that none are left.
+    async fn is_exhausted(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let is_suspicious = session.is_empty && session.pending > 0;
+        if !is_suspicious {
+            return false;
+        }
+        let operation = format!("CONSUMER.INFO.{}.{}", self.stream, session.consumer);
+        // When the consumer is gone the next pull tells.
+        let Ok(info) = self.jetstream.call::<ConsumerInfo>(&operation, &Value::Null).await else {
+            return false;
+        };
+        session.pending = info.num_pending;
+        info.num_pending == 0
+    }
+
     async fn arrival(&mut self) -> Arrival {
         let Some(session) = &mut self.session else { return Arrival::Broken("not open".to_owned()) };
         if session.wanted == 0
@@ -216,10 +244,15 @@ impl Session {
     async fn pull(&mut self, jetstream: &JetStream, stream: &str, portion: usize) -> Result<(), Error> {
         // Set before the call: a pull that may have been sent must not be sent again.
         self.wanted = portion;
-        self.overdue = Instant::now() + PULL_EXPIRES + PULL_GRACE;
+        self.is_empty = true;
+        self.wait_anew();
         let request = json!({ "batch": portion, "expires": nanoseconds(PULL_EXPIRES) });
         let operation = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.consumer);
         jetstream.connection.publish_from(operation, &self.subject, request.to_string()).await
+    }
+
+    fn wait_anew(&mut self) {
+        self.overdue = Instant::now() + PULL_EXPIRES + PULL_GRACE;
     }
 
     fn sort(&mut self, message: crate::Message) -> Arrival {
@@ -240,6 +273,10 @@ impl Session {
             return Arrival::Broken(format!("message {} is missing", self.consumer_sequence));
         }
         self.wanted = self.wanted.saturating_sub(1);
+        self.is_empty = false;
+        self.pending = message.pending();
+        // On a slow line the messages of one pull take longer than it waits at the server.
+        self.wait_anew();
         Arrival::Message(message)
     }
 }

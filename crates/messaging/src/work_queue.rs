@@ -28,6 +28,15 @@ pub(crate) const ATTEMPTS_MAX: u64 = 3;
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
 const PULL_GRACE: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// How long it takes at most to find out why nobody answers a pull.
+const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What ends a pull: nothing there, time over, nobody answers, a change at the server.
+const NOT_FOUND: u16 = 404;
+const REQUEST_TIMEOUT: u16 = 408;
+const NO_RESPONDERS: u16 = 503;
+const CONFLICT: u16 = 409;
+const CONSUMER_DELETED: &str = "Consumer Deleted";
 
 /// The part of a work-queue stream that has one filter, shared by all workers that name the same consumer.
 #[derive(Debug)]
@@ -142,8 +151,7 @@ impl WorkQueue {
         if differences.is_empty() {
             return Ok(());
         }
-        let asset = format!("consumer {} of {}", self.identity.consumer, self.identity.stream);
-        Err(Error::Drifted { asset, difference: differences.join("; ") })
+        Err(Error::Drifted { asset: self.identity.to_string(), difference: differences.join("; ") })
     }
 
     async fn info(&self) -> Result<ConsumerInfo, Error> {
@@ -166,9 +174,23 @@ impl WorkQueue {
                 Err(_) => return Ok(None),
                 Ok(Ok(Some(message))) => return Ok(Some(message)),
                 Ok(Ok(None)) => {}
-                Ok(Err(error)) if Instant::now() + RETRY_PAUSE >= deadline => return Err(error),
+                Ok(Err(error)) if Instant::now() + RETRY_PAUSE >= deadline => {
+                    return Err(self.explained(error).await);
+                }
                 Ok(Err(_)) => tokio::time::sleep(RETRY_PAUSE).await,
             }
+        }
+    }
+
+    /// Nobody answers a pull while the consumer has no leader, and when there is no such consumer.
+    async fn explained(&self, error: Error) -> Error {
+        let nobody_answers = matches!(error, Error::Storage { code, .. } if code == u64::from(NO_RESPONDERS));
+        if !nobody_answers {
+            return error;
+        }
+        match tokio::time::timeout(EXPLANATION_TIMEOUT, self.info()).await {
+            Ok(Err(missing @ Error::Missing { .. })) => missing,
+            _ => error,
         }
     }
 
@@ -215,9 +237,15 @@ impl WorkQueue {
             match inbox.sort(message) {
                 Sorted::Work(message) => return Ok(Some(message)),
                 Sorted::Ended => return Ok(None),
+                Sorted::Interrupted(reason) => {
+                    tracing::debug!(consumer = %self.identity, %reason, "a pull was ended, asking again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    return Ok(None);
+                }
+                Sorted::Gone => return Err(Error::Missing { what: self.identity.to_string() }),
                 Sorted::Refused(status) => {
-                    let what = format!("consumer {} of {}", self.identity.consumer, self.identity.stream);
-                    return Err(Error::Storage { code: u64::from(status), description: what });
+                    let description = self.identity.to_string();
+                    return Err(Error::Storage { code: u64::from(status), description });
                 }
                 Sorted::Stale => {}
             }
@@ -235,11 +263,27 @@ pub struct QueueDepth {
 }
 
 #[allow(clippy::large_enum_variant, reason = "none is kept")]
+#[derive(Debug)]
 enum Sorted {
     Work(StoredMessage),
     Ended,
+    /// The server moves the consumer or has too many pulls: the next one may do.
+    Interrupted(String),
+    /// The consumer was deleted.
+    Gone,
     Refused(u16),
     Stale,
+}
+
+impl Sorted {
+    fn from_status(status: u16, description: &str) -> Self {
+        match status {
+            NOT_FOUND | REQUEST_TIMEOUT => Self::Ended,
+            CONFLICT if description.eq_ignore_ascii_case(CONSUMER_DELETED) => Self::Gone,
+            CONFLICT => Self::Interrupted(description.to_owned()),
+            other => Self::Refused(other),
+        }
+    }
 }
 
 impl Inbox {
@@ -259,10 +303,13 @@ impl Inbox {
             return Sorted::Stale;
         }
         self.overdue = None;
-        match status {
-            404 | 408 => Sorted::Ended,
-            other => Sorted::Refused(other),
-        }
+        Sorted::from_status(status, message.description().unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for QueueIdentity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "consumer {} of {}", self.consumer, self.stream)
     }
 }
 
@@ -280,5 +327,23 @@ impl QueueIdentity {
             "max_ack_pending": 1000,
             "replay_policy": "instant",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_pull_is_told_from_a_change_at_the_server_and_a_deleted_consumer() {
+        for status in [NOT_FOUND, REQUEST_TIMEOUT] {
+            assert!(matches!(Sorted::from_status(status, ""), Sorted::Ended), "{status}");
+        }
+        for change in ["Server Shutdown", "Leadership Change", "Exceeded MaxWaiting"] {
+            let sorted = Sorted::from_status(CONFLICT, change);
+            assert!(matches!(&sorted, Sorted::Interrupted(reason) if reason == change), "{sorted:?}");
+        }
+        assert!(matches!(Sorted::from_status(CONFLICT, "Consumer Deleted"), Sorted::Gone));
+        assert!(matches!(Sorted::from_status(NO_RESPONDERS, ""), Sorted::Refused(NO_RESPONDERS)));
     }
 }

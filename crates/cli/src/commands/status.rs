@@ -62,7 +62,7 @@ impl Overview {
                 .filter(|lease| !lease.is_expired(now))
                 .collect(),
             deployments: deployments.into_iter().map(|entry| entry.value).collect(),
-            windows: last_windows(session, now).await,
+            windows: last_windows(session, now).await?,
             jobs_waiting,
             jobs_running,
         })
@@ -107,10 +107,10 @@ fn figures(window: &Window) -> Vec<Vec<String>> {
 }
 
 /// The latest window of each model, unless it is old.
-pub(crate) async fn last_windows(session: &Session, now: u64) -> Vec<Window> {
+pub(crate) async fn last_windows(session: &Session, now: u64) -> Result<Vec<Window>, Error> {
     let log = session.storage.event_log(AssetRole::Monitor);
     let mut follower = log.follow(&session.subjects.monitor_window_all(), Position::LastPerSubject);
-    let messages = follower.take_stored(WINDOWS_MAX).await;
+    let messages = follower.take_stored(WINDOWS_MAX).await?;
     let windows = messages.iter().filter_map(|message| decode_json::<Window>(message.payload()).ok());
-    windows.filter(|window| now.saturating_sub(window.end) < FRESH_MS).collect()
+    Ok(windows.filter(|window| now.saturating_sub(window.end) < FRESH_MS).collect())
 }

@@ -206,7 +206,7 @@ impl Story<'_> {
     ) -> Result<Accuracy, Error> {
         let deadline = Instant::now() + LABELS_TIMEOUT;
         loop {
-            let windows = last_windows(session, now()).await;
+            let windows = last_windows(session, now()).await?;
             let window = windows.into_iter().find(|window| window.model == self.scenario.model);
             let figures =
                 window.into_iter().flat_map(|window| window.versions).find(|told| told.version == version);

@@ -112,6 +112,7 @@ impl<T: Serialize + DeserializeOwned> Watch<T> {
                 self.compare(&message);
                 message.pending() == 0
             }
+            Read::Exhausted => true,
         };
         if is_last {
             self.end_listing();

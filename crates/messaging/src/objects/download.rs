@@ -46,6 +46,10 @@ async fn receive(objects: &Objects, name: &str, record: &Record) -> Result<Vec<u
                 return Err(Error::Damaged { name: name.to_owned(), reason });
             }
             Read::Opened { .. } => {}
+            Read::Exhausted => {
+                let reason = format!("{received} pieces, its record says {}", record.chunks);
+                return Err(Error::Damaged { name: name.to_owned(), reason });
+            }
             Read::Message(message) => {
                 received += 1;
                 if bytes.len() as u64 + message.payload().len() as u64 > record.size {

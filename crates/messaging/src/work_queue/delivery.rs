@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_nats::Subject;
 use bytes::Bytes;
 use leat_contract::headers::{
-    DEAD_ATTEMPTS, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, MESSAGE_ID,
+    DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED,
+    MESSAGE_ID,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -102,19 +103,48 @@ impl Delivery {
     }
 
     /// Ends it as a dead letter: a copy with the reason in its headers is kept, and nobody gets it again.
+    ///
+    /// The copy has the headers of the message. Content that does not fit beside the reason is left out, and a header
+    /// says how much it was.
     pub async fn dead_letter(self, reason: &str) -> Result<(), Error> {
+        self.keep_letter(reason).await?;
+        let (subject, sequence, attempt) = (self.subject(), self.sequence(), self.attempt());
+        tracing::warn!(subject, sequence, attempt, reason, "work given up");
+        self.end("+TERM".into(), Ending::Removed).await
+    }
+
+    /// Publishes as much of the dead letter as the broker takes: all, all but the content, or only the reason.
+    async fn keep_letter(&self, reason: &str) -> Result<(), Error> {
+        let own = self.message.message().headers().without_instructions();
+        let bytes = self.payload().len().to_string();
+        let whole = (self.add_reason(own.clone(), reason), self.payload().clone());
+        let empty = (self.add_reason(own, reason).with(DEAD_TRUNCATED, &bytes), Bytes::new());
+        let least = (self.add_reason(Headers::new(), reason).with(DEAD_TRUNCATED, &bytes), Bytes::new());
+        let mut outcome = Ok(());
+        for (headers, payload) in [whole, empty, least] {
+            let subject = self.queue.dead_letter_subject.clone();
+            let kept = self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await;
+            outcome = kept.map(|_| ());
+            if !matches!(outcome, Err(Error::TooLarge { .. })) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn add_reason(&self, headers: Headers, reason: &str) -> Headers {
         let sequence = self.sequence().to_string();
-        let headers = Headers::new()
+        let mut headers = headers
             .with(DEAD_REASON, reason)
             .with(DEAD_SUBJECT, self.subject())
             .with(DEAD_STREAM, &self.queue.stream)
             .with(DEAD_SEQUENCE, &sequence)
             .with(DEAD_ATTEMPTS, self.attempt().to_string())
             .with(MESSAGE_ID, format!("dead-{}-{sequence}", self.queue.stream));
-        let subject = self.queue.dead_letter_subject.clone();
-        self.jetstream.publish(subject, headers, self.payload().clone(), PUBLISH_PATIENCE).await?;
-        tracing::warn!(subject = self.subject(), sequence, attempt = self.attempt(), reason, "work given up");
-        self.end("+TERM".into(), Ending::Removed).await
+        if let Some(id) = self.message.header(MESSAGE_ID) {
+            headers.insert(DEAD_MESSAGE_ID, id);
+        }
+        headers
     }
 
     fn reply(&self) -> Subject {

@@ -165,7 +165,7 @@ async fn credentials_nobody_asked_for_do_no_harm_and_are_not_shown() {
 
 #[tokio::test]
 async fn wrong_credentials_are_refused_at_once_and_right_ones_taken() {
-    let server = GuardedServer::start("right").await;
+    let server = GuardedServer::start("authorization { token: right }").await;
     let mut options = ConnectOptions::new(server.url.clone(), "test").patience(Duration::from_secs(60));
     for wrong in [Credentials::None, Credentials::Token("wrong".to_owned())] {
         options.credentials = wrong;

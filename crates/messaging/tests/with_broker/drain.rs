@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use leat_messaging::{ConnectOptions, Connection, State, Subscription};
+use leat_messaging::{ConnectOptions, Connection, Error, State, Subscription};
 
 use crate::delayed_line::DelayedLine;
-use crate::support::{connection, eventually, shared_url, soon, unique_subjects, until};
+use crate::support::{connection, eventually, own_broker, shared_url, soon, unique_subjects, until};
 
 async fn ingest(url: &str) -> Connection {
     let mut options = ConnectOptions::new(url, "ingest").own_thread();
@@ -115,4 +115,19 @@ async fn what_was_published_before_a_drain_is_sent() {
     for _ in 0..500 {
         soon("a message", messages.next()).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_drain_while_disconnected_fails_at_once_and_leaves_the_subscription() {
+    let mut broker = own_broker().await;
+    let ingest = ingest(&broker.url()).await;
+    let mut messages = ingest.subscribe("kept").await.unwrap();
+    broker.kill().await;
+    until(&ingest, State::Disconnected).await;
+    let outcome = soon("the failure", messages.drain(Duration::from_secs(120))).await;
+    assert!(matches!(outcome, Err(Error::Disconnected)), "{outcome:?}");
+    broker.restart().await.unwrap();
+    until(&ingest, State::Connected).await;
+    messages.drain(Duration::from_secs(20)).await.unwrap();
+    assert!(soon("the end", messages.next()).await.is_none());
 }

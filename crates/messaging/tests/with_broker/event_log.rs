@@ -81,12 +81,12 @@ async fn an_event_published_twice_is_there_once() {
 async fn a_listing_ends() {
     let (_, storage) = storage().await;
     let events = events(&storage, "job-1");
-    assert!(soon("a listing", events.follow(Position::Beginning).take_stored(10)).await.is_empty());
+    assert!(soon("a listing", events.follow(Position::Beginning).take_stored(10)).await.unwrap().is_empty());
     for text in ["one", "two", "three"] {
         events.publish(text).await;
     }
-    assert_eq!(soon("a listing", events.follow(Position::Beginning).take_stored(10)).await.len(), 3);
-    assert_eq!(soon("a listing", events.follow(Position::Beginning).take_stored(2)).await.len(), 2);
+    assert_eq!(soon("a listing", events.follow(Position::Beginning).take_stored(10)).await.unwrap().len(), 3);
+    assert_eq!(soon("a listing", events.follow(Position::Beginning).take_stored(2)).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

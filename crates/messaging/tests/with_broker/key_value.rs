@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use leat_contract::assets::AssetRole;
+use leat_contract::assets::{Asset, AssetRole};
 use leat_messaging::{Change, Error, KeyValue, Storage, Watch, Watched};
 
-use crate::support::{connect, own_broker, soon, storage, unique_subjects};
+use crate::delayed_line::DelayedLine;
+use crate::support::{connect, eventually, own_broker, shared_url, soon, storage, unique_subjects};
 
 async fn bucket() -> KeyValue<String> {
     storage().await.1.key_value(AssetRole::Registry)
@@ -102,6 +103,47 @@ async fn a_value_of_another_type_is_an_error_that_names_the_key() {
 }
 
 #[tokio::test]
+async fn one_unreadable_value_does_not_hide_the_others() {
+    let (_, storage) = storage().await;
+    let numbers = storage.key_value::<u32>(AssetRole::Desired);
+    numbers.put("a.one", &1).await.unwrap();
+    numbers.put("b.two", &2).await.unwrap();
+    storage.key_value::<String>(AssetRole::Desired).put("a.foreign", &text("x")).await.unwrap();
+    assert!(matches!(numbers.entries().await, Err(Error::Decode { .. })));
+    let (entries, unreadable) = numbers.entries_readable().await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.value).collect::<Vec<_>>(), [1, 2]);
+    assert!(
+        matches!(unreadable.as_slice(), [Error::Decode { what, .. }] if what.contains("a.foreign")),
+        "{unreadable:?}"
+    );
+    let (matching, unreadable) = numbers.entries_readable_matching("b.*").await.unwrap();
+    assert_eq!((matching.len(), unreadable.len()), (1, 0));
+}
+
+/// Listings that were told of values which are gone when they come to read them.
+#[tokio::test]
+async fn a_listing_ends_although_what_it_was_told_of_expires_meanwhile() {
+    let (connection, storage) = storage().await;
+    let line = DelayedLine::start(&shared_url().await, Duration::from_millis(300)).await;
+    let far_away = Storage::open(&connect(&line.url).await, storage.subjects());
+    storage.key_value(AssetRole::Registry).put("digits", &text("a")).await.unwrap();
+    let asset = Asset::new(storage.subjects(), AssetRole::Registry);
+    let call = async |operation: &str| -> serde_json::Value {
+        let operation = format!("$JS.API.{operation}.{}", asset.stream_name());
+        connection.request(operation, "", Duration::from_secs(10)).await.unwrap().json().unwrap()
+    };
+    let bucket = far_away.key_value::<String>(AssetRole::Registry);
+    let expiring = async {
+        eventually("a listing has begun", async || call("CONSUMER.NAMES").await["total"] == 1).await;
+        call("STREAM.PURGE").await;
+    };
+    let started = Instant::now();
+    let (listed, ()) = soon("a listing", async { tokio::join!(bucket.entries(), expiring) }).await;
+    assert!(listed.unwrap().is_empty());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_watch_of_an_empty_bucket_says_so() {
     let mut watch = bucket().await.watch().unwrap();
     assert_eq!(next(&mut watch).await, Watched::Current);
@@ -135,7 +177,7 @@ async fn a_repeated_listing_finds_what_vanished_without_a_word() {
     while next(&mut watch).await != Watched::Current {}
     // A purge of the stream leaves no marker, as the expiry of a bucket does not.
     let name = AssetRole::Registry;
-    let asset = leat_contract::assets::Asset::new(storage.subjects(), name);
+    let asset = Asset::new(storage.subjects(), name);
     let filter = format!("{{\"filter\":\"$KV.{}.vanishes\"}}", asset.name);
     let operation = format!("$JS.API.STREAM.PURGE.{}", asset.stream_name());
     connection.request(operation, filter, Duration::from_secs(10)).await.unwrap();
@@ -153,7 +195,7 @@ async fn a_watch_outlives_a_restart_of_the_broker() {
     while next(&mut watch).await != Watched::Current {}
     for round in 0..2 {
         broker.restart().await.unwrap();
-        let back = std::time::Instant::now();
+        let back = Instant::now();
         // The write itself has to bridge the outage too.
         let key = format!("after-{round}");
         soon("a write", async { while bucket.put(&key, &text("2")).await.is_err() {} }).await;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is how the helpers of a test fail")]
 
+mod certificates;
 mod connection;
+mod credentials;
 mod delayed_line;
 mod drain;
 mod event_log;

@@ -52,6 +52,47 @@ async fn what_differs_is_noticed_and_repaired() {
 }
 
 #[tokio::test]
+async fn a_limit_that_was_raised_stays_raised() {
+    let (connection, storage) = storage().await;
+    let stream = Asset::new(storage.subjects(), AssetRole::Registry).stream_name();
+    let info = format!("STREAM.INFO.{stream}");
+    let mut config = api(&connection, info.clone(), &Value::Null).await["config"].clone();
+    let raised = config["max_bytes"].as_u64().unwrap() * 2;
+    (config["max_bytes"], config["max_msgs_per_subject"]) = (json!(raised), json!(64));
+    api(&connection, format!("STREAM.UPDATE.{stream}"), &config).await;
+    storage.verify().await.unwrap();
+
+    // Something else is to be repaired, which must leave the raised limits alone.
+    config["allow_direct"] = json!(false);
+    api(&connection, format!("STREAM.UPDATE.{stream}"), &config).await;
+    assert!(storage.verify().await.is_err());
+    Storage::provision(&connection, storage.subjects()).await.unwrap();
+    let found = api(&connection, info, &Value::Null).await["config"].clone();
+    assert_eq!(
+        (
+            found["allow_direct"].as_bool(),
+            found["max_bytes"].as_u64(),
+            found["max_msgs_per_subject"].as_i64()
+        ),
+        (Some(true), Some(raised), Some(64))
+    );
+}
+
+#[tokio::test]
+async fn a_lease_lives_exactly_as_long_as_required() {
+    let (connection, storage) = storage().await;
+    let stream = Asset::new(storage.subjects(), AssetRole::Actual).stream_name();
+    let mut config = api(&connection, format!("STREAM.INFO.{stream}"), &Value::Null).await["config"].clone();
+    let required = config["max_age"].as_u64().unwrap();
+    config["max_age"] = json!(required * 2);
+    api(&connection, format!("STREAM.UPDATE.{stream}"), &config).await;
+    let error = storage.verify().await.unwrap_err();
+    assert!(matches!(&error, Error::Drifted { difference, .. } if difference.contains("max_age")), "{error}");
+    Storage::provision(&connection, storage.subjects()).await.unwrap();
+    storage.verify().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_be_repaired_is_refused_by_name() {
     let (connection, storage) = (connection().await, unique_subjects());
     let asset = Asset::new(&storage, AssetRole::Events);

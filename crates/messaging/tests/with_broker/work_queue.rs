@@ -2,9 +2,10 @@ use std::time::{Duration, Instant};
 
 use leat_contract::assets::{Asset, AssetRole};
 use leat_contract::{JobKind, headers};
-use leat_messaging::{Connection, Delivery, Position, Storage, StoredMessage, WorkQueue};
+use leat_messaging::{Connection, Delivery, Error, Headers, Position, Storage, StoredMessage, WorkQueue};
 use serde_json::json;
 
+use crate::guarded_server::GuardedServer;
 use crate::support::{connect, eventually, own_broker, soon, storage, unique_subjects};
 
 const KIND: JobKind = JobKind::Train;
@@ -207,6 +208,63 @@ async fn work_that_kills_every_worker_ends_as_a_dead_letter() {
     let letter = dead_letter(&storage).await;
     assert_eq!(letter.payload().as_ref(), b"poison");
     assert!(letter.header(headers::DEAD_REASON).unwrap().contains("3 times"));
+}
+
+#[tokio::test]
+async fn garbage_near_the_payload_limit_ends_as_a_dead_letter_without_its_content() {
+    let (connection, storage) = storage().await;
+    let garbage = vec![b'x'; connection.payload_bytes_max() - 200];
+    let mut queue = storage.job_queue(KIND);
+    queue.submit(storage.subjects().job(KIND), "huge", garbage.clone()).await.unwrap();
+    take(&mut queue).await.dead_letter("it is no job").await.unwrap();
+    assert!(is_empty(&queue).await);
+    let letter = dead_letter(&storage).await;
+    assert!(letter.payload().is_empty());
+    assert_eq!(letter.header(headers::DEAD_REASON), Some("it is no job"));
+    assert_eq!(letter.header(headers::DEAD_TRUNCATED), Some(garbage.len().to_string().as_str()));
+    assert_eq!(letter.header(headers::DEAD_MESSAGE_ID), Some("huge"));
+}
+
+#[tokio::test]
+async fn a_dead_letter_has_the_headers_of_its_message() {
+    let (connection, storage) = storage().await;
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let own = Headers::new()
+        .with(headers::MESSAGE_ID, "one")
+        .with(headers::TRACEPARENT, traceparent)
+        .with("Nats-Expected-Last-Sequence", "0");
+    connection.publish_with(storage.subjects().job(KIND), own, "one").await.unwrap();
+    take(&mut storage.job_queue(KIND)).await.dead_letter("no use").await.unwrap();
+    let letter = dead_letter(&storage).await;
+    assert_eq!(letter.header(headers::TRACEPARENT), Some(traceparent));
+    assert_eq!(letter.header(headers::DEAD_MESSAGE_ID), Some("one"));
+    assert_eq!(letter.header("Nats-Expected-Last-Sequence"), None);
+    assert_eq!(letter.header(headers::DEAD_TRUNCATED), None);
+}
+
+#[tokio::test]
+async fn a_consumer_that_was_deleted_is_missing_for_who_waits_and_for_who_comes() {
+    let (connection, storage) = storage().await;
+    let stream = Asset::new(storage.subjects(), AssetRole::JobQueue).stream_name();
+    let mut queue = storage.job_queue(KIND);
+    // The pull waits at the server when the consumer goes.
+    assert!(queue.take(Duration::from_millis(50)).await.unwrap().is_none());
+    let operation = format!("$JS.API.CONSUMER.DELETE.{stream}.{KIND}");
+    connection.request(operation, "", Duration::from_secs(10)).await.unwrap();
+    for _ in 0..2 {
+        let error = soon("an error", queue.take(Duration::from_secs(1))).await.unwrap_err();
+        assert!(matches!(error, Error::Missing { .. }), "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_broker_whose_storage_does_not_answer_is_asked_again() {
+    let server = GuardedServer::start("").await;
+    let connection = connect(&server.url).await;
+    let mut queue = Storage::open(&connection, &unique_subjects()).job_queue(KIND);
+    let error = soon("an error", queue.take(Duration::from_millis(600))).await.unwrap_err();
+    assert!(matches!(error, Error::Storage { code: 503, .. }) && error.is_retryable(), "{error}");
 }
 
 #[tokio::test]
