@@ -22,6 +22,7 @@ const SILENCE_PAUSE: Duration = Duration::from_millis(250);
 /// Error codes of the broker that mean something to us.
 pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
 pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
+pub(crate) const INSUFFICIENT_STORAGE: u64 = 10047;
 const DELETE_FAILED: u64 = 10057;
 pub(crate) const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 
