@@ -20,7 +20,8 @@ async fn predictions_for_requests_with_an_id_are_recorded() {
     let _ = cluster.predict(r#"{"id":"bad","instances":[[0]]}"#).await;
     worker.stop().await;
     let log = cluster.storage.event_log(AssetRole::Prediction);
-    let stored = log.follow(&cluster.subjects.prediction_all(), Position::Beginning).take_stored(1000).await.unwrap();
+    let stored =
+        log.follow(&cluster.subjects.prediction_all(), Position::Beginning).take_stored(1000).await.unwrap();
     let batches: Vec<PredictionBatch> =
         stored.iter().map(|stored| decode(stored.payload()).unwrap().0).collect();
     let records: Vec<_> = batches.iter().flat_map(|batch| &batch.records).collect();
