@@ -69,7 +69,7 @@ async fn every_service_answers_ping_info_and_stats_with_true_counts() {
     leat_test_harness::eventually("the monitor's windows add up to what was answered", || async {
         let log = town.storage.event_log(AssetRole::Monitor);
         let mut windows = log.follow(&town.cluster.subjects().monitor_window_all(), Position::Beginning);
-        let stored = windows.take_stored(1_000).await.expect("the stream is there");
+        let stored = windows.take_stored(1_000).await.expect("a listing of windows");
         let windows = stored.iter().map(|window| decode_json::<Window>(window.payload()).expect("a window"));
         let requests: u64 = windows.flat_map(|window| window.versions).map(|version| version.requests).sum();
         (requests >= 100).then_some(())

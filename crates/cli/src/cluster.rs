@@ -214,7 +214,8 @@ async fn start_broker(
     say: &mut impl FnMut(&str),
 ) -> Result<(Option<Broker>, String), Error> {
     let search = Search::from_environment();
-    match leat_broker::find(options.external_url.clone(), &search).await? {
+    let external = options.external_url.clone();
+    match leat_broker::find(external, &search, |note| say(&note.to_string())).await? {
         Source::External(url) => {
             say(&format!("using the broker at {url}"));
             Ok((None, url))

@@ -64,6 +64,14 @@ pub enum Error {
         /// What the broker takes.
         limit: usize,
     },
+    /// So much is under way already that no more is begun.
+    #[error("{limit} {what} are under way already")]
+    Overloaded {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Someone else changed the value first.
     #[error("{key} was changed by someone else")]
     Conflict {
@@ -122,9 +130,11 @@ impl Error {
     /// Whether the same call may succeed in a moment.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disconnected | Self::Timeout { .. } | Self::NoResponders { .. } | Self::Conflict { .. } => {
-                true
-            }
+            Self::Disconnected
+            | Self::Timeout { .. }
+            | Self::NoResponders { .. }
+            | Self::Overloaded { .. }
+            | Self::Conflict { .. } => true,
             Self::Service(detail) => detail.retryable,
             Self::Storage { code, .. } => TRANSIENT_CODES.contains(code),
             _ => false,
@@ -141,6 +151,7 @@ impl Error {
             Self::Storage { .. } if self.is_retryable() => ErrorCode::Unavailable,
             Self::Timeout { .. } => ErrorCode::DeadlineExceeded,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::Invalid { .. } => ErrorCode::InvalidArgument,
             Self::Missing { .. } => ErrorCode::NotFound,

@@ -1,5 +1,6 @@
 //! Calls to the storage layer of the broker (JetStream), each one a request with a bound.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::Subject;
@@ -22,8 +23,14 @@ const SILENCE_PAUSE: Duration = Duration::from_millis(250);
 /// Error codes of the broker that mean something to us.
 pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
 pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
+pub(crate) const INSUFFICIENT_STORAGE: u64 = 10047;
 const DELETE_FAILED: u64 = 10057;
 pub(crate) const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
+
+/// Headers of a stored message that is read directly, and the one by which a write expects what it replaces.
+pub(crate) const SEQUENCE: &str = "Nats-Sequence";
+pub(crate) const TIME_STAMP: &str = "Nats-Time-Stamp";
+pub(crate) const EXPECTED_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// The storage layer behind a connection.
 #[derive(Debug, Clone)]
@@ -55,6 +62,9 @@ pub(crate) struct StreamInfo {
 pub(crate) struct StreamState {
     pub(crate) messages: u64,
     pub(crate) last_seq: u64,
+    /// How many messages each subject has, when that was asked for.
+    #[serde(default)]
+    subjects: BTreeMap<String, u64>,
 }
 
 /// What is read of a consumer's description.
@@ -91,6 +101,13 @@ impl JetStream {
 
     pub(crate) async fn stream_info(&self, stream: &str) -> Result<StreamInfo, Error> {
         self.call(&format!("STREAM.INFO.{stream}"), &Value::Null).await
+    }
+
+    /// The subjects of a stream that match a filter: as many as the broker gives at once, which is 100 000.
+    pub(crate) async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+        let request = json!({ "subjects_filter": filter });
+        let info: StreamInfo = self.call(&format!("STREAM.INFO.{stream}"), &request).await?;
+        Ok(info.state.subjects.into_keys().collect())
     }
 
     /// Makes a consumer, or finds the one of the same name and properties.

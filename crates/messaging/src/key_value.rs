@@ -11,15 +11,13 @@ use serde::de::DeserializeOwned;
 
 pub use watch::{Change, Watch, Watched};
 
-use crate::jetstream::JetStream;
+use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
 use crate::publish::PUBLISH_PATIENCE;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers, Message, StoredMessage};
 
 /// The header by which the broker marks what is no value.
 const OPERATION: &str = "KV-Operation";
-const SEQUENCE: &str = "Nats-Sequence";
-const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// A bucket of JSON values of one type. Other clients see it as an ordinary NATS key-value bucket.
 #[derive(Debug)]
@@ -218,7 +216,7 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 }
 
 fn expecting(revision: u64) -> Headers {
-    Headers::new().with(EXPECTED_REVISION, revision.to_string())
+    Headers::new().with(EXPECTED_SEQUENCE, revision.to_string())
 }
 
 /// Whether a message says that a key is gone.

@@ -5,14 +5,20 @@
 
 mod download;
 mod record;
+mod sweep;
 mod upload;
+
+use std::time::Duration;
 
 use leat_contract::Digest;
 
-use crate::jetstream::JetStream;
+use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
 use record::{Record, record_filter, record_subject};
+
+/// How often a record is put in place of another one before its writers count as too many.
+const REPLACEMENTS_MAX: u32 = 10;
 
 /// A store of objects.
 #[derive(Debug, Clone)]
@@ -30,6 +36,14 @@ pub struct ObjectSummary {
     pub bytes: u64,
 }
 
+/// What became of a record that was to be put in place of another.
+enum Replacement {
+    /// It stands where this one stood.
+    Made(Option<Record>),
+    /// There was nothing to change.
+    Unwanted,
+}
+
 impl Objects {
     pub(crate) fn new(jetstream: JetStream, bucket: String) -> Self {
         Self { jetstream, bucket }
@@ -43,20 +57,27 @@ impl Objects {
     }
 
     /// Stores bytes under a name of the caller's. The same bytes under the same name are not sent again.
+    ///
+    /// Of several writers of one name the last one wins, and the pieces of the others are removed.
     pub async fn put_named(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let digest = record::digest(bytes);
-        let previous = self.record(name).await?;
-        if previous.as_ref().is_some_and(|record| record.digest == digest) {
+        if self.record(name).await?.is_some_and(|record| record.digest == digest) {
             return Ok(());
         }
         let nuid = upload::chunks(self, bytes).await?;
         let (size, chunks) = (bytes.len() as u64, upload::chunk_count(self, bytes.len()));
         let record = Record::new(&self.bucket, name, &nuid, record::Extent { size, chunks, digest });
-        self.write_record(name, &record).await?;
-        match previous {
-            Some(previous) => self.jetstream.purge(&self.stream(), &self.chunk_subject(&previous.nuid)).await,
-            None => Ok(()),
+        let is_new = |current: Option<&Record>| current.is_none_or(|current| current.digest != record.digest);
+        let outcome = self.replace_record(name, |current| is_new(current).then(|| record.clone())).await;
+        match &outcome {
+            // An attempt whose answer was lost may have stored the record, and then it replaced itself.
+            Ok(Replacement::Made(Some(replaced))) if replaced.nuid != nuid => {
+                self.discard(&replaced.nuid).await
+            }
+            Ok(Replacement::Made(_)) => {}
+            Ok(Replacement::Unwanted) | Err(_) => self.discard_unless_stored(name, &nuid).await,
         }
+        outcome.map(|_| ())
     }
 
     /// The bytes of an object, checked against their digest, and against the name when it is one.
@@ -86,16 +107,36 @@ impl Objects {
 
     /// Removes an object; it is no error when there is none.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
-        let Some(record) = self.record(name).await? else { return Ok(()) };
-        self.write_record(name, &record.deleted()).await?;
-        self.jetstream.purge(&self.stream(), &self.chunk_subject(&record.nuid)).await
+        match self.replace_record(name, |current| current.map(Record::deleted)).await? {
+            Replacement::Made(Some(replaced)) => {
+                self.jetstream.purge(&self.stream(), &self.chunk_subject(&replaced.nuid)).await
+            }
+            Replacement::Made(None) | Replacement::Unwanted => Ok(()),
+        }
     }
 
     /// All objects, in the order of their names.
     pub async fn list(&self) -> Result<Vec<ObjectSummary>, Error> {
+        let records = self.records().await?;
+        let summary = |record: Record| ObjectSummary { name: record.name, bytes: record.size };
+        let mut objects: Vec<ObjectSummary> = records.into_iter().map(summary).collect();
+        objects.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(objects)
+    }
+
+    /// Removes pieces without an object whose last one is older than `age`; gives how many uploads they were of.
+    ///
+    /// A writer that ends between its pieces and its record leaves such pieces, and an upload under way has some too: the
+    /// age must be longer than any upload takes.
+    pub async fn sweep(&self, age: Duration) -> Result<usize, Error> {
+        sweep::sweep(self, age).await
+    }
+
+    /// The records of all objects that are there.
+    async fn records(&self) -> Result<Vec<Record>, Error> {
         let filter = record_filter(&self.bucket);
         let mut reader = Reader::new(self.jetstream.clone(), self.stream(), filter, Start::LastPerSubject);
-        let listing = tokio::time::timeout(LISTING_TIMEOUT, list(&mut reader)).await;
+        let listing = tokio::time::timeout(LISTING_TIMEOUT, read_records(&mut reader)).await;
         reader.restart().await;
         listing.map_err(|_| Error::Timeout {
             what: format!("listing of {}", self.bucket),
@@ -104,19 +145,69 @@ impl Objects {
     }
 
     async fn record(&self, name: &str) -> Result<Option<Record>, Error> {
-        let subject = record_subject(&self.bucket, name);
-        let Some(message) = self.jetstream.last(&self.stream(), &subject).await? else { return Ok(None) };
-        let record = Record::read(message.payload())?;
-        Ok(Some(record).filter(|record| !record.deleted))
+        Ok(self.revision(name).await?.0.filter(|record| !record.deleted))
     }
 
-    async fn write_record(&self, name: &str, record: &Record) -> Result<(), Error> {
+    /// The record under a name, deleted or not, and its sequence; zero when there never was one.
+    async fn revision(&self, name: &str) -> Result<(Option<Record>, u64), Error> {
+        let subject = record_subject(&self.bucket, name);
+        let Some(message) = self.jetstream.last(&self.stream(), &subject).await? else {
+            return Ok((None, 0));
+        };
+        let sequence = message.header(SEQUENCE).and_then(|sequence| sequence.parse().ok());
+        let sequence = sequence.ok_or_else(|| Error::Decode {
+            what: format!("the record of {name}"),
+            reason: "the broker gave no sequence".to_owned(),
+        })?;
+        Ok((Some(Record::read(message.payload())?), sequence))
+    }
+
+    /// Puts the record that `next` makes of the current one in its place. Only exactly that one is replaced, so that each writer knows whose pieces have become garbage.
+    async fn replace_record(
+        &self,
+        name: &str,
+        next: impl Fn(Option<&Record>) -> Option<Record>,
+    ) -> Result<Replacement, Error> {
+        let mut attempts = 0;
+        loop {
+            let (current, sequence) = self.revision(name).await?;
+            let current = current.filter(|record| !record.deleted);
+            let Some(record) = next(current.as_ref()) else { return Ok(Replacement::Unwanted) };
+            attempts += 1;
+            match self.write_record(name, &record, sequence).await {
+                Err(Error::Conflict { .. }) if attempts < REPLACEMENTS_MAX => {}
+                outcome => return outcome.map(|()| Replacement::Made(current)),
+            }
+        }
+    }
+
+    async fn write_record(&self, name: &str, record: &Record, sequence: u64) -> Result<(), Error> {
         let headers = Headers::new()
             .with("Nats-Rollup", "sub")
+            .with(EXPECTED_SEQUENCE, sequence.to_string())
             .with(leat_contract::headers::MESSAGE_ID, nuid::next().to_string());
         let subject = record_subject(&self.bucket, name);
         let patience = crate::publish::PUBLISH_PATIENCE;
         self.jetstream.publish(subject, headers, record.to_bytes()?, patience).await.map(|_| ())
+    }
+
+    /// Removes pieces that have no record. The broker may be away, then they stay until [`Objects::sweep`].
+    async fn discard(&self, nuid: &str) {
+        if !self.jetstream.connection.is_connected() {
+            return;
+        }
+        if let Err(error) = self.jetstream.purge(&self.stream(), &self.chunk_subject(nuid)).await {
+            tracing::warn!(bucket = %self.bucket, nuid, %error, "pieces without an object stay for now");
+        }
+    }
+
+    /// Removes pieces whose record was not confirmed: it may be there all the same.
+    async fn discard_unless_stored(&self, name: &str, nuid: &str) {
+        if let Ok((record, _)) = self.revision(name).await
+            && record.is_none_or(|record| record.nuid != nuid)
+        {
+            self.discard(nuid).await;
+        }
     }
 
     fn stream(&self) -> String {
@@ -128,26 +219,23 @@ impl Objects {
     }
 }
 
-async fn list(reader: &mut Reader) -> Result<Vec<ObjectSummary>, Error> {
-    let mut objects = Vec::new();
+async fn read_records(reader: &mut Reader) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::new();
     loop {
         let is_last = match reader.next().await {
             Read::Opened { pending } => {
-                objects.clear();
+                records.clear();
                 pending == 0
             }
             Read::Message(message) => {
-                let record = Record::read(message.payload())?;
-                if !record.deleted {
-                    objects.push(ObjectSummary { name: record.name, bytes: record.size });
-                }
+                records.push(Record::read(message.payload())?);
                 message.pending() == 0
             }
             Read::Exhausted => true,
         };
         if is_last {
-            objects.sort_by(|left, right| left.name.cmp(&right.name));
-            return Ok(objects);
+            records.retain(|record: &Record| !record.deleted);
+            return Ok(records);
         }
     }
 }

@@ -5,7 +5,7 @@ use leat_contract::assets::{self, Asset, AssetKind, AssetRole};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::jetstream::{JetStream, StreamInfo, nanoseconds};
+use crate::jetstream::{INSUFFICIENT_STORAGE, JetStream, StreamInfo, nanoseconds};
 
 /// Limits of which an operator may give more than is required, with the values by which the broker says unlimited.
 const LOWER_BOUNDS: [(&str, &[i64]); 5] = [
@@ -21,7 +21,10 @@ pub(crate) async fn provision(jetstream: &JetStream, subjects: &Subjects) -> Res
     for asset in assets::all(subjects) {
         let required = required(&asset);
         match jetstream.stream_info(&asset.stream_name()).await {
-            Err(Error::Missing { .. }) => create(jetstream, &asset, &required).await?,
+            Err(Error::Missing { .. }) => {
+                let created = create(jetstream, &asset, &required).await;
+                created.map_err(|error| with_advice(error, subjects))?;
+            }
             Err(error) => return Err(error),
             Ok(info) => repair(jetstream, &asset, &required, info).await?,
         }
@@ -57,6 +60,19 @@ async fn create(jetstream: &JetStream, asset: &Asset, required: &Map<String, Val
         // Another process made it in between; the final reading says whether it is the same.
         Err(Error::Storage { .. }) if jetstream.stream_info(&stream).await.is_ok() => Ok(()),
         outcome => outcome.map(|_| ()),
+    }
+}
+
+/// The broker reserves the bytes of every asset when it is made, and says only that it cannot.
+fn with_advice(error: Error, subjects: &Subjects) -> Error {
+    match error {
+        Error::Storage { code: INSUFFICIENT_STORAGE, description } => {
+            let reserved = assets::bytes_max(subjects) >> 20;
+            let advice = "set jetstream.max_file_store or free disk";
+            let description = format!("{description}: Leat reserves {reserved} MiB: {advice}");
+            Error::Storage { code: INSUFFICIENT_STORAGE, description }
+        }
+        other => other,
     }
 }
 

@@ -51,6 +51,20 @@ pub(crate) fn judge(message: Message) -> Result<Reply, Error> {
 /// The headers that make a reply an error.
 pub(crate) fn error_headers(detail: &ErrorDetail) -> Headers {
     Headers::new()
-        .with(headers::SERVICE_ERROR, &detail.message)
+        .with(headers::SERVICE_ERROR, detail.header_text())
         .with(headers::SERVICE_ERROR_CODE, detail.code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_short_and_printable_in_its_header() {
+        let detail = ErrorDetail::new(ErrorCode::InvalidArgument, format!("bad\u{7}\t{}", "x".repeat(1000)));
+        let made = error_headers(&detail);
+        let text = made.get(headers::SERVICE_ERROR).unwrap();
+        assert_eq!((text, text.chars().count()), (detail.header_text().as_str(), 256));
+        assert!(!text.chars().any(char::is_control), "{text}");
+    }
 }

@@ -49,10 +49,7 @@ impl Requests {
         let (sender, receiver) = oneshot::channel();
         let mut pending = self.pending();
         if pending.len() >= PENDING_MAX {
-            return Err(Error::Invalid {
-                what: "request",
-                reason: format!("{PENDING_MAX} are unanswered already"),
-            });
+            return Err(Error::Overloaded { what: "unanswered requests", limit: PENDING_MAX });
         }
         pending.insert(token, sender);
         drop(pending);
@@ -100,6 +97,8 @@ impl Drop for Pending {
 
 #[cfg(test)]
 mod tests {
+    use leat_contract::ErrorCode;
+
     use super::*;
 
     #[tokio::test]
@@ -124,7 +123,8 @@ mod tests {
     fn unanswered_requests_are_bounded() {
         let requests = Arc::new(Requests::new());
         let held: Vec<_> = (0..PENDING_MAX).map(|_| requests.expect().unwrap()).collect();
-        assert!(requests.expect().is_err());
+        let error = requests.expect().unwrap_err();
+        assert!(error.code() == ErrorCode::Overloaded && error.is_retryable(), "{error}");
         drop(held);
         assert!(requests.expect().is_ok());
     }

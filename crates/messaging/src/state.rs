@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_nats::{ClientError, Event};
+use async_nats::{ClientError, ConnectErrorKind, Event};
 use tokio::sync::watch;
+
+/// What ends an attempt to reconnect because of the credentials. The client library tells it as text.
+const REFUSALS: [ConnectErrorKind; 2] =
+    [ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Authentication];
 
 /// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +61,7 @@ impl StateTracker {
                 // Written once per message in a flood, a log line would make the flood worse.
                 self.lost_messages.fetch_add(1, Ordering::Relaxed);
             }
-            Event::ClientError(ClientError::Other(reason)) if reason.contains("authorization") => {
+            Event::ClientError(ClientError::Other(reason)) if is_refusal(reason) => {
                 tracing::error!(%reason, "the broker refuses the credentials");
                 self.state.send_replace(State::Refused);
             }
@@ -85,5 +89,27 @@ impl StateTracker {
 
     pub(crate) fn lost_messages(&self) -> u64 {
         self.lost_messages.load(Ordering::Relaxed)
+    }
+}
+
+fn is_refusal(reason: &str) -> bool {
+    REFUSALS.iter().any(|kind| reason == kind.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_credentials_are_told_from_a_broken_line() {
+        for (reason, expected) in [
+            ("authorization violation", State::Refused),
+            ("failed signing nonce", State::Refused),
+            ("IO error", State::Disconnected),
+        ] {
+            let tracker = StateTracker::new();
+            tracker.note(&Event::ClientError(ClientError::Other(reason.to_owned())));
+            assert_eq!(*tracker.state().borrow(), expected, "{reason}");
+        }
     }
 }

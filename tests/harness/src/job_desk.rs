@@ -119,8 +119,8 @@ impl JobDesk {
     /// What has happened to a job so far.
     pub async fn events(&self, id: &JobId) -> Vec<JobEvent> {
         let log = self.storage.event_log(AssetRole::Events);
-        let stored =
-            well(log.follow(&self.subjects.job_events(id), Position::Beginning).take_stored(10_000).await);
+        let mut events = log.follow(&self.subjects.job_events(id), Position::Beginning);
+        let stored = well(events.take_stored(10_000).await);
         stored.iter().map(|message| well(serde_json::from_slice(message.payload()))).collect()
     }
 

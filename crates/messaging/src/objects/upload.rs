@@ -18,23 +18,21 @@ const FRAME_BYTES: usize = 1024;
 /// Pieces that are under way at once: 4 MiB.
 const WINDOW: usize = 32;
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an upload is begun anew after a failure.
+/// How long after its first failure an upload is begun anew.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends the pieces of `bytes`; gives the token under which they stand.
 pub(super) async fn chunks(objects: &Objects, bytes: &[u8]) -> Result<String, Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = None;
     loop {
         let nuid = nuid::next().to_string();
         let error = match send(objects, &objects.chunk_subject(&nuid), bytes).await {
             Ok(()) => return Ok(nuid),
             Err(error) => error,
         };
-        // Pieces without a record are garbage. The broker may be away, then they stay.
-        if objects.jetstream.connection.is_connected() {
-            let _ = objects.jetstream.purge(&objects.stream(), &objects.chunk_subject(&nuid)).await;
-        }
+        objects.discard(&nuid).await;
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
         if !error.is_retryable() || Instant::now() >= deadline {
             return Err(error);
         }

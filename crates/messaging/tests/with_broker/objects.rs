@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use leat_contract::assets::{Asset, AssetRole};
-use leat_messaging::{Error, Objects, Storage};
+use leat_messaging::{Connection, Error, Objects, Storage};
 
 use crate::support::{connect, own_broker, soon, storage, unique_subjects};
 
@@ -109,4 +109,49 @@ async fn objects_are_there_after_a_restart_of_the_broker() {
     broker.restart().await.unwrap();
     connection.connected(Duration::from_secs(10)).await.unwrap();
     assert!(soon("the object", objects.get(digest.as_str())).await.unwrap() == bytes);
+}
+
+/// The subjects under which pieces are stored.
+async fn piece_subjects(connection: &Connection, storage: &Storage) -> Vec<String> {
+    let asset = Asset::new(storage.subjects(), AssetRole::Models);
+    let operation = format!("$JS.API.STREAM.INFO.{}", asset.stream_name());
+    let request = format!("{{\"subjects_filter\":\"$O.{}.C.>\"}}", asset.name);
+    let reply = connection.request(operation, request, Duration::from_secs(10)).await.unwrap();
+    let info: serde_json::Value = reply.json().unwrap();
+    info["state"]["subjects"].as_object().map_or_else(Vec::new, |found| found.keys().cloned().collect())
+}
+
+#[tokio::test]
+async fn writers_of_one_name_leave_the_pieces_of_one() {
+    let (connection, storage) = storage().await;
+    let objects = storage.objects(AssetRole::Models);
+    let contents: Vec<Vec<u8>> = (0..8_u8).map(|number| vec![number; 200_000]).collect();
+    for _ in 0..3 {
+        let writing = contents.iter().map(|content| objects.put_named("job-1", content));
+        for written in futures_util::future::join_all(writing).await {
+            written.unwrap();
+        }
+        let found = objects.get("job-1").await.unwrap();
+        assert!(contents.contains(&found));
+        assert_eq!(piece_subjects(&connection, &storage).await.len(), 1);
+    }
+    objects.delete("job-1").await.unwrap();
+    assert!(piece_subjects(&connection, &storage).await.is_empty());
+}
+
+#[tokio::test]
+async fn pieces_without_an_object_are_swept_when_they_are_old() {
+    let (connection, storage) = storage().await;
+    let objects = storage.objects(AssetRole::Models);
+    let kept = objects.put(&bytes(300_000)).await.unwrap();
+    let asset = Asset::new(storage.subjects(), AssetRole::Models);
+    let orphan = format!("$O.{}.C.orphan", asset.name);
+    for _ in 0..2 {
+        connection.request(orphan.as_str(), "piece", Duration::from_secs(10)).await.unwrap();
+    }
+    assert_eq!(objects.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert!(piece_subjects(&connection, &storage).await.contains(&orphan));
+    assert_eq!(objects.sweep(Duration::ZERO).await.unwrap(), 1);
+    assert!(!piece_subjects(&connection, &storage).await.contains(&orphan));
+    assert!(objects.get(kept.as_str()).await.unwrap() == bytes(300_000));
 }

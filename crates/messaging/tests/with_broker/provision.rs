@@ -4,7 +4,8 @@ use leat_contract::assets::{self, Asset, AssetRole};
 use leat_messaging::{Connection, Error, Storage};
 use serde_json::{Value, json};
 
-use crate::support::{connection, storage, unique_subjects};
+use crate::guarded_server::GuardedServer;
+use crate::support::{connect, connection, storage, unique_subjects};
 
 async fn api(connection: &Connection, operation: String, request: &Value) -> Value {
     let payload = if request.is_null() { String::new() } else { request.to_string() };
@@ -101,6 +102,19 @@ async fn what_cannot_be_repaired_is_refused_by_name() {
     let error = Storage::provision(&connection, &storage).await.unwrap_err();
     let Error::Drifted { asset: named, difference } = &error else { panic!("{error}") };
     assert!(*named == asset.stream_name() && difference.contains("storage"), "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_with_too_little_room_says_how_much_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().display();
+    let server =
+        GuardedServer::start(&format!("jetstream {{ store_dir: \"{store}\", max_file_store: 64MB }}")).await;
+    let (connection, subjects) = (connect(&server.url).await, unique_subjects());
+    let error = Storage::provision(&connection, &subjects).await.unwrap_err();
+    let needed = format!("Leat reserves {} MiB", assets::bytes_max(&subjects) >> 20);
+    assert!(matches!(error, Error::Storage { code: 10_047, .. }), "{error}");
+    assert!(error.to_string().contains(&needed) && error.to_string().contains("max_file_store"), "{error}");
 }
 
 #[tokio::test]
