@@ -7,14 +7,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buckets::Buckets;
-use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerTelemetry};
-use leat_statistics::{Error, LatencyHistogram};
+use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerId, WorkerTelemetry};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
+
+use crate::report::VersionReport;
 
 type Version = (ModelName, ModelVersion);
 
@@ -51,31 +52,32 @@ struct Totals {
 }
 
 impl ModelMetrics {
-    /// Adds what a worker told.
-    ///
-    /// # Errors
-    /// When a histogram cannot be read.
-    pub(crate) fn add(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) -> Result<(), Error> {
+    /// Takes over what a worker told of itself. `missed` reports before this one did not arrive.
+    pub(crate) fn heard(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) {
         let mut figures = self.lock();
-        figures.sketch_gaps += missed;
-        let worker = report.worker.to_string();
-        figures.workers.insert(worker.clone(), (cpu_ratio, report.process.resident_bytes));
-        for told in &report.models {
-            let totals = figures.versions.entry((told.model.clone(), told.version)).or_default();
-            let failed: u64 = told.errors.values().sum();
-            totals.answered += told.requests.saturating_sub(failed);
-            for (code, count) in &told.errors {
-                *totals.failed.entry(code.status()).or_default() += count;
-            }
-            totals.rows += told.rows;
-            totals.batches += told.batches;
-            totals.request.add(&LatencyHistogram::from_bytes(&told.latency)?);
-            totals.queue.add(&LatencyHistogram::from_bytes(&told.queue)?);
-            totals.infer.add(&LatencyHistogram::from_bytes(&told.compute)?);
-            totals.inflight.insert(worker.clone(), told.inflight);
-            totals.pending.insert(worker.clone(), told.queued);
+        figures.sketch_gaps = figures.sketch_gaps.saturating_add(missed);
+        figures.workers.insert(report.worker.to_string(), (cpu_ratio, report.process.resident_bytes));
+    }
+
+    /// Adds what a worker told of one version.
+    pub(crate) fn add(&self, worker: &WorkerId, report: &VersionReport<'_>) {
+        let told = report.told;
+        let mut figures = self.lock();
+        let totals = figures.versions.entry((told.model.clone(), told.version)).or_default();
+        let failed = told.errors.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        let answered = told.requests.saturating_sub(failed);
+        totals.answered = totals.answered.saturating_add(answered);
+        for (code, count) in &told.errors {
+            let sum = totals.failed.entry(code.status()).or_default();
+            *sum = sum.saturating_add(*count);
         }
-        Ok(())
+        totals.rows = totals.rows.saturating_add(told.rows);
+        totals.batches = totals.batches.saturating_add(told.batches);
+        totals.request.add(&report.latency);
+        totals.queue.add(&report.queue);
+        totals.infer.add(&report.compute);
+        totals.inflight.insert(worker.to_string(), told.inflight);
+        totals.pending.insert(worker.to_string(), told.queued);
     }
 
     /// Takes over what a closed window says of labels.
@@ -293,7 +295,7 @@ impl Writer<'_, '_> {
 }
 
 fn sum(by_worker: &BTreeMap<String, u64>) -> f64 {
-    by_worker.values().sum::<u64>() as f64
+    by_worker.values().map(|count| *count as f64).sum()
 }
 
 fn labels(version: &Version) -> VersionLabels {
@@ -303,3 +305,6 @@ fn labels(version: &Version) -> VersionLabels {
 fn tagged<'name>(version: &Version, name: &'name str, value: String) -> TaggedLabels<'name> {
     TaggedLabels { version: labels(version), name, value }
 }
+
+#[cfg(test)]
+mod tests;

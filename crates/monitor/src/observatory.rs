@@ -9,6 +9,7 @@ use crate::conditions;
 use crate::desired::Desired;
 use crate::label_join::LabelJoin;
 use crate::metrics::ModelMetrics;
+use crate::report::VersionReport;
 use crate::settings::Settings;
 use crate::window::WindowBuilder;
 use crate::workers::Workers;
@@ -46,11 +47,19 @@ impl Observatory {
     /// Takes a worker's report.
     pub(crate) fn telemetry(&mut self, report: &WorkerTelemetry, now: u64) {
         let Some(heeded) = self.workers.heed(report, now) else { return };
-        let added = self.window.add(report, heeded.cpu_ratio, heeded.missed);
-        let added = added.and_then(|()| self.metrics.add(report, heeded.cpu_ratio, heeded.missed));
-        if let Err(error) = added {
-            tracing::warn!(%error, worker = %report.worker, "telemetry with an unreadable histogram");
-            self.metrics.dropped_event();
+        self.window.heard(report, heeded.cpu_ratio, heeded.missed);
+        self.metrics.heard(report, heeded.cpu_ratio, heeded.missed);
+        for told in &report.models {
+            let added = VersionReport::read(told).and_then(|version| {
+                self.window.add(&version)?;
+                self.metrics.add(&report.worker, &version);
+                Ok(())
+            });
+            if let Err(error) = added {
+                let (worker, model, version) = (&report.worker, &told.model, told.version);
+                tracing::warn!(%error, %worker, %model, %version, "telemetry with an unreadable histogram");
+                self.metrics.dropped_event();
+            }
         }
     }
 
@@ -128,3 +137,6 @@ impl Observatory {
         Some(self.joins.entry(model).or_insert_with(|| LabelJoin::new(limits)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 //! What workers told within one window of time, added up per model and version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use leat_contract::{
-    ErrorCode, ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId,
-    WorkerResources, WorkerTelemetry,
+    ErrorCode, ModelName, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources,
+    WorkerTelemetry,
 };
 use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
+
+use crate::report::VersionReport;
 
 /// The sums so far.
 #[derive(Debug)]
@@ -25,29 +27,30 @@ struct ModelFigures {
 
 /// The sums of one version.
 #[derive(Debug, Default)]
-pub(crate) struct VersionFigures {
-    pub(crate) counters: ThroughputWindow,
-    pub(crate) errors: BTreeMap<ErrorCode, u64>,
-    pub(crate) latency: LatencyHistogram,
-    pub(crate) queue: LatencyHistogram,
-    pub(crate) compute: LatencyHistogram,
+struct VersionFigures {
+    counters: ThroughputWindow,
+    errors: BTreeMap<ErrorCode, u64>,
+    latency: LatencyHistogram,
+    queue: LatencyHistogram,
+    compute: LatencyHistogram,
 }
 
 impl VersionFigures {
     /// Adds what one worker told.
     ///
     /// # Errors
-    /// When a histogram cannot be read; then nothing of the report is added.
-    pub(crate) fn add(&mut self, report: &ModelTelemetry) -> Result<(), Error> {
-        let latency = LatencyHistogram::from_bytes(&report.latency)?;
-        let queue = LatencyHistogram::from_bytes(&report.queue)?;
-        let compute = LatencyHistogram::from_bytes(&report.compute)?;
-        self.latency.merge(&latency)?;
-        self.queue.merge(&queue)?;
-        self.compute.merge(&compute)?;
-        let (requests, rows, batches) = (report.requests, report.rows, report.batches);
-        self.counters.merge(&ThroughputWindow { requests, rows, batches, errors: BTreeMap::new() });
-        for (code, count) in &report.errors {
+    /// When there would be more samples than a histogram can count; then its counters are not added.
+    fn add(&mut self, report: &VersionReport<'_>) -> Result<(), Error> {
+        self.latency.merge(&report.latency)?;
+        self.queue.merge(&report.queue)?;
+        self.compute.merge(&report.compute)?;
+        let told = report.told;
+        self.counters.merge(&ThroughputWindow {
+            requests: told.requests,
+            rows: told.rows,
+            batches: told.batches,
+        });
+        for (code, count) in &told.errors {
             let sum = self.errors.entry(*code).or_default();
             *sum = sum.saturating_add(*count);
         }
@@ -60,25 +63,25 @@ impl WindowBuilder {
         Self { start, models: BTreeMap::new() }
     }
 
-    /// Adds a report. `missed` reports of the same worker before it did not arrive.
-    ///
-    /// # Errors
-    /// When a histogram cannot be read.
-    pub(crate) fn add(&mut self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) -> Result<(), Error> {
-        let mut models_told: Vec<&ModelName> = report.models.iter().map(|told| &told.model).collect();
-        models_told.dedup();
-        for model in models_told {
+    /// Notes who reports on which models. `missed` reports of the same worker before this one did not arrive.
+    pub(crate) fn heard(&mut self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) {
+        let models: BTreeSet<&ModelName> = report.models.iter().map(|told| &told.model).collect();
+        for model in models {
             let figures = self.models.entry(model.clone()).or_default();
             let resident_bytes = report.process.resident_bytes;
             let resources = WorkerResources { worker: report.worker.clone(), cpu_ratio, resident_bytes };
             figures.workers.insert(report.worker.clone(), resources);
             figures.telemetry_gaps = figures.telemetry_gaps.saturating_add(missed);
         }
-        for told in &report.models {
-            let figures = self.models.entry(told.model.clone()).or_default();
-            figures.versions.entry(told.version).or_default().add(told)?;
-        }
-        Ok(())
+    }
+
+    /// Adds what the report says of one version.
+    ///
+    /// # Errors
+    /// When there would be more samples than a histogram can count; then its counters are not added.
+    pub(crate) fn add(&mut self, report: &VersionReport<'_>) -> Result<(), Error> {
+        let figures = self.models.entry(report.told.model.clone()).or_default();
+        figures.versions.entry(report.told.version).or_default().add(report)
     }
 
     /// Ends the window and begins the next one.
