@@ -2,7 +2,7 @@
 
 mod buckets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ struct Figures {
     versions: BTreeMap<Version, Totals>,
     serving: BTreeMap<Version, u64>,
     deployed: BTreeMap<Version, (u32, String)>,
-    workers: BTreeMap<String, (f64, u64)>,
+    workers: BTreeMap<WorkerId, (f64, u64)>,
     events_dropped: u64,
     sketch_gaps: u64,
 }
@@ -45,8 +45,8 @@ struct Totals {
     request: Buckets,
     queue: Buckets,
     infer: Buckets,
-    inflight: BTreeMap<String, u64>,
-    pending: BTreeMap<String, u64>,
+    inflight: BTreeMap<WorkerId, u64>,
+    pending: BTreeMap<WorkerId, u64>,
     accuracy: Option<f64>,
     label_coverage: Option<f64>,
 }
@@ -56,7 +56,7 @@ impl ModelMetrics {
     pub(crate) fn heard(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) {
         let mut figures = self.lock();
         figures.sketch_gaps = figures.sketch_gaps.saturating_add(missed);
-        figures.workers.insert(report.worker.to_string(), (cpu_ratio, report.process.resident_bytes));
+        figures.workers.insert(report.worker.clone(), (cpu_ratio, report.process.resident_bytes));
     }
 
     /// Adds what a worker told of one version.
@@ -76,8 +76,8 @@ impl ModelMetrics {
         totals.request.add(&report.latency);
         totals.queue.add(&report.queue);
         totals.infer.add(&report.compute);
-        totals.inflight.insert(worker.to_string(), told.inflight);
-        totals.pending.insert(worker.to_string(), told.queued);
+        totals.inflight.insert(worker.clone(), told.inflight);
+        totals.pending.insert(worker.clone(), told.queued);
     }
 
     /// Takes over what a closed window says of labels.
@@ -109,13 +109,13 @@ impl ModelMetrics {
         self.lock().deployed = routes.collect();
     }
 
-    /// A worker has left or is lost: its gauges no longer hold.
-    pub(crate) fn forget_worker(&self, worker: &str) {
+    /// Forgets the gauges of workers that are not among these: they have left or are lost.
+    pub(crate) fn retain_workers(&self, present: &BTreeSet<WorkerId>) {
         let mut figures = self.lock();
-        figures.workers.remove(worker);
+        figures.workers.retain(|worker, _| present.contains(worker));
         for totals in figures.versions.values_mut() {
-            totals.inflight.remove(worker);
-            totals.pending.remove(worker);
+            totals.inflight.retain(|worker, _| present.contains(worker));
+            totals.pending.retain(|worker, _| present.contains(worker));
         }
     }
 
@@ -294,8 +294,9 @@ impl Writer<'_, '_> {
     }
 }
 
-fn sum(by_worker: &BTreeMap<String, u64>) -> f64 {
-    by_worker.values().map(|count| *count as f64).sum()
+fn sum(by_worker: &BTreeMap<WorkerId, u64>) -> f64 {
+    // Not `sum`, which gives -0 for no workers.
+    by_worker.values().fold(0.0, |sum, count| sum + *count as f64)
 }
 
 fn labels(version: &Version) -> VersionLabels {

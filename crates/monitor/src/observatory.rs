@@ -1,10 +1,11 @@
 //! Everything the monitor knows, and what each message does to it. It awaits nothing and reads no clock.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use leat_contract::{Alert, Label, ModelName, PredictionBatch, Window, WorkerTelemetry};
 
-use crate::alerts::{AlertBook, Reading};
+use crate::alerts::{AlertBook, Condition, Reading};
 use crate::conditions;
 use crate::desired::Desired;
 use crate::label_join::LabelJoin;
@@ -49,9 +50,10 @@ impl Observatory {
         let Some(heeded) = self.workers.heed(report, now) else { return };
         self.window.heard(report, heeded.cpu_ratio, heeded.missed);
         self.metrics.heard(report, heeded.cpu_ratio, heeded.missed);
+        let covered = Duration::from_millis(report.interval_ms);
         for told in &report.models {
             let added = VersionReport::read(told).and_then(|version| {
-                self.window.add(&version)?;
+                self.window.add(&report.worker, covered, &version)?;
                 self.metrics.add(&report.worker, &version);
                 Ok(())
             });
@@ -97,7 +99,8 @@ impl Observatory {
             self.metrics.set_accuracy(window);
         }
         let readings = self.readings(&windows, desired, now);
-        let alerts = readings.into_iter().filter_map(|reading| self.alerts.read(reading, now)).collect();
+        let is_watched = |condition: &Condition| desired.is_known || conditions::is_of_telemetry(condition);
+        let alerts = self.alerts.read_all(readings, is_watched, now);
         Closed { windows, alerts }
     }
 
@@ -112,11 +115,9 @@ impl Observatory {
             return readings;
         }
         for presence in self.workers.inspect(now, self.settings.worker_silence_ms, &desired.leased) {
-            if presence.is_lost {
-                self.metrics.forget_worker(presence.worker.as_str());
-            }
             readings.extend(conditions::of_presence(&presence));
         }
+        self.metrics.retain_workers(&self.workers.present());
         let serving = self.workers.serving();
         for deployment in &desired.deployments {
             readings.extend(conditions::of_deployment(deployment, &serving, settings.windows));

@@ -29,6 +29,9 @@ struct ModelFigures {
 #[derive(Debug, Default)]
 struct VersionFigures {
     counters: ThroughputWindow,
+    /// What each worker counted, and the time that its reports cover: workers report at times of their own, so their reports
+    /// may cover more or less than the window.
+    by_worker: BTreeMap<WorkerId, (ThroughputWindow, Duration)>,
     errors: BTreeMap<ErrorCode, u64>,
     latency: LatencyHistogram,
     queue: LatencyHistogram,
@@ -40,16 +43,17 @@ impl VersionFigures {
     ///
     /// # Errors
     /// When there would be more samples than a histogram can count; then its counters are not added.
-    fn add(&mut self, report: &VersionReport<'_>) -> Result<(), Error> {
+    fn add(&mut self, worker: &WorkerId, covered: Duration, report: &VersionReport<'_>) -> Result<(), Error> {
         self.latency.merge(&report.latency)?;
         self.queue.merge(&report.queue)?;
         self.compute.merge(&report.compute)?;
         let told = report.told;
-        self.counters.merge(&ThroughputWindow {
-            requests: told.requests,
-            rows: told.rows,
-            batches: told.batches,
-        });
+        let (requests, rows, batches) = (told.requests, told.rows, told.batches);
+        let counters = ThroughputWindow { requests, rows, batches };
+        self.counters.merge(&counters);
+        let (counted, time) = self.by_worker.entry(worker.clone()).or_default();
+        counted.merge(&counters);
+        *time = time.saturating_add(covered);
         for (code, count) in &told.errors {
             let sum = self.errors.entry(*code).or_default();
             *sum = sum.saturating_add(*count);
@@ -75,42 +79,42 @@ impl WindowBuilder {
         }
     }
 
-    /// Adds what the report says of one version.
+    /// Adds what a worker's report, which covers so much time, says of one version.
     ///
     /// # Errors
     /// When there would be more samples than a histogram can count; then its counters are not added.
-    pub(crate) fn add(&mut self, report: &VersionReport<'_>) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        worker: &WorkerId,
+        covered: Duration,
+        report: &VersionReport<'_>,
+    ) -> Result<(), Error> {
         let figures = self.models.entry(report.told.model.clone()).or_default();
-        figures.versions.entry(report.told.version).or_default().add(report)
+        figures.versions.entry(report.told.version).or_default().add(worker, covered, report)
     }
 
     /// Ends the window and begins the next one.
     pub(crate) fn close(&mut self, now: u64) -> Vec<Window> {
         let Self { start, models } = std::mem::replace(self, Self::new(now));
-        let elapsed = Duration::from_millis(now.saturating_sub(start));
-        models.into_iter().map(|(model, figures)| figures.into_window(model, (start, now), elapsed)).collect()
+        models.into_iter().map(|(model, figures)| figures.into_window(model, start, now)).collect()
     }
 }
 
 impl ModelFigures {
-    fn into_window(self, model: ModelName, (start, end): (u64, u64), elapsed: Duration) -> Window {
-        let versions = self
-            .versions
-            .into_iter()
-            .map(|(version, figures)| figures.into_window(version, elapsed))
-            .collect();
-        let workers = self.workers.into_values().collect();
+    fn into_window(self, model: ModelName, start: u64, end: u64) -> Window {
+        let versions = self.versions.into_iter().map(|(version, figures)| figures.into_window(version));
+        let (versions, workers) = (versions.collect(), self.workers.into_values().collect());
         Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps }
     }
 }
 
 impl VersionFigures {
-    fn into_window(self, version: ModelVersion, elapsed: Duration) -> VersionWindow {
+    fn into_window(self, version: ModelVersion) -> VersionWindow {
         VersionWindow {
             version,
             requests: self.counters.requests,
             rows: self.counters.rows,
-            requests_per_second: self.counters.requests_per_second(elapsed).unwrap_or(0.0),
+            requests_per_second: self.requests_per_second(),
             batch_size_mean: self.counters.batch_size_mean().unwrap_or(0.0),
             errors: self.errors,
             latency_ms: quantiles(&self.latency),
@@ -118,6 +122,12 @@ impl VersionFigures {
             compute_ms: quantiles(&self.compute),
             accuracy: None,
         }
+    }
+
+    fn requests_per_second(&self) -> f64 {
+        let rates = self.by_worker.values().filter_map(|(counted, time)| counted.requests_per_second(*time));
+        // Not `sum`, which gives -0 for no rates.
+        rates.fold(0.0, |sum, rate| sum + rate)
     }
 }
 

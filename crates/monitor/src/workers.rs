@@ -84,6 +84,12 @@ impl Workers {
         presences
     }
 
+    /// The workers that are not lost.
+    pub(crate) fn present(&self) -> BTreeSet<WorkerId> {
+        let present = self.heard.iter().filter(|(_, heard)| !heard.is_lost);
+        present.map(|(worker, _)| worker.clone()).collect()
+    }
+
     /// How many workers that are not lost serve each version.
     pub(crate) fn serving(&self) -> BTreeMap<(ModelName, ModelVersion), u64> {
         let mut serving = BTreeMap::new();

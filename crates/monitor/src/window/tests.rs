@@ -38,7 +38,8 @@ fn report(worker: &str, models: Vec<ModelTelemetry>) -> WorkerTelemetry {
 fn add(builder: &mut WindowBuilder, report: &WorkerTelemetry, missed: u64) {
     builder.heard(report, 0.1, missed);
     for told in &report.models {
-        builder.add(&VersionReport::read(told).unwrap()).unwrap();
+        let covered = Duration::from_millis(report.interval_ms);
+        builder.add(&report.worker, covered, &VersionReport::read(told).unwrap()).unwrap();
     }
 }
 
@@ -54,7 +55,7 @@ fn quantiles_are_those_of_all_workers_together() {
         (version.requests, version.errors[&ErrorCode::Overloaded], version.latency_ms.count),
         (100, 2, 100)
     );
-    assert_eq!(version.requests_per_second, 50.0);
+    assert_eq!(version.requests_per_second, 100.0);
     assert!((version.latency_ms.p50 - 1.0).abs() < 0.001, "{version:?}");
     assert!(
         (version.latency_ms.p99 - 500.0).abs() < 0.5,
@@ -73,4 +74,17 @@ fn a_window_begins_where_the_last_one_ended() {
     let next = builder.close(4_000);
     assert_eq!((next[0].start, next[0].end, next[0].versions[0].requests), (2_000, 4_000, 1));
     assert!(builder.close(6_000).is_empty());
+}
+
+#[test]
+fn throughput_does_not_depend_on_how_many_reports_fall_into_a_window() {
+    for reports in 1..=3 {
+        let mut builder = WindowBuilder::new(0);
+        for _ in 0..reports {
+            add(&mut builder, &report("worker-1", vec![told(1, &[1; 10])]), 0);
+        }
+        add(&mut builder, &report("worker-2", vec![told(1, &[1; 30])]), 0);
+        let windows = builder.close(2_000);
+        assert_eq!(windows[0].versions[0].requests_per_second, 40.0, "{reports} reports of 1 s each");
+    }
 }
