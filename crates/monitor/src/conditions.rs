@@ -140,10 +140,7 @@ fn accuracy(
         is_bad: ratio < threshold,
         value: ratio,
         threshold,
-        message: format!(
-            "accuracy is {ratio:.4} over {} labels, {reference:.4} on held-out rows",
-            live.matched
-        ),
+        message: format!("accuracy of the latest labels is {ratio:.4}, {reference:.4} on held-out rows"),
         windows: settings.windows,
     })
 }

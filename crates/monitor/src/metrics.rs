@@ -31,6 +31,8 @@ struct Figures {
     serving: BTreeMap<Version, u64>,
     deployed: BTreeMap<Version, (u32, String)>,
     workers: BTreeMap<WorkerId, (f64, u64)>,
+    /// Orphans and unusable ones of each model.
+    labels: BTreeMap<ModelName, (u64, u64)>,
     events_dropped: u64,
     sketch_gaps: u64,
 }
@@ -91,6 +93,17 @@ impl ModelMetrics {
             totals.label_coverage =
                 has_predictions.then(|| accuracy.matched as f64 / accuracy.predictions as f64);
         }
+    }
+
+    /// Takes over how many labels of each model found no prediction, and how many do not fit theirs.
+    pub(crate) fn set_labels<'a>(&self, labels: impl Iterator<Item = (&'a ModelName, u64, u64)>) {
+        let counts = labels.map(|(model, orphans, unusable)| (model.clone(), (orphans, unusable)));
+        self.lock().labels = counts.collect();
+    }
+
+    /// Forgets the figures of versions that are not to be kept.
+    pub(crate) fn retain_versions(&self, is_kept: impl Fn(&ModelName, ModelVersion) -> bool) {
+        self.lock().versions.retain(|(model, version), _| is_kept(model, *version));
     }
 
     /// Takes over who serves what.
@@ -171,6 +184,7 @@ impl Collector for ModelMetrics {
             t.label_coverage
         })?;
         writer.accuracy()?;
+        writer.labels()?;
         writer.deployments()?;
         writer.monitor()?;
         writer.workers()
@@ -241,6 +255,21 @@ impl Writer<'_, '_> {
                 family
                     .encode_family(&tagged(version, "kind", "realized".to_owned()))?
                     .encode_gauge(&ratio)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn labels(&mut self) -> Result<(), fmt::Error> {
+        let help = "Labels that could not be compared, by reason: orphan without a known prediction, unusable with another \
+                    number of rows or another type than it";
+        let mut family =
+            self.encoder.encode_descriptor("labels_unmatched", help, None, MetricType::Counter)?;
+        for (model, (orphans, unusable)) in &self.figures.labels {
+            for (reason, count) in [("orphan", orphans), ("unusable", unusable)] {
+                family
+                    .encode_family(&[("model", model.as_str()), ("reason", reason)])?
+                    .encode_counter::<NoLabelSet, u64, u64>(count, None)?;
             }
         }
         Ok(())
