@@ -76,7 +76,10 @@ impl Board {
 
     /// A model is served no more.
     pub(crate) fn removed(&self, model: &ModelName) {
-        self.lock().models.remove(model);
+        let mut state = self.lock();
+        state.models.remove(model);
+        self.judge(&state);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -171,6 +174,18 @@ mod tests {
         board.complete();
         assert!(!readiness.is_ready());
         board.failed(&deployment, None, &ErrorDetail::new(ErrorCode::Internal, "damaged"));
+        assert!(readiness.is_ready());
+    }
+
+    #[test]
+    fn a_model_that_is_undeployed_while_it_loads_no_longer_keeps_the_worker_from_being_ready() {
+        let readiness = Readiness::default();
+        let board = Board::new(readiness.clone());
+        let deployment = tiny_deployment(&[Arc::new(tiny_version(1))], &[100]);
+        board.loading(&deployment);
+        board.complete();
+        assert!(!readiness.is_ready());
+        board.removed(&deployment.model);
         assert!(readiness.is_ready());
     }
 }

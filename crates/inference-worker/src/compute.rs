@@ -92,18 +92,23 @@ impl Computing {
         }
     }
 
-    /// Waits for a larger batch when the deployment of the first request says so and it paid lately.
+    /// Waits for a larger batch when the deployment says so, it paid lately, and nobody else is held up: everything taken is
+    /// for one model, and the wait ends when a request for another comes. Rows are known only once a request is read, so here
+    /// `max_size` counts requests: each has at least one row.
     fn wait_for_more(&mut self, taken: &mut Vec<Work>) {
         let Some(first) = taken.first() else { return };
-        let batching = first.target.served.routes().batching.clone();
+        let (served, received) = (first.target.served.clone(), first.received);
+        let is_same = |work: &Work| Arc::ptr_eq(&work.target.served, &served);
+        let batching = served.routes().batching.clone();
         let wanted = usize::try_from(batching.max_size).unwrap_or(usize::MAX);
         let wanted = wanted.min(self.shared.settings.batch_requests_max);
-        if batching.max_delay_us == 0 || taken.len() >= wanted || !self.patience.should_wait() {
+        let is_alone = taken.len() < wanted && taken.iter().all(is_same);
+        if batching.max_delay_us == 0 || !is_alone || !self.patience.should_wait() {
             return;
         }
-        let until = first.received + Duration::from_micros(batching.max_delay_us.into());
+        let until = received + Duration::from_micros(batching.max_delay_us.into());
         let before = taken.len();
-        self.shared.queue.take_until(taken, wanted, until);
+        self.shared.queue.take_until(taken, wanted, until, is_same);
         self.patience.waited(taken.len() - before);
     }
 
@@ -133,7 +138,9 @@ impl Computing {
     fn sort(&mut self, work: Work, limits: BatchLimits) {
         let Some(chosen) = work.target.choose() else {
             let reason = format!("no version of {} answers", work.target.served.name);
-            self.outcome.answers.push(work.refuse(&Error::Unavailable { reason }));
+            let error = Error::Unavailable { reason };
+            work.target.count_refused(error.code(), 1);
+            self.outcome.answers.push(work.refuse(&error));
             return;
         };
         let known = self.batches.iter().position(|batch| batch.is_of(&chosen.0));

@@ -152,6 +152,10 @@ impl Deployed {
         let Some(served) = &mut self.served else { return Ok(()) };
         let routes = served.model.routes();
         let target = |pinned: Option<Arc<LoadedVersion>>| Target { served: served.model.clone(), pinned };
+        // Before any request can come, so that the first ones are counted.
+        if served.endpoint.is_none() {
+            served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
+        }
         for (version, _) in &routes.versions {
             if let Entry::Vacant(place) = served.pinned.entry((version.version, version.digest.clone())) {
                 let subject = subjects.infer_version(&self.model, version.version);
@@ -160,9 +164,6 @@ impl Deployed {
         }
         if served.live.is_none() {
             served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target(None)).await?);
-        }
-        if served.endpoint.is_none() {
-            served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
         }
         let is_gone = |version: &ModelVersion, digest: &Digest| {
             routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)

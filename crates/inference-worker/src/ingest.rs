@@ -130,19 +130,12 @@ impl Reader {
         let queue_max = queue_max.min(self.shared.queue.capacity());
         let retry_after_ms = self.shared.pace.retry_after_ms(queued, self.shared.settings.compute_threads);
         let error = Error::Overloaded { queued, queue_max, retry_after_ms };
-        self.count(&error);
+        self.target.count_refused(error.code(), self.refused.len());
         for work in self.refused.drain(..) {
             let answer = work.refuse(&error);
             if send(&self.shared.context.connections.reply, answer.reply, answer.content).await.is_err() {
                 self.shared.metrics.replies_lost.inc();
             }
         }
-    }
-
-    fn count(&self, error: &Error) {
-        let routes = self.target.served.routes();
-        let Some(version) = self.target.pinned.as_ref().or_else(|| routes.principal()) else { return };
-        let mut counts = version.meter.counts();
-        self.refused.iter().for_each(|_| counts.refused(error.code()));
     }
 }

@@ -53,12 +53,23 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Moves further items into `taken` until it holds `count_max`, the time has come, or the queue is closed.
-    pub(crate) fn take_until(&self, taken: &mut Vec<T>, count_max: usize, until: Instant) {
+    /// Moves further items into `taken` until it holds `count_max`, one that cannot wait is among them, the time has come, or
+    /// the queue is closed.
+    pub(crate) fn take_until(
+        &self,
+        taken: &mut Vec<T>,
+        count_max: usize,
+        until: Instant,
+        can_wait: impl Fn(&T) -> bool,
+    ) {
         let mut state = self.lock();
         loop {
-            let count = state.waiting.len().min(count_max.saturating_sub(taken.len()));
+            let (before, room) = (taken.len(), count_max.saturating_sub(taken.len()));
+            let count = state.waiting.len().min(room);
             taken.extend(state.waiting.drain(..count));
+            if !taken.iter().skip(before).all(&can_wait) {
+                return;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if taken.len() >= count_max || left.is_zero() || state.is_closed {
                 return;
@@ -144,9 +155,18 @@ mod tests {
         let queue = Queue::new(8);
         queue.put(&mut vec![1, 2, 3]);
         let mut taken = Vec::new();
-        queue.take_until(&mut taken, 2, Instant::now() + Duration::from_secs(3600));
+        queue.take_until(&mut taken, 2, Instant::now() + Duration::from_secs(3600), |_| true);
         assert_eq!(taken, [1, 2]);
-        queue.take_until(&mut taken, 9, Instant::now() + Duration::from_millis(5));
+        queue.take_until(&mut taken, 9, Instant::now() + Duration::from_millis(5), |_| true);
         assert_eq!(taken, [1, 2, 3]);
+    }
+
+    #[test]
+    fn waiting_for_more_ends_with_one_that_cannot_wait() {
+        let queue = Queue::new(8);
+        queue.put(&mut vec![1, 2, 30]);
+        let mut taken = Vec::new();
+        queue.take_until(&mut taken, 8, Instant::now() + Duration::from_secs(3600), |number| *number < 10);
+        assert_eq!(taken, [1, 2, 30]);
     }
 }

@@ -1,10 +1,10 @@
 //! One request on its way through the worker, and the answer to it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Encoding, ErrorDetail};
+use leat_contract::{Encoding, ErrorCode, ErrorDetail};
 use leat_messaging::{Message, Subject};
 use leat_service_runtime::{Inflight, InflightGuard};
 use tracing::Span;
@@ -30,6 +30,17 @@ impl Target {
             None => routes.next()?.clone(),
         };
         Some((version, routes))
+    }
+
+    /// Counts requests that were refused without being run: for the micro protocol, and with the version that would most
+    /// likely have answered.
+    pub(crate) fn count_refused(&self, code: ErrorCode, requests: usize) {
+        let names = std::iter::repeat_n(code.name(), requests);
+        self.served.answered(0, Duration::ZERO, names);
+        let routes = self.served.routes();
+        let Some(version) = self.pinned.as_ref().or_else(|| routes.principal()) else { return };
+        let mut counts = version.meter.counts();
+        (0..requests).for_each(|_| counts.refused(code));
     }
 }
 

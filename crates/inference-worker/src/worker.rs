@@ -54,9 +54,12 @@ struct Running {
 impl Running {
     async fn start(settings: Settings, context: Context) -> Result<Self, Error> {
         let started_at = unix_ms();
-        let micro =
-            micro::Service::start(&context.connections.control, context.instance.as_str(), describe())
-                .await?;
+        let micro = micro::Service::start(
+            &context.connections.control,
+            context.instance.as_str(),
+            describe(context.subjects.prefix()),
+        )
+        .await?;
         let shared = Arc::new(Shared::new(settings, context, micro));
         let (records, arriving) = mpsc::channel(shared.settings.record_buffer_max);
         let threads = (0..shared.settings.compute_threads)
@@ -110,11 +113,22 @@ fn watched(
     ended
 }
 
-fn describe() -> micro::ServiceInfo {
+fn describe(prefix: &str) -> micro::ServiceInfo {
     micro::ServiceInfo {
-        name: "leat-inference-worker".to_owned(),
+        name: format!("{prefix}-inference-worker"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         description: "Answers inference requests".to_owned(),
         metadata: BTreeMap::from([("contract".to_owned(), ContractVersion::CURRENT.as_str().to_owned())]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_the_micro_protocol_begins_with_the_prefix() {
+        assert_eq!(describe("leat").name, "leat-inference-worker");
+        assert_eq!(describe("other").name, "other-inference-worker");
     }
 }

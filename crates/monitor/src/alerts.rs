@@ -1,6 +1,6 @@
 //! Which alerts are on: each starts after some bad windows in a row and ends after as many good ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use leat_contract::{Alert, AlertState, ModelName, ModelVersion};
 
@@ -32,8 +32,9 @@ pub(crate) struct AlertBook {
     conditions: BTreeMap<Condition, Standing>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Standing {
+    latest: Reading,
     /// When the alert started; none while it is off.
     since: Option<u64>,
     /// Windows in a row that contradict the state.
@@ -41,22 +42,50 @@ struct Standing {
 }
 
 impl AlertBook {
+    /// Takes the readings of one window; gives the alerts that start or end with it.
+    ///
+    /// A condition that `is_watched` and is no longer read is well: its version was rolled back, its model undeployed, or too
+    /// little happens to judge it. So it ends like any other, after as many windows.
+    pub(crate) fn read_all(
+        &mut self,
+        readings: Vec<Reading>,
+        is_watched: impl Fn(&Condition) -> bool,
+        now: u64,
+    ) -> Vec<Alert> {
+        let read: BTreeSet<&Condition> = readings.iter().map(|reading| &reading.condition).collect();
+        let unread = self.conditions.iter().filter(|(condition, _)| !read.contains(condition));
+        let unread = unread.filter(|(condition, _)| is_watched(condition));
+        let well: Vec<Reading> = unread.map(|(_, standing)| standing.unread()).collect();
+        readings.into_iter().chain(well).filter_map(|reading| self.read(reading, now)).collect()
+    }
+
     /// Takes a reading; gives an alert when it starts or ends one.
-    pub(crate) fn read(&mut self, reading: Reading, now: u64) -> Option<Alert> {
-        let standing = self.conditions.entry(reading.condition.clone()).or_default();
+    fn read(&mut self, reading: Reading, now: u64) -> Option<Alert> {
+        let condition = reading.condition.clone();
+        let standing = self.conditions.entry(condition.clone()).or_insert_with(|| Standing::new(&reading));
+        standing.latest = reading;
         let is_on = standing.since.is_some();
-        standing.against = if reading.is_bad == is_on { 0 } else { standing.against + 1 };
-        let has_changed = standing.against >= reading.windows.max(1);
-        let alert = has_changed.then(|| standing.switch(&reading, now));
+        let agrees = standing.latest.is_bad == is_on;
+        standing.against = if agrees { 0 } else { standing.against + 1 };
+        let has_changed = standing.against >= standing.latest.windows.max(1);
+        let alert = has_changed.then(|| standing.switch(now));
         if standing.since.is_none() && standing.against == 0 {
-            self.conditions.remove(&reading.condition);
+            self.conditions.remove(&condition);
         }
         alert
     }
 }
 
 impl Standing {
-    fn switch(&mut self, reading: &Reading, now: u64) -> Alert {
+    fn new(reading: &Reading) -> Self {
+        Self { latest: reading.clone(), since: None, against: 0 }
+    }
+
+    fn unread(&self) -> Reading {
+        Reading { is_bad: false, message: "no longer measured".to_owned(), ..self.latest.clone() }
+    }
+
+    fn switch(&mut self, now: u64) -> Alert {
         self.against = 0;
         let (state, since) = match self.since.take() {
             Some(since) => (AlertState::Ended, since),
@@ -65,17 +94,18 @@ impl Standing {
                 (AlertState::Started, now)
             }
         };
+        let Reading { condition, value, threshold, message, .. } = &self.latest;
         Alert {
-            id: reading.condition.id(since),
-            model: reading.condition.model.clone(),
-            version: reading.condition.version,
-            kind: reading.condition.kind.to_owned(),
+            id: condition.id(since),
+            model: condition.model.clone(),
+            version: condition.version,
+            kind: condition.kind.to_owned(),
             state,
             at: now,
             since,
-            value: reading.value,
-            threshold: reading.threshold,
-            message: reading.message.clone(),
+            value: *value,
+            threshold: *threshold,
+            message: message.clone(),
         }
     }
 }
@@ -129,5 +159,28 @@ mod tests {
             assert_eq!(book.read(reading(is_bad), at as u64), None);
         }
         assert!(book.conditions.is_empty(), "a condition that is well leaves nothing behind");
+    }
+
+    #[test]
+    fn a_condition_that_is_no_longer_read_ends_after_as_many_windows() {
+        let mut book = AlertBook::default();
+        let all = |_: &Condition| true;
+        for at in 1..=2 {
+            book.read_all(vec![reading(true)], all, at);
+        }
+        assert_eq!(book.read_all(Vec::new(), |_| false, 3), [], "nobody knows whether it still holds");
+        assert_eq!(book.read_all(Vec::new(), all, 4), []);
+        let ended = book.read_all(Vec::new(), all, 5);
+        assert_eq!((ended.len(), ended[0].state, ended[0].since), (1, AlertState::Ended, 2));
+        assert_eq!(ended[0].message, "no longer measured");
+        assert!(book.conditions.is_empty());
+    }
+
+    #[test]
+    fn a_bad_window_that_is_followed_by_none_is_forgotten() {
+        let mut book = AlertBook::default();
+        assert_eq!(book.read_all(vec![reading(true)], |_| true, 1), []);
+        assert_eq!(book.read_all(Vec::new(), |_| true, 2), []);
+        assert!(book.conditions.is_empty());
     }
 }

@@ -11,8 +11,16 @@ use crate::workers::Presence;
 /// Codes from here on are not the caller's fault: overload, defects, absence, lateness.
 const OUR_FAULT_FROM: u16 = 429;
 
+const WORKER_LOST: &str = "worker_lost";
+const NO_WORKERS: &str = "no_workers";
+
 /// Live accuracy is compared with what the registry says of a version.
 pub(crate) type ReferenceAccuracy = BTreeMap<(ModelName, ModelVersion), f64>;
+
+/// Whether a condition can be judged from telemetry alone, without knowing what should be served and who holds a lease.
+pub(crate) fn is_of_telemetry(condition: &Condition) -> bool {
+    condition.kind != WORKER_LOST && condition.kind != NO_WORKERS
+}
 
 /// Every condition of one model's window.
 pub(crate) fn of_window(
@@ -33,7 +41,7 @@ pub(crate) fn of_window(
 /// Whether a worker is lost, for each model that it served.
 pub(crate) fn of_presence(presence: &Presence) -> Vec<Reading> {
     let reading = |model: &ModelName| Reading {
-        condition: condition(model, None, "worker_lost", presence.worker.as_str()),
+        condition: condition(model, None, WORKER_LOST, presence.worker.as_str()),
         is_bad: presence.is_lost,
         value: presence.silent_ms as f64 / 1_000.0,
         threshold: 0.0,
@@ -57,7 +65,7 @@ pub(crate) fn of_deployment(
     let reading = |version: ModelVersion| {
         let workers = serving.get(&(deployment.model.clone(), version)).copied().unwrap_or(0);
         Reading {
-            condition: condition(&deployment.model, Some(version), "no_workers", ""),
+            condition: condition(&deployment.model, Some(version), NO_WORKERS, ""),
             is_bad: workers == 0,
             value: workers as f64,
             threshold: 1.0,
@@ -132,10 +140,7 @@ fn accuracy(
         is_bad: ratio < threshold,
         value: ratio,
         threshold,
-        message: format!(
-            "accuracy is {ratio:.4} over {} labels, {reference:.4} on held-out rows",
-            live.matched
-        ),
+        message: format!("accuracy of the latest labels is {ratio:.4}, {reference:.4} on held-out rows"),
         windows: settings.windows,
     })
 }

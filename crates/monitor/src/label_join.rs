@@ -2,15 +2,21 @@
 //!
 //! At any time, for each version: predictions = matched + pending + expired. Both streams are delivered at least once and
 //! are read again from their beginning after a restart, so seeing something twice changes nothing.
+//!
+//! Time is the time at which the streams stored a message, never that of reading it. Whether a label belongs to a prediction
+//! depends on these two times alone, so it does not matter which of the streams is read faster.
 
 mod score;
 mod tally;
-
-use std::collections::{HashMap, VecDeque};
+mod waiting;
 
 use leat_contract::{Accuracy, Label, LabelValue, ModelVersion, PredictedValue, PredictionRecord, RequestId};
 use score::Score;
-use tally::Tallies;
+use tally::{Placed, Tallies};
+use waiting::Waiting;
+
+/// Labels that wait for the same prediction: the first one and its corrections. The last gives way to further ones.
+const LABELS_PER_REQUEST_MAX: usize = 8;
 
 /// How long things are kept, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -19,22 +25,36 @@ pub(crate) struct JoinLimits {
     pub(crate) wait_ms: u64,
     /// How long a label waits for a prediction that has not been seen yet.
     pub(crate) grace_ms: u64,
-    /// Predictions kept; the oldest gives way.
-    pub(crate) predictions_max: usize,
-    /// Labels kept without a prediction; the oldest gives way.
-    pub(crate) early_labels_max: usize,
+    /// Predictions kept, and likewise labels without a prediction; the oldest gives way.
+    pub(crate) entries_max: usize,
+    /// Classes and numbers in them, again for each; the oldest gives way.
+    pub(crate) values_max: usize,
+    /// Labels of a version that its accuracy covers, the latest ones.
+    pub(crate) recent_max: usize,
+}
+
+impl JoinLimits {
+    fn belong_together(&self, predicted_at: u64, labelled_at: u64) -> bool {
+        labelled_at.saturating_sub(predicted_at) <= self.wait_ms
+            && predicted_at.saturating_sub(labelled_at) <= self.grace_ms
+    }
+}
+
+/// Everything that was stored in a stream before this time has been seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub(crate) predictions: u64,
+    pub(crate) labels: u64,
 }
 
 /// The state of the join.
 #[derive(Debug)]
 pub(crate) struct LabelJoin {
     limits: JoinLimits,
-    predictions: HashMap<RequestId, Prediction>,
-    /// The ids in the order of their arrival, with the time of the prediction.
-    by_age: VecDeque<(u64, RequestId)>,
-    early: HashMap<RequestId, LabelValue>,
-    early_by_age: VecDeque<(u64, RequestId)>,
+    predictions: Waiting<Prediction>,
+    early: Waiting<Vec<(u64, LabelValue)>>,
     tallies: Tallies,
+    judged_from: u64,
     orphans: u64,
     unusable: u64,
 }
@@ -43,62 +63,81 @@ pub(crate) struct LabelJoin {
 struct Prediction {
     version: ModelVersion,
     rows: Vec<PredictedValue>,
-    labelled: Option<(LabelValue, Score)>,
+    labelled: Option<(LabelValue, Placed)>,
 }
 
 impl LabelJoin {
-    pub(crate) fn new(limits: JoinLimits) -> Self {
+    pub(crate) fn new(limits: JoinLimits, judged_from: u64) -> Self {
         Self {
             limits,
-            predictions: HashMap::new(),
-            by_age: VecDeque::new(),
-            early: HashMap::new(),
-            early_by_age: VecDeque::new(),
+            predictions: Waiting::new(),
+            early: Waiting::new(),
             tallies: Tallies::default(),
+            judged_from,
             orphans: 0,
             unusable: 0,
         }
     }
 
+    /// Labels that were stored before this time are no orphans when they find no prediction: it may be kept no longer.
+    pub(crate) fn judge_from(&mut self, time: u64) {
+        self.judged_from = time;
+    }
+
     /// Takes a prediction. One whose id is known already is a repetition and ignored.
-    pub(crate) fn predicted(&mut self, record: PredictionRecord) {
-        if self.predictions.contains_key(&record.request_id) {
+    pub(crate) fn predicted(&mut self, record: PredictionRecord, stored_at: u64) {
+        let PredictionRecord { request_id, version, rows, .. } = record;
+        if self.predictions.contains(&request_id) {
             return;
         }
-        let PredictionRecord { request_id, version, at, rows } = record;
-        self.tallies.of(version).predictions += 1;
-        self.predictions.insert(request_id.clone(), Prediction { version, rows, labelled: None });
-        self.by_age.push_back((at, request_id.clone()));
-        if let Some(label) = self.early.remove(&request_id) {
-            self.compare(&request_id, label);
+        let tally = self.tallies.of(version);
+        tally.predictions += 1;
+        tally.held += 1;
+        let values = rows.iter().map(predicted_values).sum();
+        self.predictions.insert(
+            request_id.clone(),
+            stored_at,
+            values,
+            Prediction { version, rows, labelled: None },
+        );
+        for (at, label) in self.early.remove(&request_id).map(|(_, labels)| labels).unwrap_or_default() {
+            self.compare(&request_id, label, at);
         }
-        while self.by_age.len() > self.limits.predictions_max {
-            self.forget_oldest_prediction();
+        let JoinLimits { entries_max, values_max, .. } = self.limits;
+        while let Some(prediction) = self.predictions.pop_beyond(entries_max, values_max) {
+            self.forget(&prediction);
         }
     }
 
     /// Takes a label. A second one for the same request replaces the first if it differs, else it is a duplicate.
-    pub(crate) fn labelled(&mut self, label: Label, received_at: u64) {
-        if self.predictions.contains_key(&label.request_id) {
-            self.compare(&label.request_id, label.label);
+    pub(crate) fn labelled(&mut self, label: Label, stored_at: u64) {
+        let Label { request_id, label, .. } = label;
+        if self.predictions.contains(&request_id) {
+            self.compare(&request_id, label, stored_at);
             return;
         }
-        if self.early.insert(label.request_id.clone(), label.label).is_none() {
-            self.early_by_age.push_back((received_at, label.request_id));
-        }
-        while self.early_by_age.len() > self.limits.early_labels_max {
-            self.forget_oldest_label();
+        let (first_at, mut labels) = self.early.remove(&request_id).unwrap_or((stored_at, Vec::new()));
+        labels.truncate(LABELS_PER_REQUEST_MAX - 1);
+        labels.push((stored_at, label));
+        let values = labels.iter().map(|(_, label)| labelled_values(label)).sum();
+        self.early.insert(request_id, first_at, values, labels);
+        let JoinLimits { entries_max, values_max, .. } = self.limits;
+        while let Some(labels) = self.early.pop_beyond(entries_max, values_max) {
+            self.give_up(&labels);
         }
     }
 
-    /// Gives up on what has waited too long.
-    pub(crate) fn expire(&mut self, now: u64) {
-        let is_old = |at: u64, limit: u64| now.saturating_sub(at) > limit;
-        while self.by_age.front().is_some_and(|(at, _)| is_old(*at, self.limits.wait_ms)) {
-            self.forget_oldest_prediction();
+    /// Gives up on what has waited too long: on predictions whose label would have been seen, and on labels whose prediction
+    /// would have been.
+    pub(crate) fn expire(&mut self, seen: Watermarks) {
+        while let Some(prediction) =
+            self.predictions.pop_before(seen.labels.saturating_sub(self.limits.wait_ms))
+        {
+            self.forget(&prediction);
         }
-        while self.early_by_age.front().is_some_and(|(at, _)| is_old(*at, self.limits.grace_ms)) {
-            self.forget_oldest_label();
+        while let Some(labels) = self.early.pop_before(seen.predictions.saturating_sub(self.limits.grace_ms))
+        {
+            self.give_up(&labels);
         }
     }
 
@@ -108,13 +147,32 @@ impl LabelJoin {
         self.tallies.accuracy(version).map(|accuracy| Accuracy { orphans: self.orphans, ..accuracy })
     }
 
+    /// Labels for which no prediction is known.
+    pub(crate) fn orphans(&self) -> u64 {
+        self.orphans
+    }
+
     /// Labels that do not fit their prediction, for example because they speak of another number of rows.
     pub(crate) fn unusable(&self) -> u64 {
         self.unusable
     }
 
-    fn compare(&mut self, id: &RequestId, label: LabelValue) {
-        let Some(prediction) = self.predictions.get_mut(id) else { return };
+    /// Whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.predictions.len() == 0 && self.early.len() == 0
+    }
+
+    /// Forgets the counts of versions of which nothing is held and that are not among those to keep.
+    pub(crate) fn retain_versions(&mut self, is_kept: impl Fn(ModelVersion) -> bool) {
+        self.tallies.retain(is_kept);
+    }
+
+    fn compare(&mut self, id: &RequestId, label: LabelValue, labelled_at: u64) {
+        let Some((predicted_at, prediction)) = self.predictions.get_mut(id) else { return };
+        if !self.limits.belong_together(predicted_at, labelled_at) {
+            self.orphans += u64::from(labelled_at >= self.judged_from);
+            return;
+        }
         let tally = self.tallies.of(prediction.version);
         if prediction.labelled.as_ref().is_some_and(|(known, _)| *known == label) {
             tally.duplicates += 1;
@@ -124,27 +182,36 @@ impl LabelJoin {
             self.unusable += 1;
             return;
         };
-        match prediction.labelled.replace((label, score)) {
-            Some((_, corrected)) => tally.subtract(&corrected),
-            None => tally.matched += 1,
-        }
-        tally.add(&score);
+        let placed = match prediction.labelled.take() {
+            Some((_, wrong)) => tally.correct(wrong, score),
+            None => tally.add(score, self.limits.recent_max),
+        };
+        prediction.labelled = Some((label, placed));
     }
 
-    fn forget_oldest_prediction(&mut self) {
-        let Some((_, id)) = self.by_age.pop_front() else { return };
-        if let Some(prediction) = self.predictions.remove(&id)
-            && prediction.labelled.is_none()
-        {
-            self.tallies.of(prediction.version).expired += 1;
-        }
+    fn forget(&mut self, prediction: &Prediction) {
+        let tally = self.tallies.of(prediction.version);
+        tally.held -= 1;
+        tally.expired += u64::from(prediction.labelled.is_none());
     }
 
-    fn forget_oldest_label(&mut self) {
-        let Some((_, id)) = self.early_by_age.pop_front() else { return };
-        if self.early.remove(&id).is_some() {
-            self.orphans += 1;
-        }
+    fn give_up(&mut self, labels: &[(u64, LabelValue)]) {
+        self.orphans += labels.iter().filter(|(at, _)| *at >= self.judged_from).count() as u64;
+    }
+}
+
+fn predicted_values(row: &PredictedValue) -> usize {
+    match row {
+        PredictedValue::Class { .. } => 1,
+        PredictedValue::Values(values) => values.len(),
+    }
+}
+
+fn labelled_values(label: &LabelValue) -> usize {
+    match label {
+        LabelValue::One(_) => 1,
+        LabelValue::Rows(rows) => rows.len(),
+        LabelValue::Targets(rows) => rows.iter().map(Vec::len).sum(),
     }
 }
 

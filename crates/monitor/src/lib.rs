@@ -4,7 +4,7 @@
 //! only here, from histograms that workers send as differences, so that they are those of all requests together.
 //!
 //! Reading order: [`Monitor`] (what comes in and what goes out), `observatory` (the state and what each message does to
-//! it), then the parts of that state: `workers`, `window`, `label_join`, `conditions`, `alerts`; `desired` (what should be
+//! it), then the parts of that state: `roster`, `workers`, `report`, `window`, `label_join`, `conditions`, `alerts`; `desired` (what should be
 //! served, refreshed in the background), `publisher`, `metrics`.
 
 mod alerts;
@@ -14,7 +14,10 @@ mod error;
 mod label_join;
 mod metrics;
 mod observatory;
+mod progress;
 mod publisher;
+mod report;
+mod roster;
 mod service;
 mod settings;
 mod window;

@@ -2,19 +2,20 @@
 
 mod buckets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buckets::Buckets;
-use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerTelemetry};
-use leat_statistics::{Error, LatencyHistogram};
+use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerId, WorkerTelemetry};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
+
+use crate::report::VersionReport;
 
 type Version = (ModelName, ModelVersion);
 
@@ -29,7 +30,9 @@ struct Figures {
     versions: BTreeMap<Version, Totals>,
     serving: BTreeMap<Version, u64>,
     deployed: BTreeMap<Version, (u32, String)>,
-    workers: BTreeMap<String, (f64, u64)>,
+    workers: BTreeMap<WorkerId, (f64, u64)>,
+    /// Orphans and unusable ones of each model.
+    labels: BTreeMap<ModelName, (u64, u64)>,
     events_dropped: u64,
     sketch_gaps: u64,
 }
@@ -44,38 +47,39 @@ struct Totals {
     request: Buckets,
     queue: Buckets,
     infer: Buckets,
-    inflight: BTreeMap<String, u64>,
-    pending: BTreeMap<String, u64>,
+    inflight: BTreeMap<WorkerId, u64>,
+    pending: BTreeMap<WorkerId, u64>,
     accuracy: Option<f64>,
     label_coverage: Option<f64>,
 }
 
 impl ModelMetrics {
-    /// Adds what a worker told.
-    ///
-    /// # Errors
-    /// When a histogram cannot be read.
-    pub(crate) fn add(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) -> Result<(), Error> {
+    /// Takes over what a worker told of itself. `missed` reports before this one did not arrive.
+    pub(crate) fn heard(&self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) {
         let mut figures = self.lock();
-        figures.sketch_gaps += missed;
-        let worker = report.worker.to_string();
-        figures.workers.insert(worker.clone(), (cpu_ratio, report.process.resident_bytes));
-        for told in &report.models {
-            let totals = figures.versions.entry((told.model.clone(), told.version)).or_default();
-            let failed: u64 = told.errors.values().sum();
-            totals.answered += told.requests.saturating_sub(failed);
-            for (code, count) in &told.errors {
-                *totals.failed.entry(code.status()).or_default() += count;
-            }
-            totals.rows += told.rows;
-            totals.batches += told.batches;
-            totals.request.add(&LatencyHistogram::from_bytes(&told.latency)?);
-            totals.queue.add(&LatencyHistogram::from_bytes(&told.queue)?);
-            totals.infer.add(&LatencyHistogram::from_bytes(&told.compute)?);
-            totals.inflight.insert(worker.clone(), told.inflight);
-            totals.pending.insert(worker.clone(), told.queued);
+        figures.sketch_gaps = figures.sketch_gaps.saturating_add(missed);
+        figures.workers.insert(report.worker.clone(), (cpu_ratio, report.process.resident_bytes));
+    }
+
+    /// Adds what a worker told of one version.
+    pub(crate) fn add(&self, worker: &WorkerId, report: &VersionReport<'_>) {
+        let told = report.told;
+        let mut figures = self.lock();
+        let totals = figures.versions.entry((told.model.clone(), told.version)).or_default();
+        let failed = told.errors.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        let answered = told.requests.saturating_sub(failed);
+        totals.answered = totals.answered.saturating_add(answered);
+        for (code, count) in &told.errors {
+            let sum = totals.failed.entry(code.status()).or_default();
+            *sum = sum.saturating_add(*count);
         }
-        Ok(())
+        totals.rows = totals.rows.saturating_add(told.rows);
+        totals.batches = totals.batches.saturating_add(told.batches);
+        totals.request.add(&report.latency);
+        totals.queue.add(&report.queue);
+        totals.infer.add(&report.compute);
+        totals.inflight.insert(worker.clone(), told.inflight);
+        totals.pending.insert(worker.clone(), told.queued);
     }
 
     /// Takes over what a closed window says of labels.
@@ -89,6 +93,17 @@ impl ModelMetrics {
             totals.label_coverage =
                 has_predictions.then(|| accuracy.matched as f64 / accuracy.predictions as f64);
         }
+    }
+
+    /// Takes over how many labels of each model found no prediction, and how many do not fit theirs.
+    pub(crate) fn set_labels<'a>(&self, labels: impl Iterator<Item = (&'a ModelName, u64, u64)>) {
+        let counts = labels.map(|(model, orphans, unusable)| (model.clone(), (orphans, unusable)));
+        self.lock().labels = counts.collect();
+    }
+
+    /// Forgets the figures of versions that are not to be kept.
+    pub(crate) fn retain_versions(&self, is_kept: impl Fn(&ModelName, ModelVersion) -> bool) {
+        self.lock().versions.retain(|(model, version), _| is_kept(model, *version));
     }
 
     /// Takes over who serves what.
@@ -107,13 +122,13 @@ impl ModelMetrics {
         self.lock().deployed = routes.collect();
     }
 
-    /// A worker has left or is lost: its gauges no longer hold.
-    pub(crate) fn forget_worker(&self, worker: &str) {
+    /// Forgets the gauges of workers that are not among these: they have left or are lost.
+    pub(crate) fn retain_workers(&self, present: &BTreeSet<WorkerId>) {
         let mut figures = self.lock();
-        figures.workers.remove(worker);
+        figures.workers.retain(|worker, _| present.contains(worker));
         for totals in figures.versions.values_mut() {
-            totals.inflight.remove(worker);
-            totals.pending.remove(worker);
+            totals.inflight.retain(|worker, _| present.contains(worker));
+            totals.pending.retain(|worker, _| present.contains(worker));
         }
     }
 
@@ -169,6 +184,7 @@ impl Collector for ModelMetrics {
             t.label_coverage
         })?;
         writer.accuracy()?;
+        writer.labels()?;
         writer.deployments()?;
         writer.monitor()?;
         writer.workers()
@@ -244,6 +260,21 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
+    fn labels(&mut self) -> Result<(), fmt::Error> {
+        let help = "Labels that could not be compared, by reason: orphan without a known prediction, unusable with another \
+                    number of rows or another type than it";
+        let mut family =
+            self.encoder.encode_descriptor("labels_unmatched", help, None, MetricType::Counter)?;
+        for (model, (orphans, unusable)) in &self.figures.labels {
+            for (reason, count) in [("orphan", orphans), ("unusable", unusable)] {
+                family
+                    .encode_family(&[("model", model.as_str()), ("reason", reason)])?
+                    .encode_counter::<NoLabelSet, u64, u64>(count, None)?;
+            }
+        }
+        Ok(())
+    }
+
     fn deployments(&mut self) -> Result<(), fmt::Error> {
         let help = "Workers that serve a deployed version";
         let mut family = self.encoder.encode_descriptor("model_workers", help, None, MetricType::Gauge)?;
@@ -292,8 +323,9 @@ impl Writer<'_, '_> {
     }
 }
 
-fn sum(by_worker: &BTreeMap<String, u64>) -> f64 {
-    by_worker.values().sum::<u64>() as f64
+fn sum(by_worker: &BTreeMap<WorkerId, u64>) -> f64 {
+    // Not `sum`, which gives -0 for no workers.
+    by_worker.values().fold(0.0, |sum, count| sum + *count as f64)
 }
 
 fn labels(version: &Version) -> VersionLabels {
@@ -303,3 +335,6 @@ fn labels(version: &Version) -> VersionLabels {
 fn tagged<'name>(version: &Version, name: &'name str, value: String) -> TaggedLabels<'name> {
     TaggedLabels { version: labels(version), name, value }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,17 @@
 //! Everything the monitor knows, and what each message does to it. It awaits nothing and reads no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use leat_contract::{Alert, Label, ModelName, PredictionBatch, Window, WorkerTelemetry};
+use leat_contract::{Alert, Label, ModelName, ModelVersion, PredictionBatch, Window, WorkerTelemetry};
 
-use crate::alerts::{AlertBook, Reading};
+use crate::alerts::{AlertBook, Condition, Reading};
 use crate::conditions;
 use crate::desired::Desired;
-use crate::label_join::LabelJoin;
+use crate::label_join::{LabelJoin, Watermarks};
 use crate::metrics::ModelMetrics;
+use crate::report::VersionReport;
+use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::window::WindowBuilder;
 use crate::workers::Workers;
@@ -17,9 +20,11 @@ use crate::workers::Workers;
 #[derive(Debug)]
 pub(crate) struct Observatory {
     settings: Settings,
+    roster: Roster,
     workers: Workers,
     window: WindowBuilder,
     joins: BTreeMap<ModelName, LabelJoin>,
+    judge_labels_from: u64,
     alerts: AlertBook,
     metrics: ModelMetrics,
 }
@@ -34,41 +39,62 @@ pub(crate) struct Closed {
 impl Observatory {
     pub(crate) fn new(settings: Settings, metrics: ModelMetrics, now: u64) -> Self {
         Self {
+            roster: Roster::new(settings.models_max),
             settings,
             workers: Workers::default(),
             window: WindowBuilder::new(now),
             joins: BTreeMap::new(),
+            judge_labels_from: now,
             alerts: AlertBook::default(),
             metrics,
         }
     }
 
     /// Takes a worker's report.
-    pub(crate) fn telemetry(&mut self, report: &WorkerTelemetry, now: u64) {
-        let Some(heeded) = self.workers.heed(report, now) else { return };
-        let added = self.window.add(report, heeded.cpu_ratio, heeded.missed);
-        let added = added.and_then(|()| self.metrics.add(report, heeded.cpu_ratio, heeded.missed));
-        if let Err(error) = added {
-            tracing::warn!(%error, worker = %report.worker, "telemetry with an unreadable histogram");
-            self.metrics.dropped_event();
+    pub(crate) fn telemetry(&mut self, mut report: WorkerTelemetry, now: u64) {
+        report.models.retain(|told| {
+            let has_room = self.roster.hear(&told.model, told.version, now);
+            if !has_room {
+                self.metrics.dropped_event();
+            }
+            has_room
+        });
+        let Some(heeded) = self.workers.heed(&report, now) else { return };
+        self.window.heard(&report, heeded.cpu_ratio, heeded.missed);
+        self.metrics.heard(&report, heeded.cpu_ratio, heeded.missed);
+        let covered = Duration::from_millis(report.interval_ms);
+        for told in &report.models {
+            let added = VersionReport::read(told).and_then(|version| {
+                self.window.add(&report.worker, covered, &version)?;
+                self.metrics.add(&report.worker, &version);
+                Ok(())
+            });
+            if let Err(error) = added {
+                let (worker, model, version) = (&report.worker, &told.model, told.version);
+                tracing::warn!(%error, %worker, %model, %version, "telemetry with an unreadable histogram");
+                self.metrics.dropped_event();
+            }
         }
     }
 
-    /// Takes predictions of one model.
-    pub(crate) fn predictions(&mut self, batch: PredictionBatch) {
+    /// The oldest prediction that is kept was stored at a time, or it is the first that ever was. Labels of predictions that
+    /// are kept no longer are no orphans.
+    pub(crate) fn oldest_prediction(&mut self, stored_at: u64, is_first_ever: bool) {
+        let whole = stored_at.saturating_add(self.settings.label_wait_ms);
+        self.judge_labels_from = if is_first_ever { 0 } else { whole };
+        self.joins.values_mut().for_each(|join| join.judge_from(self.judge_labels_from));
+    }
+
+    /// Takes predictions of one model that were stored at a time.
+    pub(crate) fn predictions(&mut self, batch: PredictionBatch, stored_at: u64) {
         let Some(join) = self.join(batch.model) else { return };
-        batch.records.into_iter().for_each(|record| join.predicted(record));
+        batch.records.into_iter().for_each(|record| join.predicted(record, stored_at));
     }
 
-    /// Takes a label.
-    pub(crate) fn label(&mut self, model: ModelName, label: Label, now: u64) {
+    /// Takes a label that was stored at a time.
+    pub(crate) fn label(&mut self, model: ModelName, label: Label, stored_at: u64) {
         let Some(join) = self.join(model) else { return };
-        let unusable = join.unusable();
-        join.labelled(label, now);
-        let was_unusable = join.unusable() > unusable;
-        if was_unusable {
-            self.metrics.dropped_event();
-        }
+        join.labelled(label, stored_at);
     }
 
     /// A message could not be read.
@@ -76,20 +102,45 @@ impl Observatory {
         self.metrics.dropped_event();
     }
 
-    /// Ends the window.
-    pub(crate) fn close(&mut self, desired: &Desired, now: u64) -> Closed {
+    /// Ends the window. `seen` says how far predictions and labels have been read.
+    pub(crate) fn close(&mut self, desired: &Desired, seen: Watermarks, now: u64) -> Closed {
+        self.joins.values_mut().for_each(|join| join.expire(seen));
         let mut windows = self.window.close(now);
         for window in &mut windows {
-            let Some(join) = self.joins.get_mut(&window.model) else { continue };
-            join.expire(now);
+            let Some(join) = self.joins.get(&window.model) else { continue };
             for version in &mut window.versions {
                 version.accuracy = join.accuracy(version.version);
             }
             self.metrics.set_accuracy(window);
         }
+        if desired.is_known {
+            self.forget_what_is_over(desired, now);
+        }
+        self.metrics
+            .set_labels(self.joins.iter().map(|(model, join)| (model, join.orphans(), join.unusable())));
         let readings = self.readings(&windows, desired, now);
-        let alerts = readings.into_iter().filter_map(|reading| self.alerts.read(reading, now)).collect();
+        let is_watched = |condition: &Condition| desired.is_known || conditions::is_of_telemetry(condition);
+        let alerts = self.alerts.read_all(readings, is_watched, now);
         Closed { windows, alerts }
+    }
+
+    /// Forgets the figures of versions and models that are neither deployed nor heard of.
+    fn forget_what_is_over(&mut self, desired: &Desired, now: u64) {
+        let deployed: BTreeSet<(&ModelName, ModelVersion)> = desired
+            .deployments
+            .iter()
+            .flat_map(|one| one.routes.iter().map(|route| (&one.model, route.version)))
+            .collect();
+        self.roster.forget(|model, version| deployed.contains(&(model, version)), now);
+        let roster = &self.roster;
+        self.metrics.retain_versions(|model, version| roster.contains(model, version));
+        let models: BTreeSet<&ModelName> = deployed.iter().map(|(model, _)| *model).collect();
+        self.joins.retain(|model, join| {
+            join.retain_versions(|version| {
+                roster.contains(model, version) || deployed.contains(&(model, version))
+            });
+            models.contains(model) || !join.is_idle()
+        });
     }
 
     fn readings(&mut self, windows: &[Window], desired: &Desired, now: u64) -> Vec<Reading> {
@@ -103,11 +154,9 @@ impl Observatory {
             return readings;
         }
         for presence in self.workers.inspect(now, self.settings.worker_silence_ms, &desired.leased) {
-            if presence.is_lost {
-                self.metrics.forget_worker(presence.worker.as_str());
-            }
             readings.extend(conditions::of_presence(&presence));
         }
+        self.metrics.retain_workers(&self.workers.present());
         let serving = self.workers.serving();
         for deployment in &desired.deployments {
             readings.extend(conditions::of_deployment(deployment, &serving, settings.windows));
@@ -124,7 +173,10 @@ impl Observatory {
             self.metrics.dropped_event();
             return None;
         }
-        let limits = self.settings.join_limits();
-        Some(self.joins.entry(model).or_insert_with(|| LabelJoin::new(limits)))
+        let (limits, judged_from) = (self.settings.join_limits(), self.judge_labels_from);
+        Some(self.joins.entry(model).or_insert_with(|| LabelJoin::new(limits, judged_from)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 use crate::desired::{self, Desired};
 use crate::metrics::ModelMetrics;
 use crate::observatory::Observatory;
+use crate::progress::Progress;
 use crate::publisher::{Outbox, outbox};
 use crate::{Error, Settings};
 
@@ -78,6 +79,9 @@ struct Watching {
     outbox: Outbox,
     telemetry: Subscription,
     telemetry_subject: String,
+    progress: Progress,
+    /// Whether the oldest prediction that is kept was seen.
+    has_begun: bool,
     endpoints: Endpoints,
     _micro: micro::Service,
 }
@@ -95,7 +99,21 @@ impl Watching {
         let micro =
             micro::Service::start(&context.connections.control, context.instance.as_str(), info).await?;
         let endpoints = Endpoints::add(&micro, &context.subjects)?;
-        Ok(Self { observatory, outbox, telemetry, telemetry_subject, endpoints, _micro: micro })
+        let stored = |role| context.storage.event_log(role);
+        let progress = Progress::new(
+            stored(AssetRole::Prediction).messages().await? > 0,
+            stored(AssetRole::Label).messages().await? > 0,
+        );
+        Ok(Self {
+            observatory,
+            outbox,
+            telemetry,
+            telemetry_subject,
+            progress,
+            has_begun: false,
+            endpoints,
+            _micro: micro,
+        })
     }
 
     async fn run(
@@ -118,9 +136,16 @@ impl Watching {
                     Some(message) => self.take_telemetry(message.payload()),
                     None => return Err(Error::SubscriptionEnded { subject: self.telemetry_subject }),
                 },
-                message = predictions.next() => self.take_predictions(&message),
-                message = labels.next() => self.take_label(&message, &context.subjects),
-                _ = ticks.tick() => self.close_window(&desired.borrow()),
+                message = predictions.next(), if self.progress.takes_predictions() => {
+                    self.take_predictions(&message);
+                }
+                message = labels.next(), if self.progress.takes_labels() => {
+                    self.take_label(&message, &context.subjects);
+                }
+                _ = ticks.tick() => {
+                    self.progress.tick();
+                    self.close_window(&desired.borrow());
+                }
             }
         }
         // What arrived since the last window is not lost.
@@ -133,28 +158,36 @@ impl Watching {
         let outcome = decode::<WorkerTelemetry>(payload);
         self.endpoints.telemetry.record(began.elapsed(), as_outcome(&outcome));
         match outcome {
-            Ok((report, _)) => self.observatory.telemetry(&report, now()),
+            Ok((report, _)) => self.observatory.telemetry(report, now()),
             Err(error) => self.drop_message("telemetry", &error),
         }
     }
 
     fn take_predictions(&mut self, message: &StoredMessage) {
         let began = Instant::now();
+        let stored_at = message.stored_at_ms();
+        if !self.has_begun {
+            self.has_begun = true;
+            self.observatory.oldest_prediction(stored_at, message.sequence() == 1);
+        }
+        self.progress.read_predictions(stored_at, message.pending());
         let outcome = decode::<PredictionBatch>(message.payload());
         self.endpoints.predictions.record(began.elapsed(), as_outcome(&outcome));
         match outcome {
-            Ok((batch, _)) => self.observatory.predictions(batch),
+            Ok((batch, _)) => self.observatory.predictions(batch, stored_at),
             Err(error) => self.drop_message("predictions", &error),
         }
     }
 
     fn take_label(&mut self, message: &StoredMessage, subjects: &Subjects) {
         let began = Instant::now();
+        let stored_at = message.stored_at_ms();
+        self.progress.read_label(stored_at, message.pending());
         let Some(model) = subjects.parse_label(message.subject()) else { return };
         let outcome = decode::<Label>(message.payload());
         self.endpoints.labels.record(began.elapsed(), as_outcome(&outcome));
         match outcome {
-            Ok((label, _)) => self.observatory.label(model, label, now()),
+            Ok((label, _)) => self.observatory.label(model, label, stored_at),
             Err(error) => self.drop_message("label", &error),
         }
     }
@@ -165,7 +198,8 @@ impl Watching {
     }
 
     fn close_window(&mut self, desired: &Desired) {
-        let closed = self.observatory.close(desired, now());
+        let now = now();
+        let closed = self.observatory.close(desired, self.progress.watermarks(now), now);
         for alert in &closed.alerts {
             tracing::info!(id = alert.id, state = ?alert.state, message = alert.message, "alert");
         }

@@ -13,8 +13,15 @@ pub struct Settings {
     pub label_wait_ms: u64,
     /// How long a label waits for a prediction that comes later, in milliseconds: predictions travel in batches.
     pub label_grace_ms: u64,
-    /// Predictions that are kept per model to be compared with labels; about 200 bytes each.
+    /// Predictions that are kept per model to be compared with labels; about 200 bytes each. As many labels may wait for
+    /// their prediction.
     pub predictions_max: usize,
+    /// Predicted classes and numbers in them, of all rows together; up to about 50 bytes each. A request may have thousands
+    /// of rows, so the number of requests alone bounds nothing.
+    pub prediction_values_max: usize,
+    /// Labels of a version that its live accuracy covers, the latest ones. With 2000 the 95 % interval is about one point to
+    /// either side at an accuracy of 95 %; with more, a version that became worse would look good for longer.
+    pub accuracy_labels: usize,
     /// Models that are watched. What further ones report is dropped and counted, so that no sender can fill the memory.
     pub models_max: usize,
     /// A worker that has been silent for this long, in milliseconds, and did not say good-bye, is lost.
@@ -33,7 +40,7 @@ pub struct AlertSettings {
     pub latency_p99_ms: Option<f64>,
     /// By how much live accuracy may lie below that of the held-out rows, 0 to 1.
     pub accuracy_drop: f64,
-    /// Rows with a label before accuracy is judged.
+    /// Labels, one per request, before accuracy is judged. At most `accuracy_labels`.
     pub labels_min: u64,
     /// Requests in a window before its ratios and quantiles are judged.
     pub requests_min: u64,
@@ -48,6 +55,8 @@ impl Default for Settings {
             label_wait_ms: 3_600_000,
             label_grace_ms: 60_000,
             predictions_max: 100_000,
+            prediction_values_max: 1_000_000,
+            accuracy_labels: 2_000,
             models_max: 1_000,
             worker_silence_ms: 4_000,
             alerts: AlertSettings::default(),
@@ -73,8 +82,9 @@ impl Settings {
         JoinLimits {
             wait_ms: self.label_wait_ms,
             grace_ms: self.label_grace_ms,
-            predictions_max: self.predictions_max,
-            early_labels_max: self.predictions_max,
+            entries_max: self.predictions_max,
+            values_max: self.prediction_values_max,
+            recent_max: self.accuracy_labels,
         }
     }
 }
@@ -85,13 +95,28 @@ impl Validate for Settings {
         within("label_wait_ms", self.label_wait_ms, 1_000..=90 * 86_400_000)?;
         within("label_grace_ms", self.label_grace_ms, 1_000..=self.label_wait_ms.max(1_000))?;
         within("predictions_max", self.predictions_max, 1..=10_000_000)?;
+        within("prediction_values_max", self.prediction_values_max, 1..=1_000_000_000)?;
+        within("accuracy_labels", self.accuracy_labels, 1..=1_000_000)?;
         within("models_max", self.models_max, 1..=100_000)?;
         within("worker_silence_ms", self.worker_silence_ms, 1_500..=600_000)?;
         within("alerts.error_ratio", self.alerts.error_ratio, 0.0..=1.0)?;
         within("alerts.accuracy_drop", self.alerts.accuracy_drop, 0.0..=1.0)?;
+        within("alerts.labels_min", self.alerts.labels_min, 1..=self.accuracy_labels as u64)?;
         within("alerts.windows", self.alerts.windows, 1..=1_000)?;
         self.alerts
             .latency_p99_ms
             .map_or(Ok(()), |limit| within("alerts.latency_p99_ms", limit, 0.001..=3_600_000.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accuracy_is_never_judged_by_more_labels_than_it_covers() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+        let settings = Settings { accuracy_labels: 50, ..Settings::default() };
+        assert!(settings.validate().unwrap_err().to_string().starts_with("alerts.labels_min: 100"));
     }
 }

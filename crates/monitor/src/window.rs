@@ -1,13 +1,15 @@
 //! What workers told within one window of time, added up per model and version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use leat_contract::{
-    ErrorCode, ModelName, ModelTelemetry, ModelVersion, Quantiles, VersionWindow, Window, WorkerId,
-    WorkerResources, WorkerTelemetry,
+    ErrorCode, ModelName, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources,
+    WorkerTelemetry,
 };
 use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
+
+use crate::report::VersionReport;
 
 /// The sums so far.
 #[derive(Debug)]
@@ -25,29 +27,34 @@ struct ModelFigures {
 
 /// The sums of one version.
 #[derive(Debug, Default)]
-pub(crate) struct VersionFigures {
-    pub(crate) counters: ThroughputWindow,
-    pub(crate) errors: BTreeMap<ErrorCode, u64>,
-    pub(crate) latency: LatencyHistogram,
-    pub(crate) queue: LatencyHistogram,
-    pub(crate) compute: LatencyHistogram,
+struct VersionFigures {
+    counters: ThroughputWindow,
+    /// What each worker counted, and the time that its reports cover: workers report at times of their own, so their reports
+    /// may cover more or less than the window.
+    by_worker: BTreeMap<WorkerId, (ThroughputWindow, Duration)>,
+    errors: BTreeMap<ErrorCode, u64>,
+    latency: LatencyHistogram,
+    queue: LatencyHistogram,
+    compute: LatencyHistogram,
 }
 
 impl VersionFigures {
     /// Adds what one worker told.
     ///
     /// # Errors
-    /// When a histogram cannot be read; then nothing of the report is added.
-    pub(crate) fn add(&mut self, report: &ModelTelemetry) -> Result<(), Error> {
-        let latency = LatencyHistogram::from_bytes(&report.latency)?;
-        let queue = LatencyHistogram::from_bytes(&report.queue)?;
-        let compute = LatencyHistogram::from_bytes(&report.compute)?;
-        self.latency.merge(&latency)?;
-        self.queue.merge(&queue)?;
-        self.compute.merge(&compute)?;
-        let (requests, rows, batches) = (report.requests, report.rows, report.batches);
-        self.counters.merge(&ThroughputWindow { requests, rows, batches, errors: BTreeMap::new() });
-        for (code, count) in &report.errors {
+    /// When there would be more samples than a histogram can count; then its counters are not added.
+    fn add(&mut self, worker: &WorkerId, covered: Duration, report: &VersionReport<'_>) -> Result<(), Error> {
+        self.latency.merge(&report.latency)?;
+        self.queue.merge(&report.queue)?;
+        self.compute.merge(&report.compute)?;
+        let told = report.told;
+        let (requests, rows, batches) = (told.requests, told.rows, told.batches);
+        let counters = ThroughputWindow { requests, rows, batches };
+        self.counters.merge(&counters);
+        let (counted, time) = self.by_worker.entry(worker.clone()).or_default();
+        counted.merge(&counters);
+        *time = time.saturating_add(covered);
+        for (code, count) in &told.errors {
             let sum = self.errors.entry(*code).or_default();
             *sum = sum.saturating_add(*count);
         }
@@ -60,54 +67,54 @@ impl WindowBuilder {
         Self { start, models: BTreeMap::new() }
     }
 
-    /// Adds a report. `missed` reports of the same worker before it did not arrive.
-    ///
-    /// # Errors
-    /// When a histogram cannot be read.
-    pub(crate) fn add(&mut self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) -> Result<(), Error> {
-        let mut models_told: Vec<&ModelName> = report.models.iter().map(|told| &told.model).collect();
-        models_told.dedup();
-        for model in models_told {
+    /// Notes who reports on which models. `missed` reports of the same worker before this one did not arrive.
+    pub(crate) fn heard(&mut self, report: &WorkerTelemetry, cpu_ratio: f64, missed: u64) {
+        let models: BTreeSet<&ModelName> = report.models.iter().map(|told| &told.model).collect();
+        for model in models {
             let figures = self.models.entry(model.clone()).or_default();
             let resident_bytes = report.process.resident_bytes;
             let resources = WorkerResources { worker: report.worker.clone(), cpu_ratio, resident_bytes };
             figures.workers.insert(report.worker.clone(), resources);
             figures.telemetry_gaps = figures.telemetry_gaps.saturating_add(missed);
         }
-        for told in &report.models {
-            let figures = self.models.entry(told.model.clone()).or_default();
-            figures.versions.entry(told.version).or_default().add(told)?;
-        }
-        Ok(())
+    }
+
+    /// Adds what a worker's report, which covers so much time, says of one version.
+    ///
+    /// # Errors
+    /// When there would be more samples than a histogram can count; then its counters are not added.
+    pub(crate) fn add(
+        &mut self,
+        worker: &WorkerId,
+        covered: Duration,
+        report: &VersionReport<'_>,
+    ) -> Result<(), Error> {
+        let figures = self.models.entry(report.told.model.clone()).or_default();
+        figures.versions.entry(report.told.version).or_default().add(worker, covered, report)
     }
 
     /// Ends the window and begins the next one.
     pub(crate) fn close(&mut self, now: u64) -> Vec<Window> {
         let Self { start, models } = std::mem::replace(self, Self::new(now));
-        let elapsed = Duration::from_millis(now.saturating_sub(start));
-        models.into_iter().map(|(model, figures)| figures.into_window(model, (start, now), elapsed)).collect()
+        models.into_iter().map(|(model, figures)| figures.into_window(model, start, now)).collect()
     }
 }
 
 impl ModelFigures {
-    fn into_window(self, model: ModelName, (start, end): (u64, u64), elapsed: Duration) -> Window {
-        let versions = self
-            .versions
-            .into_iter()
-            .map(|(version, figures)| figures.into_window(version, elapsed))
-            .collect();
-        let workers = self.workers.into_values().collect();
+    fn into_window(self, model: ModelName, start: u64, end: u64) -> Window {
+        let versions = self.versions.into_iter().map(|(version, figures)| figures.into_window(version));
+        let (versions, workers) = (versions.collect(), self.workers.into_values().collect());
         Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps }
     }
 }
 
 impl VersionFigures {
-    fn into_window(self, version: ModelVersion, elapsed: Duration) -> VersionWindow {
+    fn into_window(self, version: ModelVersion) -> VersionWindow {
         VersionWindow {
             version,
             requests: self.counters.requests,
             rows: self.counters.rows,
-            requests_per_second: self.counters.requests_per_second(elapsed).unwrap_or(0.0),
+            requests_per_second: self.requests_per_second(),
             batch_size_mean: self.counters.batch_size_mean().unwrap_or(0.0),
             errors: self.errors,
             latency_ms: quantiles(&self.latency),
@@ -115,6 +122,12 @@ impl VersionFigures {
             compute_ms: quantiles(&self.compute),
             accuracy: None,
         }
+    }
+
+    fn requests_per_second(&self) -> f64 {
+        let rates = self.by_worker.values().filter_map(|(counted, time)| counted.requests_per_second(*time));
+        // Not `sum`, which gives -0 for no rates.
+        rates.fold(0.0, |sum, rate| sum + rate)
     }
 }
 

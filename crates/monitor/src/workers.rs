@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leat_contract::{ModelName, ModelVersion, WorkerId, WorkerTelemetry};
+use leat_contract::{ModelName, ModelVersion, ProcessTelemetry, WorkerId, WorkerTelemetry};
 use leat_statistics::{Observed, SequenceTracker};
 
 /// A lost worker is remembered this long, so that its alert ends when it comes back or is forgotten.
@@ -18,7 +18,8 @@ pub(crate) struct Workers {
 struct Heard {
     sequence: SequenceTracker,
     epoch: u64,
-    cpu_seconds_total: f64,
+    process: ProcessTelemetry,
+    cpu_ratio: f64,
     at: u64,
     versions: BTreeSet<(ModelName, ModelVersion)>,
     is_lost: bool,
@@ -40,19 +41,18 @@ impl Workers {
         let Observed::New { missed } = heard.sequence.observe(report.epoch, report.sequence) else {
             return None;
         };
-        let is_same_life = heard.epoch == report.epoch;
-        let cpu_before = if is_same_life { heard.cpu_seconds_total } else { 0.0 };
-        // Reports that were missed in between lie within the same span of processor time.
-        let span_ms = report.interval_ms.saturating_mul(missed.saturating_add(1)).max(1);
-        let is_first = heard.at == 0;
-        let used = (report.process.cpu_seconds_total - cpu_before).max(0.0);
-        let cpu_ratio = if is_first { 0.0 } else { used * 1_000.0 / span_ms as f64 };
+        let versions = report.models.iter().map(|told| (told.model.clone(), told.version));
+        if heard.is_continued_by(report, now) {
+            heard.versions.extend(versions);
+            return Some(Heeded { missed, cpu_ratio: heard.cpu_ratio });
+        }
+        heard.versions = versions.collect();
+        heard.cpu_ratio = heard.cpu_ratio_with(report, missed);
         heard.epoch = report.epoch;
-        heard.cpu_seconds_total = report.process.cpu_seconds_total;
+        heard.process = report.process.clone();
         heard.at = now;
-        heard.versions = report.models.iter().map(|told| (told.model.clone(), told.version)).collect();
         heard.is_lost = false;
-        Some(Heeded { missed, cpu_ratio })
+        Some(Heeded { missed, cpu_ratio: heard.cpu_ratio })
     }
 
     /// Looks for workers that have fallen silent. One whose lease is withdrawn has left in order and is forgotten; one
@@ -84,6 +84,12 @@ impl Workers {
         presences
     }
 
+    /// The workers that are not lost.
+    pub(crate) fn present(&self) -> BTreeSet<WorkerId> {
+        let present = self.heard.iter().filter(|(_, heard)| !heard.is_lost);
+        present.map(|(worker, _)| worker.clone()).collect()
+    }
+
     /// How many workers that are not lost serve each version.
     pub(crate) fn serving(&self) -> BTreeMap<(ModelName, ModelVersion), u64> {
         let mut serving = BTreeMap::new();
@@ -91,6 +97,28 @@ impl Workers {
             *serving.entry(version.clone()).or_default() += 1;
         }
         serving
+    }
+}
+
+impl Heard {
+    /// Whether a report is a further part of the last one: a worker splits what does not fit into one message, and says the same
+    /// of its process in each part.
+    fn is_continued_by(&self, report: &WorkerTelemetry, now: u64) -> bool {
+        let is_at_once = now.saturating_sub(self.at) < report.interval_ms / 2;
+        is_at_once && self.epoch == report.epoch && self.process == report.process
+    }
+
+    fn cpu_ratio_with(&self, report: &WorkerTelemetry, missed: u64) -> f64 {
+        let is_first = self.at == 0;
+        if is_first {
+            return 0.0;
+        }
+        let is_same_life = self.epoch == report.epoch;
+        let cpu_before = if is_same_life { self.process.cpu_seconds_total } else { 0.0 };
+        // Reports that were missed in between lie within the same span of processor time.
+        let span_ms = report.interval_ms.saturating_mul(missed.saturating_add(1)).max(1);
+        let used = (report.process.cpu_seconds_total - cpu_before).max(0.0);
+        used * 1_000.0 / span_ms as f64
     }
 }
 
@@ -105,7 +133,7 @@ pub(crate) struct Presence {
 
 #[cfg(test)]
 mod tests {
-    use leat_contract::ProcessTelemetry;
+    use leat_contract::ModelTelemetry;
 
     use super::*;
 
@@ -161,5 +189,34 @@ mod tests {
         assert!(workers.inspect(10_000, 4_000, &leased)[0].is_lost);
         assert!(!workers.inspect(700_000, 4_000, &leased)[0].is_lost);
         assert_eq!(workers.inspect(700_001, 4_000, &leased), []);
+    }
+
+    #[test]
+    fn what_a_worker_tells_in_several_messages_is_one_report() {
+        let mut workers = Workers::default();
+        let part = |sequence: u64, version: u32, cpu_seconds_total: f64| {
+            let told = ModelTelemetry {
+                model: "digits".parse().unwrap(),
+                version: ModelVersion::new(version).unwrap(),
+                requests: 0,
+                rows: 0,
+                batches: 0,
+                errors: BTreeMap::new(),
+                inflight: 0,
+                queued: 0,
+                latency: Vec::new(),
+                queue: Vec::new(),
+                compute: Vec::new(),
+            };
+            WorkerTelemetry { models: vec![told], ..report(1, sequence, cpu_seconds_total) }
+        };
+        workers.heed(&part(0, 1, 1.0), 1_000);
+        for (sequence, version) in [(1, 1), (2, 2)] {
+            let heeded = workers.heed(&part(sequence, version, 1.5), 2_000 + sequence);
+            assert_eq!(heeded, Some(Heeded { missed: 0, cpu_ratio: 0.5 }));
+        }
+        assert_eq!(workers.serving().len(), 2);
+        assert_eq!(workers.heed(&part(3, 2, 1.5), 3_000), Some(Heeded { missed: 0, cpu_ratio: 0.0 }));
+        assert_eq!(workers.serving().len(), 1);
     }
 }

@@ -117,6 +117,12 @@ impl LatencyHistogram {
         encoding::read(bytes).map(|histogram| Self { histogram })
     }
 
+    /// Reads what an interval added: V2 bytes, or no bytes at all when there was nothing. Fails as
+    /// [`LatencyHistogram::from_bytes`] does.
+    pub fn from_delta(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.is_empty() { Ok(Self::new()) } else { Self::from_bytes(bytes) }
+    }
+
     /// The latency in nanoseconds that the given share of samples (0 to 1, clamped) does not exceed; none when empty or
     /// when the share is not a number.
     pub fn quantile(&self, share: f64) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leat_broker::{Broker, BrokerOptions, Search, find_binary};
+use leat_broker::Broker;
 use leat_contract::assets::AssetRole;
 use leat_contract::{
     Batching, Deployment, DeploymentLimits, ModelName, ModelVersion, Recording, Route, Subjects, WorkerId,
@@ -11,12 +11,11 @@ use leat_contract::{
 use leat_inference_worker::{InferenceWorker, Settings};
 use leat_messaging::{ConnectOptions, Connection, Error, Reply, Storage};
 use leat_service_runtime::{NatsSettings, serve};
+use leat_test_harness::PATIENCE;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Long enough for a loaded machine, and only ever waited for by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What one request of a test may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
@@ -35,8 +34,7 @@ pub(crate) struct Worker {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        let binary = find_binary(&Search::from_environment()).await.unwrap();
-        let broker = Broker::start(&binary, &BrokerOptions::default()).await.unwrap();
+        let broker = leat_test_harness::broker().await;
         let options = ConnectOptions::new(broker.url(), "test producer").own_thread();
         let connection = Connection::connect(&options).await.unwrap();
         let subjects = Subjects::default();
@@ -169,21 +167,4 @@ pub(crate) fn deployment(routes: Vec<Route>) -> Deployment {
         record: Recording::default(),
         updated_at: 0,
     }
-}
-
-/// Waits until something that is asked again and again is there.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut attempt: impl FnMut() -> F,
-) -> T {
-    let trying = async {
-        let mut pause = tokio::time::interval(Duration::from_millis(10));
-        loop {
-            pause.tick().await;
-            if let Some(found) = attempt().await {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, trying).await.unwrap_or_else(|_| panic!("never: {what}"))
 }

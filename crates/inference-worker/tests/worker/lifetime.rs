@@ -1,6 +1,8 @@
 //! What a worker survives.
 
-use crate::cluster::{Cluster, deployment, eventually, quick};
+use leat_test_harness::eventually;
+
+use crate::cluster::{Cluster, deployment, quick};
 use crate::models::regression;
 
 const REQUEST: &str = r#"{"instances":[[1,2]]}"#;

@@ -34,7 +34,7 @@ async fn a_worker_that_drains_under_load_loses_no_request() {
     assert_eq!(drained.worker.as_str(), "w1");
     one.stop().await;
     let at_drain = asked.load(Ordering::Relaxed);
-    crate::cluster::eventually("more answers of the other worker", || async {
+    leat_test_harness::eventually("more answers of the other worker", || async {
         (asked.load(Ordering::Relaxed) > at_drain + 100).then_some(())
     })
     .await;

@@ -6,8 +6,9 @@ use leat_contract::assets::AssetRole;
 use leat_contract::{ErrorCode, PredictedValue, PredictionBatch, WorkerTelemetry, decode};
 use leat_messaging::Position;
 use leat_statistics::LatencyHistogram;
+use leat_test_harness::eventually;
 
-use crate::cluster::{Cluster, deployment, eventually, quick};
+use crate::cluster::{Cluster, deployment, quick};
 use crate::models::{classifier, regression};
 
 #[tokio::test(flavor = "multi_thread")]

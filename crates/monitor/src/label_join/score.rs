@@ -24,13 +24,25 @@ impl Score {
             match (predicted, truth(label, index)?) {
                 (PredictedValue::Class { label, .. }, Truth::Scalar(truth)) => {
                     score.classified += 1;
-                    score.correct += u64::from(*label == truth.to_string());
+                    score.correct += u64::from(is_same_class(label, &truth.to_string()));
                 }
                 (PredictedValue::Values(values), truth) => score.add_values(values, &truth.numbers()?)?,
                 (PredictedValue::Class { .. }, Truth::Numbers(_)) => return None,
             }
         }
         Some(score)
+    }
+
+    /// All of these together.
+    pub(super) fn sum<'score>(scores: impl IntoIterator<Item = &'score Self>) -> Self {
+        let mut sum = Self::default();
+        for score in scores {
+            sum.classified += score.classified;
+            sum.correct += score.correct;
+            sum.values += score.values;
+            sum.absolute_error += score.absolute_error;
+        }
+        sum
     }
 
     fn add_values(&mut self, predicted: &[f32], truth: &[f64]) -> Option<()> {
@@ -43,6 +55,12 @@ impl Score {
         }
         Some(())
     }
+}
+
+/// A class that looks like a number is one, however it is written: 7, 7.0 and "7.00" name the same class.
+fn is_same_class(predicted: &str, truth: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    predicted == truth || number(predicted).is_some_and(|predicted| number(truth) == Some(predicted))
 }
 
 enum Truth<'label> {
@@ -64,5 +82,24 @@ fn truth(label: &LabelValue, row: usize) -> Option<Truth<'_>> {
         LabelValue::One(value) => Some(Truth::Scalar(value)),
         LabelValue::Rows(values) => values.get(row).map(Truth::Scalar),
         LabelValue::Targets(rows) => rows.get(row).map(|values| Truth::Numbers(values)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_looks_like_a_number_equals_it_however_it_is_written() {
+        let is_correct = |class: &str, truth: Scalar| {
+            let rows = [PredictedValue::Class { label: class.to_owned(), probability: 1.0 }];
+            Score::of(&rows, &LabelValue::One(truth)).unwrap().correct == 1
+        };
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        assert!(is_correct("1.50", Scalar::Number(1.5)));
+        assert!(is_correct("7", text("7.0")) && is_correct("7", Scalar::Integer(7)));
+        assert!(is_correct("true", Scalar::Bool(true)) && is_correct("cat", text("cat")));
+        assert!(!is_correct("7", Scalar::Number(7.5)) && !is_correct("cat", text("Cat")));
+        assert!(!is_correct("cat", Scalar::Integer(7)) && !is_correct("1", Scalar::Bool(true)));
     }
 }

@@ -22,9 +22,9 @@ impl Buckets {
     pub(super) fn add(&mut self, histogram: &LatencyHistogram) {
         let Some(mean_ns) = histogram.mean() else { return };
         for (samples, edge) in self.up_to_edge.iter_mut().zip(EDGES_SECONDS) {
-            *samples += histogram.count_at_most((edge * 1e9).round() as u64);
+            *samples = samples.saturating_add(histogram.count_at_most((edge * 1e9).round() as u64));
         }
-        self.count += histogram.count();
+        self.count = self.count.saturating_add(histogram.count());
         self.sum_seconds += mean_ns * 1e-9 * histogram.count() as f64;
     }
 
@@ -35,7 +35,8 @@ impl Buckets {
             buckets.push((edge, up_to - below));
             below = up_to;
         }
-        buckets.push((f64::MAX, self.count - below));
+        // The encoder writes `+Inf` for infinity only; without that bucket no quantile can be asked for.
+        buckets.push((f64::INFINITY, self.count - below));
         encoder.encode_histogram::<NoLabelSet>(self.sum_seconds, self.count, &buckets, None)
     }
 }

@@ -189,3 +189,12 @@ fn a_sum_that_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(present.count(), COUNT_MAX + 1);
     assert!(!present.take_delta().is_empty(), "recording on top of a full merge can still be serialised");
 }
+
+#[test]
+fn an_interval_in_which_nothing_happened_is_no_bytes() {
+    assert!(LatencyHistogram::from_delta(&[]).unwrap().is_empty());
+    let mut histogram = LatencyHistogram::new();
+    histogram.record(1_000);
+    assert_eq!(LatencyHistogram::from_delta(&histogram.to_bytes()).unwrap(), histogram);
+    assert!(LatencyHistogram::from_delta(&[1, 2, 3]).is_err());
+}
