@@ -1,7 +1,7 @@
 //! Orders to this instance: `ping` and `drain` on its control subject.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use leat_contract::{
     ControlVerb, DrainReply, DrainRequest, Encoding, ErrorCode, ErrorDetail, PingReply, codec,
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::stop::StopRequest;
-use crate::{Error, Tasks};
+use crate::{Error, Tasks, unix_ms};
 
 /// Answers orders until the connection closes.
 pub(crate) async fn start(context: &Context, tasks: &Tasks, stop: &StopRequest) -> Result<(), Error> {
@@ -47,7 +47,7 @@ fn obey(order: &Message, context: &Context, stop: &StopRequest) -> Result<Vec<u8
     match address.verb {
         ControlVerb::Ping => encoded(&PingReply {
             worker: context.instance.clone(),
-            at: unix_milliseconds(),
+            at: unix_ms(),
             ready: context.readiness.is_ready(),
         }),
         ControlVerb::Drain => {
@@ -68,9 +68,4 @@ fn drain_request(payload: &[u8]) -> Result<DrainRequest, ErrorDetail> {
 
 fn encoded<T: serde::Serialize>(reply: &T) -> Result<Vec<u8>, ErrorDetail> {
     codec::encode(Encoding::Json, reply).map_err(|error| error.detail())
-}
-
-fn unix_milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

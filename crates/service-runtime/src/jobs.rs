@@ -14,7 +14,6 @@
 
 mod attempt;
 mod checkpoints;
-mod clock;
 mod compute;
 mod conclusion;
 mod document;

@@ -10,6 +10,7 @@
 //! - [`tasks`]: background tasks that cannot end unnoticed.
 //! - [`Connections`], [`Context`]: what a running service is handed.
 //! - [`service`]: what a service is, and how it starts, runs and stops.
+//! - [`unix_ms`]: the time as documents and messages hold it.
 //! - [`jobs`]: long work that is taken from a queue, done once and never lost.
 
 mod connections;
@@ -29,6 +30,7 @@ mod signals;
 mod stop;
 pub mod tasks;
 pub mod telemetry;
+mod unix_time;
 
 pub use connections::Connections;
 pub use context::Context;
@@ -45,3 +47,4 @@ pub use settings::{
 };
 pub use tasks::Tasks;
 pub use telemetry::Telemetry;
+pub use unix_time::unix_ms;

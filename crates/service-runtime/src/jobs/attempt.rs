@@ -15,8 +15,8 @@ use super::pulse::{Heart, Snapshot, Stop, Watcher, pair};
 use super::registration::Registration;
 use super::runner::Limits;
 use super::setback::Setback;
-use super::{Failure, Product, Work, clock};
-use crate::Context;
+use super::{Failure, Product, Work};
+use crate::{Context, unix_ms};
 
 /// How often the document is read while a job runs, so that a request to cancel is noticed within a second.
 const DOCUMENT_EVERY: Duration = Duration::from_millis(500);
@@ -122,7 +122,7 @@ impl<W: Work> Attempt<'_, W> {
                 *told = Some(Instant::now());
                 let written = self.document.change(|status| {
                     status.progress = Some(progress.clone());
-                    status.updated_at = clock::now();
+                    status.updated_at = unix_ms();
                     Ok(())
                 });
                 written.await

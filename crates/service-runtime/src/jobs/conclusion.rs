@@ -8,10 +8,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::checkpoints::Checkpoints;
-use super::clock::now;
 use super::document::Document;
 use super::events::Events;
 use super::setback::Setback;
+use crate::unix_ms;
 
 /// How long the end of a job is written to a broker that is away. Afterwards the job is given again, and whoever gets it
 /// finds what was registered.
@@ -79,7 +79,7 @@ impl Conclusion<'_> {
 
     async fn succeed(mut self, result: JobResult) -> Outcome {
         let edit = |status: &mut JobStatus| {
-            status.move_to(JobState::Succeeded, now())?;
+            status.move_to(JobState::Succeeded, unix_ms())?;
             (status.result, status.error) = (Some(result.clone()), None);
             Ok(())
         };
@@ -92,7 +92,7 @@ impl Conclusion<'_> {
     }
 
     async fn cancel(mut self) -> Outcome {
-        if !self.persist(|status| status.move_to(JobState::Cancelled, now())).await {
+        if !self.persist(|status| status.move_to(JobState::Cancelled, unix_ms())).await {
             return Outcome::Lost;
         }
         self.finish(JobEventKind::Cancelled, None).await;
@@ -101,7 +101,7 @@ impl Conclusion<'_> {
 
     async fn fail(mut self, detail: ErrorDetail, is_dead_letter: bool) -> Outcome {
         let edit = |status: &mut JobStatus| {
-            status.move_to(JobState::Failed, now())?;
+            status.move_to(JobState::Failed, unix_ms())?;
             status.error = Some(detail.clone());
             Ok(())
         };
@@ -126,7 +126,7 @@ impl Conclusion<'_> {
             return self.fail(detail, true).await;
         }
         let edit = |status: &mut JobStatus| {
-            status.move_to(JobState::Queued, now())?;
+            status.move_to(JobState::Queued, unix_ms())?;
             status.error = Some(detail.clone());
             Ok(())
         };
@@ -142,7 +142,7 @@ impl Conclusion<'_> {
     /// Gives the job back for another instance to go on at once. An attempt that was ended in order does not count.
     async fn hand_over(mut self) -> Outcome {
         let edit = |status: &mut JobStatus| {
-            status.move_to(JobState::Queued, now())?;
+            status.move_to(JobState::Queued, unix_ms())?;
             status.attempt = status.attempt.saturating_sub(1);
             Ok(())
         };

@@ -4,8 +4,7 @@ use leat_contract::{AssetRole, JobEvent, JobEventKind, JobStatus, Subjects};
 use leat_messaging::{Connection, EventLog};
 use tracing::{debug, warn};
 
-use super::clock::now;
-use crate::Context;
+use crate::{Context, unix_ms};
 
 /// Tells what happens to jobs. Losing an event never harms a job: its document says the same.
 #[derive(Debug, Clone)]
@@ -54,6 +53,6 @@ impl Events {
 /// Documents of strings and numbers can always be written.
 fn payload(status: &JobStatus, what: JobEventKind, message: Option<String>) -> Option<Vec<u8>> {
     let event =
-        JobEvent { job: status.id.clone(), what, at: now(), progress: status.progress.clone(), message };
+        JobEvent { job: status.id.clone(), what, at: unix_ms(), progress: status.progress.clone(), message };
     serde_json::to_vec(&event).ok()
 }

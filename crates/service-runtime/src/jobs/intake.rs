@@ -3,10 +3,9 @@
 use leat_contract::{AssetRole, ErrorCode, ErrorDetail, JobMessage, JobState, JobStatus};
 use leat_messaging::{Delivery, Entry, Error as MessagingError, KeyValue};
 
-use super::clock::now;
 use super::document::Document;
 use super::setback::Setback;
-use crate::Context;
+use crate::{Context, unix_ms};
 
 /// What a message turns out to be.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ pub(super) async fn take(delivery: &Delivery, context: &Context) -> Result<Intak
             return Ok(Intake::Unwanted(Document::new(statuses, entry), Setback::Retry(detail)));
         }
         let mut document = Document::new(statuses.clone(), entry);
-        match document.claim(|status| status.take(context.instance.clone(), now())).await {
+        match document.claim(|status| status.take(context.instance.clone(), unix_ms())).await {
             Ok(()) => return Ok(Intake::Claimed(document)),
             // Somebody was faster, by a step or by the whole job: the document says which.
             Err(Setback::Lost) => {}
@@ -62,7 +61,7 @@ async fn find_or_create(
         if let Some(entry) = statuses.get(message.job.as_str()).await? {
             return Ok(entry);
         }
-        let value = JobStatus::queued(message.job.clone(), message.spec.clone(), now());
+        let value = JobStatus::queued(message.job.clone(), message.spec.clone(), unix_ms());
         match statuses.create(message.job.as_str(), &value).await {
             Ok(revision) => return Ok(Entry { key: message.job.to_string(), value, revision }),
             Err(MessagingError::Conflict { .. }) => {}

@@ -3,11 +3,10 @@
 use leat_contract::{AssetRole, ErrorCode, ErrorDetail, JobResult, Manifest, ModelName, ModelVersion};
 use leat_messaging::{Error as MessagingError, KeyValue, Objects};
 
-use super::clock::now;
 use super::document::Document;
 use super::setback::Setback;
 use super::work::Product;
-use crate::Context;
+use crate::{Context, unix_ms};
 
 /// Other jobs of the same model that register at the same moment win at most this often in a row.
 const NUMBERS_MAX: usize = 64;
@@ -59,7 +58,7 @@ impl Registration {
                     Ok(())
                 })
                 .await?;
-            (manifest.version, manifest.created_at) = (number, now());
+            (manifest.version, manifest.created_at) = (number, unix_ms());
             let key = Manifest::key(&model, number);
             match self.manifests.create(&key, &manifest).await {
                 Ok(_) => return Ok(result(manifest)),
