@@ -4,7 +4,7 @@ mod deployments;
 mod jobs;
 mod registry;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use leat_contract::{AssetRole, Subjects};
 use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storage};
@@ -87,10 +87,4 @@ impl Session {
     pub(crate) fn is_json(&self) -> bool {
         self.output == OutputFormat::Json
     }
-}
-
-/// Unix milliseconds. A clock before 1970 counts as 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

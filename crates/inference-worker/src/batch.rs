@@ -191,7 +191,12 @@ impl Batch {
         {
             let (request_id, version) = (id.clone(), self.version.version);
             let rows = reply::predicted(&self.version, values);
-            outcome.records.push(PredictionRecord { request_id, version, at: crate::clock::unix_ms(), rows });
+            outcome.records.push(PredictionRecord {
+                request_id,
+                version,
+                at: leat_service_runtime::unix_ms(),
+                rows,
+            });
         }
         Ok(bytes)
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use leat_contract::{WorkerLease, assets::AssetRole};
 use leat_messaging::KeyValue;
+use leat_service_runtime::unix_ms;
 use tracing::warn;
 
 use crate::Error;
-use crate::clock::unix_ms;
 use crate::shared::Shared;
 
 /// How soon a renewal that failed is tried again.

@@ -15,7 +15,6 @@
 
 mod batch;
 mod board;
-mod clock;
 mod compute;
 mod deployed;
 mod describe;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use leat_contract::ContractVersion;
 use leat_messaging::micro;
-use leat_service_runtime::{Context, Service};
+use leat_service_runtime::{Context, Service, unix_ms};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::clock::unix_ms;
 use crate::compute::ComputeThread;
 use crate::follower::follow_desired_state;
 use crate::shared::Shared;

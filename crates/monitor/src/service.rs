@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use leat_contract::{AssetRole, Label, PredictionBatch, Subjects, WorkerTelemetry, decode};
 use leat_messaging::micro::{EndpointInfo, EndpointStats, ServiceInfo};
 use leat_messaging::{Position, StoredMessage, Subscription, micro};
-use leat_service_runtime::{Context, Service};
+use leat_service_runtime::{Context, Service, unix_ms};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -41,7 +41,7 @@ impl Service for Monitor {
         let metrics = ModelMetrics::default();
         context.metrics.register(|registry| registry.register_collector(Box::new(metrics.clone())));
         let window = Duration::from_millis(self.settings.window_ms);
-        let observatory = Observatory::new(self.settings, metrics, now());
+        let observatory = Observatory::new(self.settings, metrics, unix_ms());
         let (outbox, publisher) = outbox(&context.subjects);
         let watching = Watching::start(&context, observatory, outbox).await?;
         let (listings, desired) = watch::channel(Desired::default());
@@ -158,7 +158,7 @@ impl Watching {
         let outcome = decode::<WorkerTelemetry>(payload);
         self.endpoints.telemetry.record(began.elapsed(), as_outcome(&outcome));
         match outcome {
-            Ok((report, _)) => self.observatory.telemetry(report, now()),
+            Ok((report, _)) => self.observatory.telemetry(report, unix_ms()),
             Err(error) => self.drop_message("telemetry", &error),
         }
     }
@@ -198,7 +198,7 @@ impl Watching {
     }
 
     fn close_window(&mut self, desired: &Desired) {
-        let now = now();
+        let now = unix_ms();
         let closed = self.observatory.close(desired, self.progress.watermarks(now), now);
         for alert in &closed.alerts {
             tracing::info!(id = alert.id, state = ?alert.state, message = alert.message, "alert");
@@ -229,10 +229,4 @@ impl Endpoints {
 /// For the counts: whether a message could be read.
 fn as_outcome<T>(outcome: &Result<T, leat_contract::Error>) -> Result<(), &'static str> {
     outcome.as_ref().map(|_| ()).map_err(|_| "a message that cannot be read")
-}
-
-/// Unix milliseconds. A clock before 1970 counts as 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

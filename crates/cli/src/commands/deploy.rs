@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, WorkerLease};
 use leat_messaging::Entry;
+use leat_service_runtime::unix_ms;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -175,7 +176,7 @@ pub(crate) async fn wait_until_served(
     let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
     let (began, deadline) = (Instant::now(), Instant::now() + timeout);
     loop {
-        let now = crate::session::now();
+        let now = unix_ms();
         let entries = leases.entries().await?;
         let live: Vec<WorkerLease> =
             entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();

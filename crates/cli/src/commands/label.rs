@@ -2,9 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use leat_contract::{AssetRole, Label as LabelMessage, LabelValue, ModelName, RequestId, Scalar};
+use leat_service_runtime::unix_ms;
 
 use crate::arguments::GlobalOptions;
-use crate::session::{Session, now};
+use crate::session::Session;
 use crate::{Error, output};
 
 /// Tell what the answer to an earlier request should have been.
@@ -57,7 +58,7 @@ impl Label {
     fn labels(&self) -> Result<Vec<LabelMessage>, Error> {
         match (&self.id, &self.value, &self.csv) {
             (Some(id), Some(value), _) => {
-                Ok(vec![LabelMessage { request_id: id.clone(), label: parse(value), at: Some(now()) }])
+                Ok(vec![LabelMessage { request_id: id.clone(), label: parse(value), at: Some(unix_ms()) }])
             }
             (_, _, Some(path)) => self.read_csv(path),
             _ => {
@@ -83,7 +84,7 @@ impl Label {
             labels.push(LabelMessage {
                 request_id,
                 label: LabelValue::One(as_number(truth)),
-                at: Some(now()),
+                at: Some(unix_ms()),
             });
         }
         Ok(labels)

@@ -3,11 +3,12 @@ use std::time::Duration;
 use clap::Args;
 use leat_contract::{AssetRole, Deployment, Window, WorkerLease, decode_json};
 use leat_messaging::Position;
+use leat_service_runtime::unix_ms;
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
 use crate::commands::deploy::routes;
-use crate::session::{Session, now};
+use crate::session::Session;
 use crate::{Error, output};
 
 /// Figures older than this say nothing about now.
@@ -44,7 +45,7 @@ pub(crate) async fn run(global: &GlobalOptions, _: Status) -> Result<(), Error> 
 
 impl Overview {
     async fn gather(session: &Session) -> Result<Self, Error> {
-        let now = now();
+        let now = unix_ms();
         let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual).entries().await?;
         let deployments = session.deployments().all().await?;
         let (mut jobs_waiting, mut jobs_running) = (0, 0);

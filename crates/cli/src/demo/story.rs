@@ -9,6 +9,7 @@ use leat_contract::{
     ModelVersion, Scalar, Tensor, TensorData,
 };
 use leat_messaging::{Headers, Patience};
+use leat_service_runtime::unix_ms;
 use leat_training::{Dataset, Target};
 use tokio::time::Instant;
 
@@ -20,7 +21,7 @@ use crate::commands::label;
 use crate::commands::status::last_windows;
 use crate::load::{Load, LoadOptions, LoadReport};
 use crate::progress::JobDisplay;
-use crate::session::{Session, now};
+use crate::session::Session;
 use crate::{Error, output};
 
 /// The worker that is killed, as a crash would.
@@ -189,8 +190,12 @@ impl Story<'_> {
                     .request_idempotent(subject, &headers, payload, &Patience::default())
                     .await?;
                 let truth = LabelValue::One(truth(held_out, row)?);
-                label::send(session, model, &Label { request_id: id.parse()?, label: truth, at: Some(now()) })
-                    .await
+                label::send(
+                    session,
+                    model,
+                    &Label { request_id: id.parse()?, label: truth, at: Some(unix_ms()) },
+                )
+                .await
             }
         });
         asked.buffer_unordered(ABREAST).try_collect::<Vec<()>>().await?;
@@ -206,7 +211,7 @@ impl Story<'_> {
     ) -> Result<Accuracy, Error> {
         let deadline = Instant::now() + LABELS_TIMEOUT;
         loop {
-            let windows = last_windows(session, now()).await?;
+            let windows = last_windows(session, unix_ms()).await?;
             let window = windows.into_iter().find(|window| window.model == self.scenario.model);
             let figures =
                 window.into_iter().flat_map(|window| window.versions).find(|told| told.version == version);

@@ -1,8 +1,8 @@
 use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route};
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
+use leat_service_runtime::unix_ms;
 
 use crate::Error;
-use crate::session::now;
 
 /// Somebody who changes the same routes at the same moment wins at most this often in a row.
 const ATTEMPTS_MAX: usize = 16;
@@ -110,7 +110,7 @@ fn first(manifest: &Manifest, route: Route) -> Deployment {
         batching: Default::default(),
         limits: Default::default(),
         record: Default::default(),
-        updated_at: now(),
+        updated_at: unix_ms(),
     }
 }
 
@@ -118,7 +118,7 @@ fn first(manifest: &Manifest, route: Route) -> Deployment {
 fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
     let is_a_change = routes != current.routes;
     let previous = if is_a_change { Some(current.routes.clone()) } else { current.previous.clone() };
-    Deployment { routes, previous, updated_at: now(), ..current.clone() }
+    Deployment { routes, previous, updated_at: unix_ms(), ..current.clone() }
 }
 
 /// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose

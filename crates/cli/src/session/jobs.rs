@@ -5,8 +5,8 @@ use leat_contract::{
     JobStatus, Subjects, decode_json,
 };
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Position, Storage};
+use leat_service_runtime::unix_ms;
 
-use crate::session::now;
 use crate::{Error, output};
 
 /// Somebody who writes the same status at the same moment wins at most this often in a row.
@@ -46,7 +46,7 @@ impl Jobs {
         let payload = serde_json::to_vec(&message)
             .map_err(|error| Error::Usage(format!("the job cannot be written: {error}")))?;
         let subject = self.subjects.job(spec.kind());
-        self.statuses.create(id.as_str(), &JobStatus::queued(id.clone(), spec.clone(), now())).await?;
+        self.statuses.create(id.as_str(), &JobStatus::queued(id.clone(), spec.clone(), unix_ms())).await?;
         self.storage.job_queue(spec.kind()).submit(subject, id.as_str(), payload).await?;
         Ok(id)
     }
@@ -75,7 +75,7 @@ impl Jobs {
             if entry.value.state.is_final() {
                 return Ok(entry.value.state);
             }
-            let asked = JobStatus { cancel_requested: true, updated_at: now(), ..entry.value };
+            let asked = JobStatus { cancel_requested: true, updated_at: unix_ms(), ..entry.value };
             match self.statuses.update(id.as_str(), &asked, entry.revision).await {
                 Ok(_) => return Ok(asked.state),
                 Err(MessagingError::Conflict { .. }) => {}

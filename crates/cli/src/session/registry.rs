@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use leat_contract::{Alias, AliasName, AssetRole, Manifest, ModelName, ModelRef, ModelVersion, VersionRef};
 use leat_messaging::{Error as MessagingError, KeyValue, Objects, Storage};
+use leat_service_runtime::unix_ms;
 
 use crate::Error;
-use crate::session::now;
 
 /// The alias that `promote` and `rollback` move.
 pub(crate) const PRODUCTION: &str = "production";
@@ -79,7 +79,7 @@ impl Registry {
         alias: &AliasName,
         version: ModelVersion,
     ) -> Result<(), Error> {
-        self.aliases.put(&Alias::key(model, alias), &Alias { version, updated_at: now() }).await?;
+        self.aliases.put(&Alias::key(model, alias), &Alias { version, updated_at: unix_ms() }).await?;
         Ok(())
     }
 

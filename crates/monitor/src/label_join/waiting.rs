@@ -62,6 +62,7 @@ impl<T> Waiting<T> {
         self.by_id.len()
     }
 
+    #[cfg(test)]
     pub(super) fn values(&self) -> usize {
         self.values
     }
