@@ -119,3 +119,22 @@ pub(crate) enum Content {
     /// An error, and the encoding of its body.
     Refusal(ErrorDetail, Encoding),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::tests::{tiny_deployment, tiny_version};
+
+    #[test]
+    fn refusals_are_counted_with_the_version_that_would_have_answered() {
+        let versions = vec![Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
+        let table = RouteTable::new(&tiny_deployment(&versions, &[10, 90]), versions.clone());
+        let served = Arc::new(ServedModel::new("tiny".parse().unwrap(), table));
+        Target { served: served.clone(), pinned: None }.count_refused(ErrorCode::Overloaded, 3);
+        Target { served, pinned: Some(versions[0].clone()) }.count_refused(ErrorCode::Unavailable, 1);
+        let told = |version: &LoadedVersion| version.meter.take(&version.model, version.version, 0);
+        let (first, second) = (told(&versions[0]), told(&versions[1]));
+        assert_eq!((first.requests, first.errors), (1, [(ErrorCode::Unavailable, 1)].into()));
+        assert_eq!((second.requests, second.errors), (3, [(ErrorCode::Overloaded, 3)].into()));
+    }
+}

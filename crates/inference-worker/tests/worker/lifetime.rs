@@ -65,3 +65,34 @@ async fn waiting_for_a_batch_is_not_waiting_for_ever() {
     assert!(futures_util::future::join_all(asking).await.iter().all(Result::is_ok));
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_does_not_wait_for_the_batch_of_another_model() {
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", quick()).await;
+    let mut patient = deployment(vec![cluster.store(1, 100, &regression(1.0)).await]);
+    let hurried = leat_contract::Deployment { model: "hurried".parse().unwrap(), ..patient.clone() };
+    let longest_us = leat_contract::Batching::DELAY_US_MAX;
+    patient.batching = leat_contract::Batching { max_size: 64, max_delay_us: longest_us };
+    for deployment in [&patient, &hurried] {
+        let revision = cluster.deploy(deployment).await;
+        cluster
+            .lease_when(&worker, |lease| lease.deployment_revisions.values().any(|r| *r == revision))
+            .await;
+    }
+    let longest = std::time::Duration::from_micros(longest_us.into());
+    let begun = std::time::Instant::now();
+    let waiting = cluster.predict(REQUEST);
+    let hurrying = async {
+        // Whichever comes first, one of these comes while the other model waits, and ends the wait.
+        loop {
+            cluster.ask(cluster.subjects.infer(&hurried.model), REQUEST).await.unwrap();
+        }
+    };
+    tokio::select! {
+        answered = waiting => assert!(answered.is_ok()),
+        () = hurrying => {}
+    }
+    assert!(begun.elapsed() < longest, "{:?}", begun.elapsed());
+    worker.stop().await;
+}
