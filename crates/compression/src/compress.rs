@@ -1,13 +1,13 @@
 use std::ops::ControlFlow;
 
-use leat_model::{Body, Digest, Metrics, Model, Network};
-use leat_training::{Dataset, evaluate};
+use leat_model::{Body, Digest, Metrics, Model, Network, TrainingReport};
+use leat_training::{Dataset, evaluate, reference_profile};
 
 use crate::progress::Reporter;
 use crate::report::{self, Outcome};
 use crate::retrain::{Lesson, Trainer};
 use crate::training_rows::TrainingRows;
-use crate::{Error, Progress, Prune, Step, Work, clip, lineage, prune, quantize, sequence};
+use crate::{ClipMode, Error, Progress, Prune, Step, Work, clip, lineage, prune, quantize, sequence};
 
 /// What steps learn from, and what they are measured on.
 #[derive(Clone, Debug)]
@@ -20,11 +20,14 @@ pub struct CompressionData<'a> {
     pub seed: u64,
     /// The blob that the model was read from, for the lineage of the new one.
     pub parent: Option<Digest>,
+    /// The table that the rows come from, for the lineage; none when it is the one of the model's own lineage. Only with that one
+    /// are the held-out rows new to the model: of another table it may have seen any.
+    pub data: Option<Digest>,
 }
 
 /// Takes `model` through `steps`, in order, and gives it back with one more [`leat_model::CompressionReport`] per step.
 ///
-/// The lineage of the new model names `data.parent`, the steps on top of the parent's recipe, and `data.seed`. `progress` is called during
+/// The lineage of the new model names `data.parent`, `data.data`, the steps on top of the parent's recipe, and `data.seed`. `progress` is called during
 /// every step and stops the work by breaking. The same arguments give the same model, to the byte.
 ///
 /// # Errors
@@ -38,14 +41,25 @@ pub fn compress(
     sequence::check(network(&model)?, steps)?;
     model.validate()?;
     check_names(&model, data.train)?;
-    let mut job =
-        Job { metrics: evaluate(&model, data.held_out)?, model: model.clone(), original: model, data };
+    let mut job = Job {
+        metrics: evaluate(&model, data.held_out)?,
+        model: model.clone(),
+        original: model,
+        data,
+        weight_bound: None,
+    };
     for (position, step) in steps.iter().enumerate() {
         let mut reporter = Reporter { step: position, steps: steps.len(), callback: progress };
         job.take(step, &mut reporter)?;
     }
     let mut model = job.model;
     model.lineage.parent.clone_from(&data.parent);
+    if let Some(table) = &data.data
+        && model.lineage.data.as_ref() != Some(table)
+    {
+        model.lineage.data = Some(table.clone());
+        model.profile = Some(reference_profile(data.train));
+    }
     model.lineage.recipe = lineage::recipe(&model.lineage.recipe, steps)?;
     model.lineage.seed = data.seed;
     env!("CARGO_PKG_VERSION").clone_into(&mut model.lineage.crate_version);
@@ -61,6 +75,8 @@ struct Job<'a> {
     /// The model as it came in, the teacher of all that is trained.
     original: Model,
     data: &'a CompressionData<'a>,
+    /// The smallest bound that the weights were clamped to. What is trained afterwards keeps it.
+    weight_bound: Option<f32>,
 }
 
 impl Job<'_> {
@@ -71,6 +87,10 @@ impl Job<'_> {
         reporter.report(Work::Evaluation, 0, 1)?;
         self.model.body = Body::Network(outcome.network.clone());
         let after = evaluate(&self.model, self.data.held_out)?;
+        if let Some(report) = outcome.training.clone() {
+            let held_out_rows = self.data.held_out.len() as u64;
+            self.model.training = Some(TrainingReport { held_out_rows, held_out: after.clone(), ..report });
+        }
         let metrics = (std::mem::replace(&mut self.metrics, after.clone()), after);
         self.model.compression.push(report::compare(step.to_json()?, &before, &outcome, metrics));
         reporter.report(Work::Evaluation, 1, 1)
@@ -84,9 +104,17 @@ impl Job<'_> {
     ) -> Result<Outcome, Error> {
         let rows =
             TrainingRows { preprocessing: &self.model.preprocessing, rows: self.data.train.rows.view() };
-        let trainer = Trainer { teacher: &self.original, data: self.data.train, seed: self.data.seed };
+        let trainer = Trainer {
+            teacher: &self.original,
+            data: self.data.train,
+            seed: self.data.seed,
+            weight_bound: self.weight_bound,
+        };
         Ok(match *step {
             Step::Clip { mode, epsilon } => {
+                if mode == ClipMode::Clamp {
+                    self.weight_bound = Some(self.weight_bound.map_or(epsilon, |bound| bound.min(epsilon)));
+                }
                 Outcome::rewritten(clip::apply(network, mode, epsilon, reporter)?)
             }
             Step::Quantize(quantize) => {
@@ -115,7 +143,8 @@ impl Job<'_> {
                 let lesson = Lesson { hidden, temperature, alpha, epochs };
                 let student = trainer.distil(&network, &lesson, reporter)?;
                 self.model.preprocessing = student.preprocessing;
-                Outcome::trained(student.network)
+                self.weight_bound = None;
+                Outcome { training: Some(student.report), ..Outcome::trained(student.network) }
             }
         })
     }

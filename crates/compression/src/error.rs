@@ -62,6 +62,15 @@ pub enum Error {
     )]
     NoHiddenLayer,
 
+    /// No hidden layer is wide enough for the rate to take a neuron from it.
+    #[error("rate {rate} removes no neuron of hidden layers of {widths:?}: choose a larger one")]
+    NothingRemoved {
+        /// The share of neurons that was asked for.
+        rate: f64,
+        /// The widths of the hidden layers.
+        widths: Vec<usize>,
+    },
+
     /// The training rows are not those of this model.
     #[error(
         "the training rows do not fit the model: {what} {position} is {found:?}, the model has {expected:?}"

@@ -1,6 +1,6 @@
 //! What a step did, measured by comparing the network before and after it.
 
-use leat_model::{CompressionReport, Dense, LayerReport, Metrics, Network};
+use leat_model::{CompressionReport, Dense, LayerReport, Metrics, Network, TrainingReport};
 
 /// What a step gives back.
 pub(crate) struct Outcome {
@@ -11,17 +11,19 @@ pub(crate) struct Outcome {
     pub(crate) changed: Option<Vec<u64>>,
     /// Whether weights still stand for the same thing as before, so that their difference is noise.
     pub(crate) comparable: bool,
+    /// How a network that is new was trained.
+    pub(crate) training: Option<TrainingReport>,
 }
 
 impl Outcome {
     /// The outcome of a step that rewrote weights in place.
     pub(crate) fn rewritten(network: Network) -> Self {
-        Self { network, saturated: Vec::new(), changed: None, comparable: true }
+        Self { network, saturated: Vec::new(), changed: None, comparable: true, training: None }
     }
 
     /// The outcome of a step that trained weights.
     pub(crate) fn trained(network: Network) -> Self {
-        Self { network, saturated: Vec::new(), changed: None, comparable: false }
+        Self { network, saturated: Vec::new(), changed: None, comparable: false, training: None }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Trainer<'a> {
     pub(crate) teacher: &'a Model,
     pub(crate) data: &'a Dataset,
     pub(crate) seed: u64,
+    /// What no weight may exceed.
+    pub(crate) weight_bound: Option<f32>,
 }
 
 /// What a student is like and how it learns.
@@ -53,7 +55,14 @@ impl Trainer<'_> {
         }
         let data = transfer_set(self.teacher, self.data, self.seed)?;
         let teacher = Teacher::ask(self.teacher, &data, FINE_TUNE_TEMPERATURE, FINE_TUNE_ALPHA)?;
-        let moving = Recipe { seed: self.seed, ..Recipe::for_task(self.data.task()) };
+        let usual = Recipe::for_task(self.data.task());
+        let moving = Recipe {
+            seed: self.seed,
+            weight_clip: self.weight_bound,
+            // A bound on weights that are scaled back afterwards would bound nothing.
+            standardise_target: usual.standardise_target && self.weight_bound.is_none(),
+            ..usual
+        };
         let settling = Recipe { learning_rate: moving.learning_rate * SETTLING_RATE, ..moving.clone() };
         let settling_epochs = epochs / SETTLING_EPOCHS_DIVISOR;
         let mut course = Course { work: Work::FineTuning, done: 0, total: epochs };

@@ -39,7 +39,7 @@ fn trained(data: &Dataset, seed: u64) -> (Model, Split) {
 
 fn compressed(model: &Model, split: &Split, seed: u64) -> Model {
     let parent = Some(Digest::of(&blob::write(model).unwrap()));
-    let data = CompressionData { train: &split.train, held_out: &split.held_out, seed, parent };
+    let data = CompressionData { train: &split.train, held_out: &split.held_out, seed, parent, data: None };
     compress(model.clone(), &STEPS, &data, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 

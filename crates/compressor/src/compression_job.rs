@@ -6,10 +6,11 @@ use leat_compression::{CompressionData, Error, Progress, Work as Part, compress}
 use leat_contract::{
     AssetRole, CompressSpec, DatasetRef, ErrorCode, JobKind, JobProgress, JobSpec, JobStatus, Manifest,
 };
+use leat_engine::Error as EngineError;
 use leat_model::{Model, blob};
 use leat_service_runtime::Context;
 use leat_service_runtime::jobs::{Failure, Product, Pulse, Work, fetch};
-use leat_training::{CsvOptions, Dataset};
+use leat_training::{CsvOptions, Dataset, Error as TrainingError};
 
 use crate::manifest::{Origin, describe};
 use crate::steps::steps;
@@ -57,6 +58,7 @@ impl Work for CompressionJob {
         drop(blob);
         let options = CsvOptions { target, task: Some(before.task) };
         let data = Dataset::from_csv(&table, &options).map_err(|error| refused(error.into()))?;
+        let table_digest = leat_model::Digest::of(&table);
         drop(table);
         let split = held_out::split(&before, &data, spec.seed).map_err(|error| refused(error.into()))?;
         drop(data);
@@ -67,6 +69,7 @@ impl Work for CompressionJob {
             held_out: &split.held_out,
             seed: spec.seed,
             parent: Some(parent_digest),
+            data: Some(table_digest),
         };
         let mut tell = |part: Progress| pulse.progress(progress(part));
         let after = compress(before.clone(), &steps(&spec.steps), &rows, &mut tell).map_err(refused)?;
@@ -101,7 +104,16 @@ fn progress(part: Progress) -> JobProgress {
 fn refused(error: Error) -> Failure {
     let code = match error {
         Error::Cancelled => return Failure::Stopped,
-        Error::Json(_) | Error::Model(_) | Error::Engine(_) => ErrorCode::Internal,
+        // What the data asks of the model is not the model's fault.
+        Error::Engine(EngineError::NotFinite { .. } | EngineError::Overflow { .. }) => {
+            ErrorCode::InvalidArgument
+        }
+        Error::Training(TrainingError::Engine(
+            EngineError::NotFinite { .. } | EngineError::Overflow { .. },
+        )) => ErrorCode::InvalidArgument,
+        Error::Json(_) | Error::Model(_) | Error::Engine(_) | Error::Training(TrainingError::Engine(_)) => {
+            ErrorCode::Internal
+        }
         _ => ErrorCode::InvalidArgument,
     };
     Failure::refused(code, error.to_string())

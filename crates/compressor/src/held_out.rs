@@ -6,9 +6,23 @@ use leat_training::{Dataset, Error, HELD_OUT_RATIO, Split};
 use serde_json::Value;
 
 /// Divides the data as the first ancestor of the model did, by the ratio and the seed in its lineage, so that the rows it
-/// was measured on stay unseen. A model whose lineage does not tell is divided by the default ratio and `seed`.
+/// was measured on stay unseen. A model that nobody trained here, as its empty lineage says, is divided by the default ratio
+/// and `seed`.
+///
+/// # Errors
+/// When the model has ancestors and its lineage does not tell how their data was divided: any other division would measure it
+/// on rows it has learnt. Those of dividing.
 pub(crate) fn split(model: &Model, data: &Dataset, seed: u64) -> Result<Split, Error> {
-    let (ratio, seed) = division(&model.lineage.recipe).unwrap_or((HELD_OUT_RATIO, seed));
+    let (ratio, seed) = match division(&model.lineage.recipe) {
+        Some(division) => division,
+        None if model.lineage.parent.is_none() => (HELD_OUT_RATIO, seed),
+        None => {
+            return Err(Error::Mismatch(format!(
+                "the lineage of {} does not tell which rows were held out",
+                model.name
+            )));
+        }
+    };
     data.split(ratio, seed)
 }
 

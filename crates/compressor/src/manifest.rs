@@ -7,6 +7,7 @@ use leat_engine::{compile, measure};
 use leat_model::{Body, CompressionReport, Model, Task};
 use leat_service_runtime::jobs::Failure;
 use leat_training::Dataset;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Rows that latencies are measured on, at most; more would only fall out of the cache.
@@ -46,7 +47,8 @@ pub(crate) fn describe(origin: Origin<'_>, model: &Model, blob: &[u8]) -> Result
         encoding,
         features: model.signature.features.clone(),
         labels: model.signature.labels.clone(),
-        compression: model.compression.iter().map(as_map).collect::<Result<_, _>>()?,
+        compression: model.compression.iter().map(step_as_map).collect::<Result<_, _>>()?,
+        training: model.training.as_ref().map(as_map).transpose()?,
         latency: Some(latency(origin.model, model, origin.held_out)?),
         deleted: false,
         ..parent.clone()
@@ -72,14 +74,19 @@ fn latency(before: &Model, after: &Model, held_out: &Dataset) -> Result<Manifest
 }
 
 /// The report of a step, the step itself as JSON instead of text.
-fn as_map(report: &CompressionReport) -> Result<Map<String, Value>, Failure> {
-    let Value::Object(mut map) = serde_json::to_value(report).map_err(defect)? else {
-        return Err(defect("a report is not written as an object"));
-    };
+fn step_as_map(report: &CompressionReport) -> Result<Map<String, Value>, Failure> {
+    let mut map = as_map(report)?;
     if let Ok(step) = serde_json::from_str(&report.step) {
         map.insert("step".to_owned(), step);
     }
     Ok(map)
+}
+
+fn as_map(report: &impl Serialize) -> Result<Map<String, Value>, Failure> {
+    match serde_json::to_value(report).map_err(defect)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(defect("a report is not written as an object")),
+    }
 }
 
 /// What cannot go wrong with models that were just evaluated.

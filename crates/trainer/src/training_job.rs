@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{AssetRole, ErrorCode, JobKind, JobProgress, JobSpec, JobStatus, TrainSpec};
+use leat_engine::Error as EngineError;
 use leat_model::{Model, blob};
 use leat_service_runtime::Context;
 use leat_service_runtime::jobs::{Failure, Product, Pulse, Work, fetch};
@@ -119,6 +120,10 @@ fn assemble(spec: &TrainSpec, trained: Trained, split: &Split, recipe: &Recipe) 
 /// Training is a function of the job: what it refuses once it refuses always.
 fn refused(error: Error) -> Failure {
     let code = match error {
+        // What the held-out rows ask of the model is not the engine's fault.
+        Error::Engine(EngineError::NotFinite { .. } | EngineError::Overflow { .. }) => {
+            ErrorCode::InvalidArgument
+        }
         Error::Model(_) | Error::Engine(_) | Error::Checkpoint(_) | Error::Finished { .. } => {
             ErrorCode::Internal
         }

@@ -1,4 +1,4 @@
-use leat_model::{Body, DataType, Digest, Lineage, Model, Signature, Task, TensorSpec};
+use leat_model::{Body, Digest, Lineage, Model, Signature, Task};
 use serde::Serialize;
 
 use crate::{Dataset, Error, Recipe, Trained, evaluate, reference_profile};
@@ -32,7 +32,7 @@ pub fn build_model(assembly: Assembly<'_>) -> Result<Model, Error> {
     let mut model = Model {
         name: (*name).to_owned(),
         task: train.task(),
-        signature: signature(train),
+        signature: Signature::of_network(train.task(), train.features.clone(), train.labels()),
         preprocessing: trained.preprocessing.clone(),
         body: Body::Network(trained.network.clone()),
         profile: Some(reference_profile(train)),
@@ -50,24 +50,6 @@ pub fn build_model(assembly: Assembly<'_>) -> Result<Model, Error> {
     model.training = Some(report);
     model.validate()?;
     Ok(model)
-}
-
-/// The tensors of a native network, see [`Task`].
-fn signature(data: &Dataset) -> Signature {
-    let spec = |name: &str, datatype, shape| TensorSpec { name: name.to_owned(), datatype, shape };
-    let outputs = data.outputs() as i64;
-    Signature {
-        inputs: vec![spec("input", DataType::Fp32, vec![-1, data.features.len() as i64])],
-        outputs: match data.task() {
-            Task::Regression => vec![spec("prediction", DataType::Fp32, vec![-1, outputs])],
-            Task::Classification => vec![
-                spec("probabilities", DataType::Fp32, vec![-1, outputs]),
-                spec("label", DataType::Bytes, vec![-1]),
-            ],
-        },
-        features: data.features.clone(),
-        labels: data.labels(),
-    }
 }
 
 /// What was done to the data, as canonical JSON.

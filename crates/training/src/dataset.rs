@@ -33,6 +33,9 @@ pub struct Dataset {
     pub target: Target,
     /// The name of the target column.
     pub target_name: String,
+    /// Whether a feature is missing anywhere in the whole table, also when it is not in these rows of it. A model of such a table
+    /// takes missing values.
+    pub has_missing: bool,
 }
 
 /// What is to be predicted.
@@ -144,6 +147,7 @@ impl Dataset {
             rows: self.rows.select(Axis(0), positions),
             target,
             target_name: self.target_name.clone(),
+            has_missing: self.has_missing,
         })
     }
 }

@@ -5,14 +5,13 @@ use crate::parameters::Parameters;
 use crate::{Dataset, Recipe, Target};
 
 /// Learns from the rows at `fitted` what happens to a raw row before the network sees it. Missing values are replaced by the mean
-/// of the feature, and only where the data set has any: otherwise a missing value at inference is an error of the caller.
+/// of the feature, and only where the table has any: otherwise a missing value at inference is an error of the caller.
 pub(crate) fn learn_preprocessing(data: &Dataset, fitted: &[usize], recipe: &Recipe) -> Preprocessing {
     let columns: Vec<Moments> = (0..data.features.len())
         .map(|column| Moments::of(fitted.iter().map(|&row| f64::from(data.rows[[row, column]]))))
         .collect();
-    let has_missing = data.rows.iter().any(|value| value.is_nan());
     Preprocessing {
-        impute: has_missing.then(|| columns.iter().map(|moments| moments.mean as f32).collect()),
+        impute: data.has_missing.then(|| columns.iter().map(|moments| moments.mean as f32).collect()),
         standardise: recipe.standardise.then(|| Standardise {
             mean: columns.iter().map(|moments| moments.mean as f32).collect(),
             scale: columns.iter().map(Moments::scale).collect(),
@@ -143,7 +142,8 @@ mod tests {
     fn data(rows: Array2<f32>) -> Dataset {
         let features = (0..rows.ncols()).map(|column| format!("x{column}")).collect();
         let target = Target::Values(rows.column(0).mapv(|x| 100.0 * x + 7.0).insert_axis(ndarray::Axis(1)));
-        Dataset { features, rows, target, target_name: "y".into() }
+        let has_missing = rows.iter().any(|value| value.is_nan());
+        Dataset { features, rows, target, target_name: "y".into(), has_missing }
     }
 
     #[test]

@@ -97,7 +97,8 @@ mod tests {
     fn class_ratios_are_shares_of_the_rows() {
         let target = Target::Classes { labels: vec!["a".into(), "b".into()], indices: vec![0, 1, 1, 1] };
         let rows = Array2::zeros((4, 1));
-        let data = Dataset { features: vec!["x".into()], rows, target, target_name: "y".into() };
+        let data =
+            Dataset { features: vec!["x".into()], rows, target, target_name: "y".into(), has_missing: false };
         assert_eq!(reference_profile(&data).class_ratios, [0.25, 0.75]);
     }
 }

@@ -110,3 +110,25 @@ fn data_that_does_not_fit_the_model_is_refused() {
     missing.rows[[0, 0]] = f32::NAN;
     assert!(matches!(evaluate(&model, &missing), Err(Error::Engine(_))));
 }
+
+#[test]
+fn a_value_that_is_missing_only_among_held_out_rows_is_imputed() {
+    let rows = (0..40).map(|row| if row == 7 { ",7\n".to_owned() } else { format!("{row},{row}\n") });
+    let csv = format!("x,y\n{}", rows.collect::<String>());
+    let options = CsvOptions { target: "y".into(), task: Some(Task::Regression) };
+    let data = Dataset::from_csv(csv.as_bytes(), &options).unwrap();
+    let is_complete = |split: &Split| split.train.rows.iter().all(|value| value.is_finite());
+    let split = (0..100).map(|seed| data.split(HELD_OUT_RATIO, seed).unwrap()).find(is_complete).unwrap();
+    let recipe = Recipe { hidden: vec![4], epochs: 2, ..Recipe::for_task(Task::Regression) };
+    let trained = train(&split.train, &recipe, &mut |_| ControlFlow::Continue(())).unwrap();
+    let assembly = Assembly {
+        name: "line",
+        trained,
+        train: &split.train,
+        held_out: &split.held_out,
+        recipe: &recipe,
+        held_out_ratio: HELD_OUT_RATIO,
+        data: None,
+    };
+    assert!(build_model(assembly).unwrap().preprocessing.impute.is_some());
+}

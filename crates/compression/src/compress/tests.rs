@@ -30,7 +30,7 @@ fn table(task: Task, missing: bool) -> Dataset {
         ),
     };
     let features = ["x", "y", "radius", "noise"].map(str::to_owned).to_vec();
-    Dataset { features, rows, target, target_name: "arm".into() }
+    Dataset { features, rows, target, target_name: "arm".into(), has_missing: missing }
 }
 
 fn fitted(data: &Dataset, hidden: &[usize]) -> (Model, Split) {
@@ -60,6 +60,7 @@ fn data_of(split: &Split) -> CompressionData<'_> {
         held_out: &split.held_out,
         seed: 7,
         parent: Some(Digest::of(b"parent")),
+        data: None,
     }
 }
 
@@ -110,6 +111,39 @@ fn pruned_weights_stay_zero_through_fine_tuning_and_int8() {
 }
 
 #[test]
+fn a_clipped_weight_stays_within_its_bound_through_fine_tuning() {
+    let prune = Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 8 });
+    for task in [Task::Classification, Task::Regression] {
+        let (model, split) = fitted(&table(task, false), &[24, 24]);
+        let clip = Step::Clip { epsilon: 0.125, mode: ClipMode::Clamp };
+        let result = compressed(&model, &split, &[clip, prune.clone()]).unwrap();
+        let largest = result.compression[1].layers.iter().map(|layer| layer.weight_max).fold(0.0, f64::max);
+        assert!(largest > 0.0 && largest <= 0.125, "{task:?}: {largest}");
+    }
+}
+
+#[test]
+fn the_lineage_names_the_table_that_was_used_and_a_student_reports_its_own_training() {
+    let (model, split) = spiral();
+    let other = Digest::of(b"another table");
+    let data = CompressionData { data: Some(other.clone()), ..data_of(&split) };
+    let pruned = compress(model.clone(), &[Step::Prune(Prune::Threshold(0.01))], &data, &mut go_on).unwrap();
+    assert_eq!(pruned.lineage.data, Some(other));
+    assert_eq!(pruned.profile, Some(leat_training::reference_profile(&split.train)));
+    assert_eq!(pruned.training, model.training);
+
+    let distil = Step::Distil { alpha: 0.9, epochs: 3, hidden: vec![6], temperature: 2.0 };
+    let student = compressed(&model, &split, &[distil, Step::Prune(Prune::Threshold(0.01))]).unwrap();
+    let report = student.training.unwrap();
+    assert_eq!(report.epochs, 3);
+    assert_eq!(
+        (report.held_out_rows, &report.held_out),
+        (split.held_out.len() as u64, &student.compression[0].held_out_after)
+    );
+    assert_eq!(student.lineage.data, model.lineage.data);
+}
+
+#[test]
 fn reports_follow_on_each_other_and_describe_every_layer() {
     let (model, split) = spiral();
     let steps = [Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 8 }), INT8];
@@ -136,11 +170,11 @@ fn neurons_are_removed_without_touching_the_others_when_nothing_is_tuned() {
     let result =
         compressed(&model, &split, &[Step::Prune(Prune::L1Neurons { rate: 0.25, fine_tune_epochs: 0 })])
             .unwrap();
-    assert_eq!(layers(&result)[0].weights.shape, [24, 4], "18 is rounded up to 24");
-    assert_eq!(layers(&result)[1].weights.shape, [12, 24]);
+    assert_eq!(layers(&result)[0].weights.shape, [18, 4]);
+    assert_eq!(layers(&result)[1].weights.shape, [12, 18]);
     assert_eq!(
         result.compression[0].layers.iter().map(|layer| layer.changed).collect::<Vec<_>>(),
-        [0, 4 * 24, 3 * 4]
+        [6 * 4, 16 * 24 - 12 * 18, 3 * 4]
     );
 }
 

@@ -5,17 +5,18 @@ use crate::training_rows::TrainingRows;
 use crate::{Error, Work, layers};
 
 /// Kept widths of at least twice this are rounded up to a multiple of it, the `f32` lanes of one AVX2 register: a ragged width
-/// costs as much time as the next full one, so the neurons that fill it are kept. Narrow layers are not rounded, because
-/// that would keep far more than was asked for.
+/// costs as much time as the next full one, so the neurons that fill it are kept. Where that would keep more than half of what was to
+/// go, as in narrow layers, nothing is rounded.
 const LANES: usize = 8;
 
 /// How many of `width` neurons are kept at `rate`: `width - round_half_even(rate · width)`, rounded up to a multiple of 8 from 16
-/// on, at least 1 and at most `width`.
+/// on unless that keeps more than half of what was to go; at least 1.
 pub fn kept_width(width: usize, rate: f64) -> usize {
     let removed = (rate * width as f64).round_ties_even() as usize;
     let kept = width.saturating_sub(removed).max(1);
-    let rounded = if kept >= 2 * LANES { kept.next_multiple_of(LANES) } else { kept };
-    rounded.min(width)
+    let rounded = kept.next_multiple_of(LANES);
+    let enough_go = 2 * width.saturating_sub(rounded) >= width - kept;
+    if kept >= 2 * LANES && rounded < width && enough_go { rounded } else { kept }
 }
 
 /// The score of each neuron between two layers, `I_j = (‖W1[j,:]‖₁ + |b1_j|) / mean + ‖W2[:,j]‖₁ / mean`, where each mean is that of
@@ -53,7 +54,7 @@ fn by_mean(values: &[f64]) -> impl Iterator<Item = f64> {
 /// removed neuron gave on average over the training rows is added to the next bias, `b2 += W2[:,j] · E[a_j]`.
 ///
 /// # Errors
-/// [`Error::NoHiddenLayer`]; errors of running the rows; [`Error::Cancelled`].
+/// [`Error::NoHiddenLayer`]; [`Error::NothingRemoved`] when the rate is less than one neuron of every layer; errors of running the rows; [`Error::Cancelled`].
 pub(crate) fn remove(
     network: Network,
     rate: f64,
@@ -72,6 +73,9 @@ pub(crate) fn remove(
             _ => Vec::new(),
         })
         .collect();
+    if keep.iter().flatten().all(|kept| *kept) {
+        return Err(Error::NothingRemoved { rate, widths: keep.iter().map(Vec::len).collect() });
+    }
     let total = layers.len();
     for (index, layer) in layers.iter_mut().enumerate() {
         if let (Some(keep), Some(means)) =

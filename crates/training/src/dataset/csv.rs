@@ -46,10 +46,12 @@ impl Dataset {
             labels.push(record.get(header.target).unwrap_or_default().trim(), line)?;
         }
         header.refuse_empty_columns(&values)?;
+        let has_missing = values.iter().any(|value| value.is_nan());
         let rows = Array2::from_shape_vec((labels.len(), header.features.len()), values)
             .map_err(|error| Error::Data(error.to_string()))?;
         let target = labels.into_target()?;
-        Ok(Self { features: header.features, rows, target, target_name: options.target.clone() })
+        let target_name = options.target.clone();
+        Ok(Self { features: header.features, rows, target, target_name, has_missing })
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
         let rows = Array2::from_shape_fn((indices.len(), 1), |(row, _)| row as f32);
         let labels = (0..count).map(|label| label.to_string()).collect();
         let target = Target::Classes { labels, indices };
-        Dataset { features: vec!["x".into()], rows, target, target_name: "y".into() }
+        Dataset { features: vec!["x".into()], rows, target, target_name: "y".into(), has_missing: false }
     }
 
     #[test]

@@ -13,6 +13,7 @@ fn labels(count: usize) -> Vec<String> {
 fn classes(rows: Array2<f32>, indices: Vec<usize>, count: usize) -> Dataset {
     let features = labels(rows.ncols());
     Dataset {
+        has_missing: rows.iter().any(|value| value.is_nan()),
         features,
         rows,
         target: Target::Classes { labels: labels(count), indices },
@@ -32,7 +33,8 @@ fn divisible(count: usize) -> Dataset {
 fn line(count: usize) -> Dataset {
     let rows = Array2::from_shape_fn((count, 1), |(row, _)| row as f32);
     let values = rows.mapv(|x| 500.0 * x - 3_000.0);
-    Dataset { features: vec!["x".into()], rows, target: Target::Values(values), target_name: "y".into() }
+    let target = Target::Values(values);
+    Dataset { features: vec!["x".into()], rows, target, target_name: "y".into(), has_missing: false }
 }
 
 fn recipe(task: Task) -> Recipe {

@@ -42,11 +42,13 @@ fn run(network: &Network, row: &[f32]) -> Vec<f64> {
 }
 
 #[test]
-fn widths_are_rounded_up_to_eight_from_sixteen_on() {
+fn widths_are_rounded_up_to_eight_from_sixteen_on_where_enough_neurons_go() {
     assert_eq!(kept_width(128, 0.5), 64);
     assert_eq!(kept_width(100, 0.5), 56);
     assert_eq!(kept_width(20, 0.5), 10);
-    assert_eq!(kept_width(20, 0.1), 20);
+    assert_eq!(kept_width(20, 0.1), 18);
+    assert_eq!(kept_width(24, 0.25), 18);
+    assert_eq!(kept_width(64, 0.05), 61);
     assert_eq!(kept_width(1, 0.9), 1);
     assert_eq!(kept_width(3, 0.99), 1);
 }
@@ -88,6 +90,18 @@ fn a_network_without_a_hidden_layer_is_refused() {
     let network = Network { layers: vec![dense([1, 1], vec![1.0], vec![0.0])] };
     let result = remove(network, 0.5, &rows, &mut Reporter { step: 0, steps: 1, callback: &mut callback });
     assert!(matches!(result, Err(Error::NoHiddenLayer)));
+}
+
+#[test]
+fn a_rate_that_removes_nothing_is_refused() {
+    let preprocessing = Preprocessing::default();
+    let rows = array![[1.0_f32]];
+    let rows = TrainingRows { preprocessing: &preprocessing, rows: rows.view() };
+    let mut callback = |_| ControlFlow::Continue(());
+    let layers = vec![dense([2, 1], vec![1.0, 2.0], vec![0.0; 2]), dense([1, 2], vec![1.0, 2.0], vec![0.0])];
+    let mut reporter = Reporter { step: 0, steps: 1, callback: &mut callback };
+    let error = remove(Network { layers }, 0.1, &rows, &mut reporter).unwrap_err();
+    assert_eq!(error.to_string(), "rate 0.1 removes no neuron of hidden layers of [2]: choose a larger one");
 }
 
 /// The compensation is summed in `f64` and rounded once to `f32`.
