@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Subjects, WorkerLease};
+use crate::{JobKind, Subjects, WorkerLease};
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A job message leaves room below the broker's default payload limit (1 MiB) for the headers of a dead letter.
+const JOB_BYTES_MAX: u32 = 768 * 1024;
 /// The duplicate window that the server gives unless told otherwise.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
@@ -29,8 +31,6 @@ pub enum AssetRole {
     Jobs,
     /// Jobs to do.
     JobQueue,
-    /// Durable inference to do.
-    AsyncQueue,
     /// Events of jobs.
     Events,
     /// Windows and alerts.
@@ -45,7 +45,7 @@ pub enum AssetRole {
 
 impl AssetRole {
     /// Every role, in the order of the published table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Models,
         Self::Datasets,
         Self::Checkpoints,
@@ -54,7 +54,6 @@ impl AssetRole {
         Self::Actual,
         Self::Jobs,
         Self::JobQueue,
-        Self::AsyncQueue,
         Self::Events,
         Self::Monitor,
         Self::Label,
@@ -112,7 +111,7 @@ impl Asset {
             AssetRole::Registry | AssetRole::Desired | AssetRole::Actual | AssetRole::Jobs => {
                 bucket(subjects, role)
             }
-            AssetRole::JobQueue | AssetRole::AsyncQueue => work_queue(subjects, role),
+            AssetRole::JobQueue => job_queue(subjects),
             _ => log(subjects, role),
         }
     }
@@ -219,34 +218,22 @@ fn bucket(subjects: &Subjects, role: AssetRole) -> Asset {
     asset(role, bucket_name(subjects, facts.token), AssetKind::KeyValue { history }, facts)
 }
 
-fn work_queue(subjects: &Subjects, role: AssetRole) -> Asset {
-    let (captured, max_message_bytes, facts) = match role {
-        AssetRole::JobQueue => (
-            subjects.job_all(),
-            Some(MIB as u32),
-            Facts {
-                token: "jobs",
-                keys: "",
-                holds: "`JobMessage` (JSON) until a worker is done with it",
-                max_bytes: 64 * MIB,
-                max_age: Some(7 * DAY),
-            },
-        ),
-        _ => (
-            subjects.async_infer_all(),
-            None,
-            Facts {
-                token: "async",
-                keys: "",
-                holds: "`InferRequest` until a worker has answered it",
-                max_bytes: 256 * MIB,
-                max_age: Some(DAY),
-            },
-        ),
+/// A full queue refuses jobs and none is ever too old: a job that was accepted is done or becomes a dead letter.
+fn job_queue(subjects: &Subjects) -> Asset {
+    let facts = Facts {
+        token: "jobs",
+        keys: "",
+        holds: "`JobMessage` (JSON) until a worker is done with it",
+        max_bytes: 64 * MIB,
+        max_age: None,
     };
     let name = stream_name(subjects, facts.token);
-    let asset = asset(role, name, AssetKind::WorkQueue, facts);
-    Asset { subjects: vec![captured], max_message_bytes, duplicate_window: Some(DUPLICATES), ..asset }
+    Asset {
+        subjects: JobKind::ALL.map(|kind| subjects.job(kind)).to_vec(),
+        max_message_bytes: Some(JOB_BYTES_MAX),
+        duplicate_window: Some(DUPLICATES),
+        ..asset(AssetRole::JobQueue, name, AssetKind::WorkQueue, facts)
+    }
 }
 
 fn log(subjects: &Subjects, role: AssetRole) -> Asset {

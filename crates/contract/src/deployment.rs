@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Error, ModelName, ModelVersion, limits};
+use crate::limits::{self, check_limit};
+use crate::{Digest, Error, ModelName, ModelVersion};
 
 /// The desired state of one model, under its name. Times are unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -144,10 +145,6 @@ fn check_routes(field: &'static str, routes: &[Route]) -> Result<(), Error> {
         return Err(Error::invalid(field, format!("weights sum to {sum}, not 100")));
     }
     Ok(())
-}
-
-fn check_limit(what: &'static str, found: u64, limit: u64) -> Result<(), Error> {
-    if found <= limit { Ok(()) } else { Err(Error::TooLarge { what, found, limit }) }
 }
 
 #[cfg(test)]

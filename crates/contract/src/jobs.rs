@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use compress::{Calibration, ClipMode, CompressSpec, CompressStep, Prune, PruneScope, Quantize};
 pub use train::{Activation, EarlyStopping, Loss, Optimiser, TrainSpec};
 
+use crate::limits::{self, check_limit};
 use crate::{Digest, Error, JobId, ModelName};
 
 /// The kinds of jobs; each has its subject and its service.
@@ -160,19 +161,18 @@ fn check(field: &str, value: impl fmt::Display, is_in_range: bool, range: &str) 
 
 /// Refuses layer sizes that no network can have.
 fn check_hidden(hidden: &[u32]) -> Result<(), Error> {
-    use crate::limits::{HIDDEN_LAYERS_MAX, HIDDEN_UNITS_MAX};
-    if hidden.len() > HIDDEN_LAYERS_MAX {
-        let (found, limit) = (hidden.len() as u64, HIDDEN_LAYERS_MAX as u64);
-        return Err(Error::TooLarge { what: "number of hidden layers", found, limit });
-    }
+    check_limit("number of hidden layers", hidden.len() as u64, limits::HIDDEN_LAYERS_MAX as u64)?;
     for &units in hidden {
         check("hidden", units, units >= 1, "1 or more")?;
-        if units as usize > HIDDEN_UNITS_MAX {
-            let limit = HIDDEN_UNITS_MAX as u64;
-            return Err(Error::TooLarge { what: "units of a hidden layer", found: units.into(), limit });
-        }
+        check_limit("units of a hidden layer", units.into(), limits::HIDDEN_UNITS_MAX as u64)?;
     }
     Ok(())
+}
+
+/// Refuses a number of epochs that no step of compression takes.
+fn check_compress_epochs(field: &str, epochs: u32) -> Result<(), Error> {
+    check(field, epochs, epochs >= 1, "1 or more")?;
+    check_limit("epochs of a step of compression", epochs.into(), limits::COMPRESS_EPOCHS_MAX.into())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! The broker's own payload limit (1 MiB unless configured) applies before any of these.
 
+use crate::Error;
+
 /// Bytes of a request for inference or its reply, the hard limit of the broker.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of any other message.
@@ -34,12 +36,18 @@ pub const ROUTES_MAX: usize = 16;
 /// Steps of one compression job.
 pub const COMPRESS_STEPS_MAX: usize = 32;
 /// Hidden layers of a network in a job.
-pub const HIDDEN_LAYERS_MAX: usize = 64;
+pub const HIDDEN_LAYERS_MAX: usize = 16;
 /// Units of one hidden layer in a job.
-pub const HIDDEN_UNITS_MAX: usize = 65_536;
+pub const HIDDEN_UNITS_MAX: usize = 16_384;
+/// Rows of one step of training.
+pub const BATCH_ROWS_MAX: u32 = 65_536;
+/// Epochs of a training job.
+pub const TRAIN_EPOCHS_MAX: u32 = 1_000_000;
+/// Epochs of one step of compression.
+pub const COMPRESS_EPOCHS_MAX: u32 = 10_000;
 
 /// Every limit with its unit, as published.
-pub const ALL: [(&str, u64); 17] = [
+pub const ALL: [(&str, u64); 20] = [
     ("bytes of a request for inference or its reply", PAYLOAD_BYTES_MAX as u64),
     ("bytes of any other message", DOCUMENT_BYTES_MAX as u64),
     ("levels of nested arrays and maps in one message", NESTING_MAX as u64),
@@ -60,4 +68,12 @@ pub const ALL: [(&str, u64); 17] = [
     ("steps of one compression job", COMPRESS_STEPS_MAX as u64),
     ("hidden layers of a network in a job", HIDDEN_LAYERS_MAX as u64),
     ("units of one hidden layer in a job", HIDDEN_UNITS_MAX as u64),
+    ("rows of one step of training", BATCH_ROWS_MAX as u64),
+    ("epochs of a training job", TRAIN_EPOCHS_MAX as u64),
+    ("epochs of one step of compression", COMPRESS_EPOCHS_MAX as u64),
 ];
+
+/// Refuses more of something than there may be.
+pub(crate) fn check_limit(what: &'static str, found: u64, limit: u64) -> Result<(), Error> {
+    if found <= limit { Ok(()) } else { Err(Error::TooLarge { what, found, limit }) }
+}

@@ -85,13 +85,14 @@ pub struct Accuracy {
     pub duplicates: u64,
     /// Classification: rows whose class was right.
     pub correct: u64,
-    /// Classification: `correct` divided by the rows compared; absent when there was none.
+    /// Classification: the share of rows whose class was right among the latest labels, as many as the monitor is set to look at
+    /// (2000 unless told otherwise); absent when there was none. The counts above are those of all labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// 95 % confidence interval of the ratio (Wilson, 1927).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
-    /// Regression: mean absolute error over rows and targets.
+    /// Regression: mean absolute error over rows and targets of the same latest labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_absolute_error: Option<f64>,
 }

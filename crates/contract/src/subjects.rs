@@ -158,16 +158,6 @@ impl Subjects {
         format!("{}prediction.*", self.root)
     }
 
-    /// All durable inference.
-    pub fn async_infer_all(&self) -> String {
-        format!("{}async.*", self.root)
-    }
-
-    /// Jobs of every kind.
-    pub fn job_all(&self) -> String {
-        format!("{}job.*", self.root)
-    }
-
     /// Every event.
     pub fn event_all(&self) -> String {
         format!("{}event.>", self.root)

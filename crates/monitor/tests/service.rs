@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use leat_contract::micro::{MicroStats, MicroVerb};
 use leat_contract::{
@@ -91,7 +92,7 @@ struct Sender {
     connection: Connection,
     storage: Storage,
     subjects: Subjects,
-    sequence: u64,
+    sequence: AtomicU64,
 }
 
 impl Sender {
@@ -99,31 +100,31 @@ impl Sender {
         let subjects = Subjects::default();
         let connection = Connection::connect(&ConnectOptions::new(url, "sender")).await.unwrap();
         let storage = Storage::provision(&connection, &subjects).await.unwrap();
-        Self { connection, storage, subjects, sequence: 0 }
+        Self { connection, storage, subjects, sequence: AtomicU64::new(0) }
     }
 
-    async fn telemetry(&mut self, models: Vec<ModelTelemetry>) {
+    async fn telemetry(&self, models: Vec<ModelTelemetry>) {
         let report = WorkerTelemetry {
             worker: worker(),
             epoch: 1,
-            sequence: self.sequence,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             interval_ms: 1_000,
             process: ProcessTelemetry { cpu_seconds_total: 0.0, resident_bytes: 1 },
             models,
         };
-        self.sequence += 1;
         let bytes = encode(Encoding::MessagePack, &report).unwrap();
         self.connection.publish(self.subjects.telemetry(&worker()), bytes).await.unwrap();
         self.connection.flush(PATIENCE).await.unwrap();
     }
 
     /// Telemetry is not stored, so what is to be counted may only be sent once somebody listens.
-    async fn until_heard(&mut self, monitor: &Running) {
+    async fn until_heard(&self, monitor: &Running) {
         let line = format!(r#"leat_worker_cpu_ratio{{worker="{}"}} 0.0"#, worker());
-        while !monitor.metrics.encode().unwrap().contains(&line) {
+        eventually("the monitor listens", || async {
             self.telemetry(Vec::new()).await;
-            tokio::task::yield_now().await;
-        }
+            monitor.metrics.encode().unwrap().contains(&line).then_some(())
+        })
+        .await;
     }
 
     async fn predictions(&self) {
@@ -241,7 +242,7 @@ fn assert_accuracy(version: &VersionWindow) {
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_alerts_and_metrics_say_what_was_sent_before_and_after_a_restart() {
     let broker = broker().await;
-    let mut sender = Sender::connect(broker.url()).await;
+    let sender = Sender::connect(broker.url()).await;
     let monitor = Running::start(broker.url()).await;
     sender.until_heard(&monitor).await;
     sender.predictions().await;

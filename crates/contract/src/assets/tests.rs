@@ -27,9 +27,13 @@ fn names_derive_from_the_prefix() {
 #[test]
 fn no_two_streams_capture_the_same_subject() {
     let subjects = Subjects::default();
-    let captured: Vec<_> = all(&subjects).into_iter().flat_map(|asset| asset.subjects).collect();
-    let families: BTreeSet<_> = captured.iter().filter_map(|subject| subject.split('.').nth(2)).collect();
-    assert_eq!(families.len(), captured.len());
+    let streams: Vec<Asset> = all(&subjects).into_iter().filter(|asset| !asset.subjects.is_empty()).collect();
+    let families = |asset: &Asset| -> BTreeSet<String> {
+        asset.subjects.iter().filter_map(|subject| subject.split('.').nth(2).map(str::to_owned)).collect()
+    };
+    let distinct: BTreeSet<String> = streams.iter().flat_map(families).collect();
+    assert_eq!(distinct.len(), streams.iter().map(|asset| families(asset).len()).sum::<usize>());
+    let captured: Vec<String> = streams.into_iter().flat_map(|asset| asset.subjects).collect();
     assert!(captured.iter().all(|subject| subject.starts_with("leat.v1.")));
     assert!(captured.contains(&"leat.v1.dead.>".to_owned()));
 }
@@ -37,7 +41,14 @@ fn no_two_streams_capture_the_same_subject() {
 #[test]
 fn queues_are_exactly_the_streams_of_work() {
     let queues = all(&Subjects::default()).into_iter().filter(|asset| asset.kind == AssetKind::WorkQueue);
-    assert_eq!(queues.map(|asset| asset.name).collect::<Vec<_>>(), ["LEAT_JOBS", "LEAT_ASYNC"]);
+    assert_eq!(queues.map(|asset| asset.name).collect::<Vec<_>>(), ["LEAT_JOBS"]);
+}
+
+#[test]
+fn the_job_queue_takes_only_what_somebody_does_and_never_forgets_it() {
+    let queue = Asset::new(&Subjects::default(), AssetRole::JobQueue);
+    assert_eq!(queue.subjects, ["leat.v1.job.train", "leat.v1.job.compress"]);
+    assert_eq!(queue.max_age, None);
 }
 
 #[test]

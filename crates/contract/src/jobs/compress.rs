@@ -1,8 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetRef, check, check_hidden};
-use crate::{Error, ModelName, ModelVersion, limits};
+use super::{DatasetRef, check, check_compress_epochs, check_hidden};
+use crate::limits::{self, check_limit};
+use crate::{Error, ModelName, ModelVersion};
 
 /// Make a smaller or faster version of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,10 +29,7 @@ impl CompressSpec {
     /// [`Error::Invalid`] naming the field and the value, or [`Error::TooLarge`].
     pub fn validate(&self) -> Result<(), Error> {
         check("steps", "an empty list", !self.steps.is_empty(), "a list of one step or more")?;
-        if self.steps.len() > limits::COMPRESS_STEPS_MAX {
-            let (found, limit) = (self.steps.len() as u64, limits::COMPRESS_STEPS_MAX as u64);
-            return Err(Error::TooLarge { what: "number of steps", found, limit });
-        }
+        check_limit("number of steps", self.steps.len() as u64, limits::COMPRESS_STEPS_MAX as u64)?;
         self.steps.iter().try_for_each(CompressStep::validate)
     }
 }
@@ -124,7 +122,7 @@ pub enum Prune {
     Threshold(f32),
     /// Set a share of the weights to zero, the smallest first.
     Rate {
-        /// The share, from 0 to below 1.
+        /// The share, above 0 and below 1.
         rate: f32,
         /// Over which weights the share is counted.
         #[serde(default)]
@@ -132,7 +130,7 @@ pub enum Prune {
     },
     /// Remove whole neurons, those with the smallest L1 norm first.
     L1Neurons {
-        /// The share, from 0 to below 1.
+        /// The share, above 0 and below 1.
         rate: f32,
         /// Passes over the training rows afterwards.
         #[serde(default)]
@@ -155,7 +153,11 @@ impl CompressStep {
     fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Clip { epsilon, .. } => check_positive("clip.epsilon", *epsilon),
-            Self::Quantize(Quantize::Q(q)) => check_positive("quantize.q", *q),
+            Self::Quantize(Quantize::Q(q)) => {
+                check_positive("quantize.q", *q)?;
+                let has_scale = (1.0 / q).is_normal() && (128.0 / q).is_finite();
+                check("quantize.q", q, has_scale, "a number whose inverse is a normal number")
+            }
             Self::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(percentile), .. }) => {
                 let is_percentile = *percentile > 50.0 && *percentile <= 100.0;
                 check(
@@ -170,18 +172,25 @@ impl CompressStep {
                 let is_threshold = threshold.is_finite() && *threshold >= 0.0;
                 check("prune.threshold", threshold, is_threshold, "a finite number of 0 or more")
             }
-            Self::Prune(Prune::Rate { rate, .. } | Prune::L1Neurons { rate, .. }) => {
-                check("prune.rate", rate, (0.0..1.0).contains(rate), "from 0 to below 1")
+            Self::Prune(Prune::Rate { rate, .. }) => check_share(*rate),
+            Self::Prune(Prune::L1Neurons { rate, fine_tune_epochs }) => {
+                check_share(*rate)?;
+                // None at all is allowed here.
+                check_compress_epochs("prune.l1_neurons.fine_tune_epochs", (*fine_tune_epochs).max(1))
             }
-            Self::FineTune { epochs } => check("fine_tune.epochs", epochs, *epochs >= 1, "1 or more"),
+            Self::FineTune { epochs } => check_compress_epochs("fine_tune.epochs", *epochs),
             Self::Distil { hidden, temperature, alpha, epochs } => {
                 check_hidden(hidden)?;
                 check_positive("distil.temperature", *temperature)?;
                 check("distil.alpha", alpha, (0.0..=1.0).contains(alpha), "from 0 to 1")?;
-                check("distil.epochs", epochs, *epochs >= 1, "1 or more")
+                check_compress_epochs("distil.epochs", *epochs)
             }
         }
     }
+}
+
+fn check_share(rate: f32) -> Result<(), Error> {
+    check("prune.rate", rate, rate > 0.0 && rate < 1.0, "above 0 and below 1")
 }
 
 fn check_positive(field: &str, value: f32) -> Result<(), Error> {

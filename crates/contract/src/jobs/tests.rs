@@ -44,8 +44,10 @@ fn numbers_out_of_range_are_refused_by_field_and_value() {
     assert!(refused(|spec| spec.weight_clip = Some(0.0)).contains("weight_clip"));
     assert!(refused(|spec| spec.target.clear()).contains("target"));
     assert!(refused(|spec| spec.hidden = vec![0]).contains("hidden"));
-    assert!(refused(|spec| spec.hidden = vec![1; 65]).contains("the limit is 64"));
-    assert!(refused(|spec| spec.hidden = vec![65_537]).contains("the limit is 65536"));
+    assert!(refused(|spec| spec.hidden = vec![1; 17]).contains("the limit is 16"));
+    assert!(refused(|spec| spec.hidden = vec![16_385]).contains("the limit is 16384"));
+    assert!(refused(|spec| spec.batch_size = Some(65_537)).contains("the limit is 65536"));
+    assert!(refused(|spec| spec.epochs = 1_000_001).contains("the limit is 1000000"));
 }
 
 #[test]
@@ -91,7 +93,13 @@ fn steps_read_as_people_write_them() {
             per_channel: false,
         }),
         CompressStep::Prune(Prune::Threshold(-0.1)),
+        CompressStep::Quantize(Quantize::Q(1e-39)),
+        CompressStep::Quantize(Quantize::Q(3e-37)),
         CompressStep::Prune(Prune::Rate { rate: 1.0, scope: PruneScope::Global }),
+        CompressStep::Prune(Prune::Rate { rate: 0.0, scope: PruneScope::Global }),
+        CompressStep::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 10_001 }),
+        CompressStep::FineTune { epochs: 0 },
+        CompressStep::FineTune { epochs: 10_001 },
         CompressStep::Distil { hidden: vec![16], temperature: 0.0, alpha: 0.5, epochs: 1 },
         CompressStep::Distil { hidden: vec![16], temperature: 1.0, alpha: 1.5, epochs: 1 },
     ] {

@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DatasetRef, Task, check, check_hidden};
+use crate::limits::{self, check_limit};
 use crate::{Error, ModelName};
 
 /// Train a model on a data set.
@@ -80,7 +81,10 @@ impl TrainSpec {
             check("weight_decay", decay, decay.is_finite() && decay >= 0.0, "a finite number of 0 or more")?;
         }
         check("batch_size", 0, self.batch_size != Some(0), "1 or more")?;
+        let batch_rows = self.batch_size.unwrap_or(1);
+        check_limit("rows of one step of training", batch_rows.into(), limits::BATCH_ROWS_MAX.into())?;
         check("epochs", self.epochs, self.epochs >= 1, "1 or more")?;
+        check_limit("epochs of a training job", self.epochs.into(), limits::TRAIN_EPOCHS_MAX.into())?;
         let held_out = self.held_out_ratio;
         check("held_out_ratio", held_out, held_out > 0.0 && held_out < 1.0, "above 0 and below 1")?;
         if let Some(clip) = self.weight_clip {

@@ -21,10 +21,14 @@ pub(crate) enum Delivery {
     RequestReply,
     /// A work queue.
     Queue(AssetRole),
-    /// A stream that keeps messages.
+    /// A stream that keeps messages, whose sender waits for its word.
     Log(AssetRole),
+    /// A stream that keeps what arrives; its sender does not wait.
+    BestEffort(AssetRole),
     /// Core NATS, nobody waits.
     Lossy,
+    /// A subject that is kept free for what is to come.
+    Reserved,
 }
 
 pub(crate) struct Channel {
@@ -83,21 +87,22 @@ fn inference() -> Vec<Channel> {
             )
         },
         Channel {
-            listener: "stream",
-            delivery: Delivery::Queue(AssetRole::AsyncQueue),
+            listener: "nobody yet",
+            delivery: Delivery::Reserved,
             ..request(
                 "asyncInfer",
                 subjects.async_infer(&model),
-                "durable inference: accepted when the stream acknowledges; needs an `id`",
+                "reserved for durable inference",
                 &["InferRequest"],
             )
         },
         Channel {
-            replies: Vec::new(),
+            listener: "nobody yet",
+            delivery: Delivery::Reserved,
             ..publication(
                 "result",
                 subjects.result(&RequestId::new("zzid").unwrap()),
-                "the answer to a durable request, or its error",
+                "reserved for the answers to durable requests",
                 &["InferResponse", "PredictionsResponse", "ErrorBody"],
             )
         },
@@ -117,7 +122,7 @@ fn jobs() -> Vec<Channel> {
         queue("jobTrain", JobKind::Train, "train a model"),
         queue("jobCompress", JobKind::Compress, "compress a version of a model"),
         Channel {
-            delivery: Delivery::Log(AssetRole::Events),
+            delivery: Delivery::BestEffort(AssetRole::Events),
             ..publication("jobEvent", event, "something that happened to a job", &["JobEvent"])
         },
         Channel {
@@ -126,7 +131,7 @@ fn jobs() -> Vec<Channel> {
                 "deadLetter",
                 subjects.dead_letter("zzstream"),
                 "a message that was given up, unchanged, the reason in its headers",
-                &["JobMessage", "InferRequest"],
+                &["JobMessage"],
             )
         },
     ]
@@ -134,7 +139,7 @@ fn jobs() -> Vec<Channel> {
 
 fn observation() -> Vec<Channel> {
     let (subjects, model) = (Subjects::default(), model());
-    let logged = |role, channel| Channel { delivery: Delivery::Log(role), ..channel };
+    let logged = |role, channel| Channel { delivery: Delivery::BestEffort(role), ..channel };
     vec![
         logged(
             AssetRole::Prediction,

@@ -68,8 +68,10 @@ fn subjects() -> String {
 
 fn stream_of(channel: &Channel) -> Option<Asset> {
     match channel.delivery {
-        Delivery::Queue(role) | Delivery::Log(role) => Some(Asset::new(&Subjects::default(), role)),
-        Delivery::RequestReply | Delivery::Lossy => None,
+        Delivery::Queue(role) | Delivery::Log(role) | Delivery::BestEffort(role) => {
+            Some(Asset::new(&Subjects::default(), role))
+        }
+        Delivery::RequestReply | Delivery::Lossy | Delivery::Reserved => None,
     }
 }
 
@@ -111,7 +113,7 @@ fn errors() -> String {
 /// One row for all subjects that are delivered alike.
 fn delivery() -> String {
     let mut rows: Vec<([String; 3], Vec<String>)> = Vec::new();
-    for channel in channels::all() {
+    for channel in channels::all().into_iter().filter(|channel| channel.delivery != Delivery::Reserved) {
         let (subject, semantics) =
             (code(&channel.subject.replace('{', "<").replace('}', ">")), semantics(&channel));
         match rows.iter_mut().find(|(known, _)| *known == semantics) {
@@ -147,7 +149,12 @@ fn semantics(channel: &Channel) -> [String; 3] {
             "read the stream again from the last sequence you handled".to_owned(),
             window(&asset),
         ],
-        (Delivery::Lossy | Delivery::Queue(_) | Delivery::Log(_), _) => [
+        (Delivery::BestEffort(_), Some(asset)) => [
+            format!("at most once into `{}`, kept {}; may be missing while the broker is away", asset.name, asset.max_age.map_or("for ever".to_owned(), age)),
+            "read the stream again from the last sequence you handled; status documents and the registry are what counts".to_owned(),
+            window(&asset),
+        ],
+        _ => [
             "at most once to those who listen now".to_owned(),
             "lost; the next message carries on".to_owned(),
             none,
@@ -184,8 +191,10 @@ fn bytes(bytes: u64) -> String {
     const MIB: u64 = 1024 * 1024;
     if bytes.is_multiple_of(1024 * MIB) {
         format!("{} GiB", bytes / (1024 * MIB))
-    } else {
+    } else if bytes.is_multiple_of(MIB) {
         format!("{} MiB", bytes / MIB)
+    } else {
+        format!("{} KiB", bytes / 1024)
     }
 }
 

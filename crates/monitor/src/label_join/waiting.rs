@@ -61,9 +61,4 @@ impl<T> Waiting<T> {
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }
-
-    #[cfg(test)]
-    pub(super) fn values(&self) -> usize {
-        self.values
-    }
 }
