@@ -1,5 +1,6 @@
 //! One attempt at a job, from taken to ended.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use leat_contract::{ErrorCode, ErrorDetail, JobEventKind, JobResult};
@@ -41,13 +42,12 @@ pub(super) struct Attempt<'a, W> {
 }
 
 impl<W: Work> Attempt<'_, W> {
-    /// Does the job. As long as it shows signs of life, the broker is told that the work goes on.
+    /// Does the job. Meanwhile the broker is told that the work goes on.
     pub(super) async fn run(mut self, delivery: &Delivery) -> Result<JobResult, Setback> {
         let heart = Heart::new();
-        let stall = self.limits.stall;
         tokio::select! {
             ended = self.work(&heart) => ended,
-            () = keep_alive(delivery, &heart, stall) => Err(Setback::Stalled),
+            never = keep_alive(delivery, &heart) => match never {},
         }
     }
 
@@ -67,8 +67,7 @@ impl<W: Work> Attempt<'_, W> {
         let input = gathered.ok_or(Setback::HandedOver)?.map_err(|failure| judge(failure, None))?;
         let resume = self.checkpoints.load(self.document.status()).await?;
         let product = self.compute(input, resume, heart).await?;
-        heart.beat();
-        self.register(&registration, &product, heart).await
+        self.register(&registration, &product).await
     }
 
     /// Runs the computation and looks after it.
@@ -87,14 +86,17 @@ impl<W: Work> Attempt<'_, W> {
         let mut patience_ends = None;
         let outcome = loop {
             tokio::select! {
+                // What has come is looked at first: silence counts only when there is nothing else.
+                biased;
                 outcome = computation.outcome() => break outcome,
                 () = self.context.shutdown.cancelled(), if patience_ends.is_none() => {
                     heart.ask(Stop::HandedOver);
                     patience_ends = Some(Instant::now() + HAND_OVER_PATIENCE);
                 }
                 () = until(patience_ends) => break Err(Failure::Stopped),
-                snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
                 _ = ticks.tick() => self.look(&mut watcher, &mut told, heart).await,
+                snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
+                () = heart.falls_silent(self.limits.stall) => return Err(Setback::Stalled),
             }
         };
         if heart.stop() == Some(Stop::HandedOver)
@@ -151,7 +153,6 @@ impl<W: Work> Attempt<'_, W> {
         &mut self,
         registration: &Registration,
         product: &Product,
-        heart: &Heart,
     ) -> Result<JobResult, Setback> {
         let deadline = Instant::now() + REGISTER_PATIENCE;
         loop {
@@ -167,7 +168,6 @@ impl<W: Work> Attempt<'_, W> {
                     if Instant::now() < deadline && !self.context.shutdown.is_cancelled() =>
                 {
                     warn!(%detail, "the version cannot be registered now");
-                    heart.beat();
                     sleep(REGISTER_PAUSE).await;
                 }
                 outcome => return outcome,
@@ -191,16 +191,13 @@ fn judge(failure: Failure, stop: Option<Stop>) -> Setback {
     }
 }
 
-/// Tells the broker that the work goes on, until there is no sign of life for longer than `stall`.
-async fn keep_alive(delivery: &Delivery, heart: &Heart, stall: Duration) {
+/// Tells the broker that the work goes on.
+async fn keep_alive(delivery: &Delivery, heart: &Heart) -> Infallible {
     loop {
-        sleep(Delivery::PROGRESS_EVERY.min(stall)).await;
+        sleep(Delivery::PROGRESS_EVERY).await;
         if heart.stop() == Some(Stop::Lost) {
             // The job may be another worker's: speaking for it would hide that worker's death.
             return std::future::pending().await;
-        }
-        if heart.silence() > stall {
-            return;
         }
         if let Err(error) = delivery.progress().await {
             debug!(%error, "the broker cannot be told that the work goes on");

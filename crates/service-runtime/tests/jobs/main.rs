@@ -14,7 +14,7 @@ use leat_service_runtime::jobs::Limits;
 use leat_test_harness::{JobDesk, broker};
 use std::time::Duration;
 
-use toy::{Running, manifest, spec};
+use toy::{Running, SLOW, manifest, spec};
 
 const LIMITS: Limits = Limits { checkpoint_every: Duration::from_secs(2), stall: Duration::from_secs(60) };
 
@@ -83,4 +83,15 @@ async fn a_computation_without_a_sign_of_life_ends_the_service_and_leaves_the_jo
     let status = desk.statuses.get(id.as_str()).await.unwrap().unwrap().value;
     assert_eq!((status.state, status.attempt), (JobState::Running, 1));
     assert_eq!(desk.storage().job_queue(JobKind::Train).depth().await.unwrap().in_work, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_download_is_no_silence() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, Limits { stall: SLOW / 4, ..LIMITS });
+    let id = desk.submit(spec("gather slowly")).await;
+    let status = desk.ended(&id).await;
+    assert_eq!((status.state, status.attempt), (JobState::Succeeded, 1), "{:?}", status.error);
+    service.stop().await.unwrap();
 }

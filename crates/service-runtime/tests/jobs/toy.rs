@@ -1,12 +1,18 @@
 //! A service whose jobs do what their target says.
 
+use std::time::{Duration, Instant};
+
 use leat_broker::Broker;
 use leat_contract::{JobKind, JobSpec, JobStatus, Manifest, ModelVersion};
 use leat_service_runtime::jobs::{self, Failure, Limits, Product, Pulse, Work};
 use leat_service_runtime::{Context, Error, Invalid, Service, Settings, Validate, serve};
+use leat_test_harness::eventually;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// How long a slow toy gathers.
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
 
 struct Toy;
 
@@ -19,7 +25,14 @@ impl Work for Toy {
 
     async fn gather(&self, job: &JobStatus, _context: &Context) -> Result<String, Failure> {
         match &job.spec {
-            JobSpec::Train(spec) => Ok(spec.target.clone()),
+            JobSpec::Train(spec) => {
+                if spec.target == "gather slowly" {
+                    let began = Instant::now();
+                    let is_over = || async { (began.elapsed() > SLOW).then_some(()) };
+                    eventually("the end of a slow download", is_over).await;
+                }
+                Ok(spec.target.clone())
+            }
             JobSpec::Compress(_) => Err(Failure::Stopped),
         }
     }
