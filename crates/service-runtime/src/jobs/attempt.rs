@@ -156,14 +156,7 @@ impl<W: Work> Attempt<'_, W> {
     ) -> Result<JobResult, Setback> {
         let deadline = Instant::now() + REGISTER_PATIENCE;
         loop {
-            self.document.refresh().await.or_else(|setback| match setback {
-                Setback::Lost => Err(Setback::Lost),
-                _ => Ok(()),
-            })?;
-            if self.document.status().cancel_requested {
-                return Err(Setback::Cancelled);
-            }
-            match registration.register(self.document, product).await {
+            match self.register_once(registration, product).await {
                 Err(Setback::Retry(detail))
                     if Instant::now() < deadline && !self.context.shutdown.is_cancelled() =>
                 {
@@ -173,6 +166,21 @@ impl<W: Work> Attempt<'_, W> {
                 outcome => return outcome,
             }
         }
+    }
+
+    async fn register_once(
+        &mut self,
+        registration: &Registration,
+        product: &Product,
+    ) -> Result<JobResult, Setback> {
+        if let Err(Setback::Lost) = self.document.refresh().await {
+            return Err(Setback::Lost);
+        }
+        if self.document.status().cancel_requested {
+            // Too late when the version is there already.
+            return registration.existing(self.document).await?.ok_or(Setback::Cancelled);
+        }
+        registration.register(self.document, product).await
     }
 }
 

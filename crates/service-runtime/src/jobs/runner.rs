@@ -18,6 +18,7 @@ use super::document::Document;
 use super::events::Events;
 use super::instruments::Instruments;
 use super::intake::{self, Intake};
+use super::registration::Registration;
 use super::setback::Setback;
 use crate::{Context, Error};
 
@@ -178,7 +179,8 @@ impl<W: Work> Runner<W> {
     }
 
     fn conclusion<'a>(&'a self, delivery: Delivery, document: &'a mut Document) -> Conclusion<'a> {
-        Conclusion { delivery, document, events: &self.events, checkpoints: &self.checkpoints }
+        let registration = Registration::new(&self.context);
+        Conclusion { delivery, document, events: &self.events, checkpoints: &self.checkpoints, registration }
     }
 
     fn count(&self, document: &Document, outcome: Outcome, took: Duration) {

@@ -95,3 +95,38 @@ async fn a_slow_download_is_no_silence() {
     assert_eq!((status.state, status.attempt), (JobState::Succeeded, 1), "{:?}", status.error);
     service.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_version_is_registered_has_succeeded_whatever_came_afterwards() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    for (number, id, is_queued) in [
+        (1, "cancelled", false),
+        (2, "worn-out", false),
+        (3, "cancelled-queued", true),
+        (4, "worn-out-queued", true),
+    ] {
+        let ours = manifest(version(number), Some(id));
+        desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+        let mut status = JobStatus::queued(id.parse().unwrap(), spec("panic"), JobDesk::now());
+        status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
+        status.reserved_version = Some(version(number));
+        if id.starts_with("cancelled") {
+            status.cancel_requested = true;
+        } else {
+            status.attempt = 3;
+        }
+        if is_queued {
+            status.move_to(JobState::Queued, JobDesk::now()).unwrap();
+        }
+        desk.statuses.create(id, &status).await.unwrap();
+        desk.submit_as(&status.id, spec("panic")).await;
+        let ended = desk.ended(&status.id).await;
+        assert_eq!(ended.state, JobState::Succeeded, "{id}: {:?}", ended.error);
+        assert_eq!(ended.result.unwrap().version, version(number));
+    }
+    desk.queue_is_empty(JobKind::Train).await;
+    assert!(desk.dead_letters().await.is_empty());
+    service.stop().await.unwrap();
+}
