@@ -94,7 +94,7 @@ impl<W: Work> Attempt<'_, W> {
                     patience_ends = Some(Instant::now() + HAND_OVER_PATIENCE);
                 }
                 () = until(patience_ends) => break Err(Failure::Stopped),
-                _ = ticks.tick() => self.look(&mut watcher, &mut told, heart).await,
+                _ = ticks.tick() => self.look(&mut watcher, &mut told, false, heart).await,
                 snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
                 () = heart.falls_silent(self.limits.stall) => return Err(Setback::Stalled),
             }
@@ -104,8 +104,8 @@ impl<W: Work> Attempt<'_, W> {
         {
             self.save(&snapshot, heart).await;
         }
-        // The last progress is told in any case, and a request to cancel that came meanwhile still counts.
-        self.look(&mut watcher, &mut None, heart).await;
+        // The last progress is written in any case, and a request to cancel that came meanwhile still counts.
+        self.look(&mut watcher, &mut told, true, heart).await;
         match (outcome, heart.stop()) {
             (Ok(_), Some(Stop::Cancelled)) => Err(Setback::Cancelled),
             (_, Some(Stop::Lost)) => Err(Setback::Lost),
@@ -114,14 +114,20 @@ impl<W: Work> Attempt<'_, W> {
         }
     }
 
-    /// Writes progress down, or at least reads what others wrote. A broker that is away stops no job.
-    async fn look(&mut self, watcher: &mut Watcher, told: &mut Option<Instant>, heart: &Heart) {
+    /// Writes progress down and tells it, or at least reads what others wrote. The last progress is written also when it
+    /// is too early to tell it. A broker that is away stops no job.
+    async fn look(
+        &mut self,
+        watcher: &mut Watcher,
+        told: &mut Option<Instant>,
+        is_last: bool,
+        heart: &Heart,
+    ) {
         let is_due = told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY);
-        let progress = if is_due { watcher.new_progress() } else { None };
+        let progress = if is_due || is_last { watcher.new_progress() } else { None };
         let outcome = match &progress {
             None => self.document.refresh().await,
             Some(progress) => {
-                *told = Some(Instant::now());
                 let written = self.document.change(|status| {
                     status.progress = Some(progress.clone());
                     status.updated_at = unix_ms();
@@ -132,7 +138,10 @@ impl<W: Work> Attempt<'_, W> {
         };
         match outcome {
             Ok(()) if self.document.status().cancel_requested => heart.ask(Stop::Cancelled),
-            Ok(()) if progress.is_some() => self.events.progress(self.document.status()).await,
+            Ok(()) if progress.is_some() && is_due => {
+                self.events.progress(self.document.status()).await;
+                *told = Some(Instant::now());
+            }
             Ok(()) => {}
             Err(Setback::Lost) => heart.ask(Stop::Lost),
             Err(setback) => debug!(?setback, "the status of the job cannot be read or written now"),

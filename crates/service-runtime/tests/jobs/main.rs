@@ -9,7 +9,7 @@
 
 mod toy;
 
-use leat_contract::{JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
+use leat_contract::{AssetRole, JobEventKind, JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
 use leat_service_runtime::jobs::Limits;
 use leat_test_harness::{JobDesk, broker};
 use std::time::Duration;
@@ -129,4 +129,35 @@ async fn a_job_whose_version_is_registered_has_succeeded_whatever_came_afterward
     desk.queue_is_empty(JobKind::Train).await;
     assert!(desk.dead_letters().await.is_empty());
     service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_gets_no_number_leaves_no_blob() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let last = manifest(version(u32::MAX), Some("other"));
+    desk.manifests.create(&Manifest::key(&last.model, last.version), &last).await.unwrap();
+    let service = Running::start(&broker, LIMITS);
+    let status = desk.ended(&desk.submit(spec("finish")).await).await;
+    assert_eq!(status.state, JobState::Failed);
+    assert!(desk.storage().objects(AssetRole::Models).list().await.unwrap().is_empty());
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_told_once_a_second_at_most_and_the_last_is_written() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    let id = desk.submit(spec("tell")).await;
+    let status = desk.ended(&id).await;
+    service.stop().await.unwrap();
+    let events = desk.events(&id).await;
+    let told: Vec<_> = events.iter().filter(|event| event.what == JobEventKind::Progress).collect();
+    assert!(!told.is_empty());
+    for pair in told.windows(2) {
+        assert!(pair[1].at - pair[0].at >= 1_000, "{told:?}");
+    }
+    let last = told.last().unwrap().progress.as_ref().unwrap();
+    assert!(status.progress.unwrap().done > last.done, "{told:?}");
 }
