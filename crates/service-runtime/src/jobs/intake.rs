@@ -2,8 +2,9 @@
 
 use leat_contract::{AssetRole, ErrorCode, ErrorDetail, JobMessage, JobState, JobStatus};
 use leat_messaging::{Delivery, Entry, Error as MessagingError, KeyValue};
+use tokio::time::sleep;
 
-use super::document::Document;
+use super::document::{Document, STALE_PAUSE};
 use super::registration::Registration;
 use super::setback::Setback;
 use crate::{Context, unix_ms};
@@ -64,7 +65,7 @@ async fn find_or_create(
         let value = JobStatus::queued(message.job.clone(), message.spec.clone(), unix_ms());
         match statuses.create(message.job.as_str(), &value).await {
             Ok(revision) => return Ok(Entry { key: message.job.to_string(), value, revision }),
-            Err(MessagingError::Conflict { .. }) => {}
+            Err(MessagingError::Conflict { .. }) => sleep(STALE_PAUSE).await,
             Err(error) => return Err(error),
         }
     }
