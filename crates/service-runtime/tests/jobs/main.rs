@@ -11,7 +11,7 @@ mod toy;
 
 use leat_contract::{AssetRole, JobEventKind, JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
 use leat_service_runtime::jobs::Limits;
-use leat_test_harness::{JobDesk, broker};
+use leat_test_harness::{JobDesk, broker, eventually};
 use std::time::Duration;
 
 use toy::{Running, SLOW, manifest, spec};
@@ -160,4 +160,18 @@ async fn progress_is_told_once_a_second_at_most_and_the_last_is_written() {
     }
     let last = told.last().unwrap().progress.as_ref().unwrap();
     assert!(status.progress.unwrap().done > last.done, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_no_job_counts_as_an_error() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    desk.submit_bytes(JobKind::Train, "garbage", b"no job".to_vec()).await;
+    eventually("the dead letter", || async { (desk.dead_letters().await.len() == 1).then_some(()) }).await;
+    let stats = desk.micro_stats("leat-toy").await;
+    let [endpoint] = &stats.endpoints[..] else { panic!("{stats:?}") };
+    assert_eq!((endpoint.num_requests, endpoint.num_errors), (1, 1), "{endpoint:?}");
+    assert_eq!(endpoint.queue_group, "");
+    service.stop().await.unwrap();
 }
