@@ -1,11 +1,12 @@
 //! The connections of one service, apart so that no kind of traffic waits for another.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use leat_contract::WorkerId;
 use leat_messaging::{Connection, Error as MessagingError, State};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{Error, NatsSettings, Readiness, Tasks};
 
@@ -56,7 +57,8 @@ impl Connections {
     /// Keeps readiness in step with every connection. The service stops when one is closed, or refused on reconnect.
     pub(crate) fn watch(&self, tasks: &Tasks, readiness: &Readiness, url: &str) {
         for (purpose, connection) in self.each() {
-            let watching = watch_one(purpose, connection.clone(), readiness.clone(), url.to_owned());
+            let watching =
+                watch_one(purpose, connection.clone(), readiness.clone(), url.to_owned(), tasks.clone());
             tasks.spawn(purpose, watching);
         }
     }
@@ -99,7 +101,8 @@ async fn watch_one(
     connection: Connection,
     readiness: Readiness,
     url: String,
-) -> Result<(), Error> {
+    tasks: Tasks,
+) -> Result<(), Infallible> {
     let mut states = connection.state();
     // The connection is shared with the service; holding on to it here would keep it open.
     drop(connection);
@@ -110,7 +113,10 @@ async fn watch_one(
             State::Disconnected => readiness.block(purpose, "disconnected"),
             State::Refused => {
                 let reason = "authorization failed on reconnect".to_owned();
-                return Err(MessagingError::Unauthorized { url, reason }.into());
+                error!(purpose, reason, "connection refused");
+                // Told as it is: the exit code says that the credentials are to blame.
+                tasks.fail(MessagingError::Unauthorized { url, reason }.into());
+                return Ok(());
             }
             State::Closed => return Ok(()),
         }

@@ -86,8 +86,12 @@ impl Tasks {
             Err(panicked) => panic_message(panicked),
         };
         error!(name, reason, "task failed");
-        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(Error::Task { name, reason });
+        self.fail(Error::Task { name, reason });
+    }
+
+    /// Stops the service with this error, unless another one came first.
+    pub(crate) fn fail(&self, failure: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         self.shutdown.cancel();
     }
 
@@ -181,6 +185,20 @@ mod tests {
         tasks.spawn("first", async { Err("the cause") });
         tasks.ended().await;
         assert!(tasks.take_failure().unwrap().to_string().contains("the cause"));
+    }
+
+    #[tokio::test]
+    async fn a_task_can_stop_the_service_with_an_error_of_its_own() {
+        let (tasks, shutdown) = tasks();
+        let failing = tasks.clone();
+        tasks.spawn("connection", async move {
+            let (url, reason) = ("nats://here".to_owned(), "who are you".to_owned());
+            failing.fail(leat_messaging::Error::Unauthorized { url, reason }.into());
+            Ok::<(), String>(())
+        });
+        shutdown.cancelled().await;
+        tasks.ended().await;
+        assert_eq!(tasks.take_failure().unwrap().exit_code(), crate::exit_code::REFUSED);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! One attempt at a job, from taken to ended.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use leat_contract::{ErrorCode, ErrorDetail, JobEventKind, JobResult};
@@ -41,13 +42,12 @@ pub(super) struct Attempt<'a, W> {
 }
 
 impl<W: Work> Attempt<'_, W> {
-    /// Does the job. As long as it shows signs of life, the broker is told that the work goes on.
+    /// Does the job. Meanwhile the broker is told that the work goes on.
     pub(super) async fn run(mut self, delivery: &Delivery) -> Result<JobResult, Setback> {
         let heart = Heart::new();
-        let stall = self.limits.stall;
         tokio::select! {
             ended = self.work(&heart) => ended,
-            () = keep_alive(delivery, &heart, stall) => Err(Setback::Stalled),
+            never = keep_alive(delivery, &heart) => match never {},
         }
     }
 
@@ -67,8 +67,7 @@ impl<W: Work> Attempt<'_, W> {
         let input = gathered.ok_or(Setback::HandedOver)?.map_err(|failure| judge(failure, None))?;
         let resume = self.checkpoints.load(self.document.status()).await?;
         let product = self.compute(input, resume, heart).await?;
-        heart.beat();
-        self.register(&registration, &product, heart).await
+        self.register(&registration, &product).await
     }
 
     /// Runs the computation and looks after it.
@@ -87,14 +86,17 @@ impl<W: Work> Attempt<'_, W> {
         let mut patience_ends = None;
         let outcome = loop {
             tokio::select! {
+                // What has come is looked at first: silence counts only when there is nothing else.
+                biased;
                 outcome = computation.outcome() => break outcome,
                 () = self.context.shutdown.cancelled(), if patience_ends.is_none() => {
                     heart.ask(Stop::HandedOver);
                     patience_ends = Some(Instant::now() + HAND_OVER_PATIENCE);
                 }
                 () = until(patience_ends) => break Err(Failure::Stopped),
+                _ = ticks.tick() => self.look(&mut watcher, &mut told, false, heart).await,
                 snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
-                _ = ticks.tick() => self.look(&mut watcher, &mut told, heart).await,
+                () = heart.falls_silent(self.limits.stall) => return Err(Setback::Stalled),
             }
         };
         if heart.stop() == Some(Stop::HandedOver)
@@ -102,8 +104,8 @@ impl<W: Work> Attempt<'_, W> {
         {
             self.save(&snapshot, heart).await;
         }
-        // The last progress is told in any case, and a request to cancel that came meanwhile still counts.
-        self.look(&mut watcher, &mut None, heart).await;
+        // The last progress is written in any case, and a request to cancel that came meanwhile still counts.
+        self.look(&mut watcher, &mut told, true, heart).await;
         match (outcome, heart.stop()) {
             (Ok(_), Some(Stop::Cancelled)) => Err(Setback::Cancelled),
             (_, Some(Stop::Lost)) => Err(Setback::Lost),
@@ -112,14 +114,20 @@ impl<W: Work> Attempt<'_, W> {
         }
     }
 
-    /// Writes progress down, or at least reads what others wrote. A broker that is away stops no job.
-    async fn look(&mut self, watcher: &mut Watcher, told: &mut Option<Instant>, heart: &Heart) {
+    /// Writes progress down and tells it, or at least reads what others wrote. The last progress is written also when it
+    /// is too early to tell it. A broker that is away stops no job.
+    async fn look(
+        &mut self,
+        watcher: &mut Watcher,
+        told: &mut Option<Instant>,
+        is_last: bool,
+        heart: &Heart,
+    ) {
         let is_due = told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY);
-        let progress = if is_due { watcher.new_progress() } else { None };
+        let progress = if is_due || is_last { watcher.new_progress() } else { None };
         let outcome = match &progress {
             None => self.document.refresh().await,
             Some(progress) => {
-                *told = Some(Instant::now());
                 let written = self.document.change(|status| {
                     status.progress = Some(progress.clone());
                     status.updated_at = unix_ms();
@@ -130,7 +138,10 @@ impl<W: Work> Attempt<'_, W> {
         };
         match outcome {
             Ok(()) if self.document.status().cancel_requested => heart.ask(Stop::Cancelled),
-            Ok(()) if progress.is_some() => self.events.progress(self.document.status()).await,
+            Ok(()) if progress.is_some() && is_due => {
+                self.events.progress(self.document.status()).await;
+                *told = Some(Instant::now());
+            }
             Ok(()) => {}
             Err(Setback::Lost) => heart.ask(Stop::Lost),
             Err(setback) => debug!(?setback, "the status of the job cannot be read or written now"),
@@ -151,28 +162,34 @@ impl<W: Work> Attempt<'_, W> {
         &mut self,
         registration: &Registration,
         product: &Product,
-        heart: &Heart,
     ) -> Result<JobResult, Setback> {
         let deadline = Instant::now() + REGISTER_PATIENCE;
         loop {
-            self.document.refresh().await.or_else(|setback| match setback {
-                Setback::Lost => Err(Setback::Lost),
-                _ => Ok(()),
-            })?;
-            if self.document.status().cancel_requested {
-                return Err(Setback::Cancelled);
-            }
-            match registration.register(self.document, product).await {
+            match self.register_once(registration, product).await {
                 Err(Setback::Retry(detail))
                     if Instant::now() < deadline && !self.context.shutdown.is_cancelled() =>
                 {
                     warn!(%detail, "the version cannot be registered now");
-                    heart.beat();
                     sleep(REGISTER_PAUSE).await;
                 }
                 outcome => return outcome,
             }
         }
+    }
+
+    async fn register_once(
+        &mut self,
+        registration: &Registration,
+        product: &Product,
+    ) -> Result<JobResult, Setback> {
+        if let Err(Setback::Lost) = self.document.refresh().await {
+            return Err(Setback::Lost);
+        }
+        if self.document.status().cancel_requested {
+            // Too late when the version is there already.
+            return registration.existing(self.document).await?.ok_or(Setback::Cancelled);
+        }
+        registration.register(self.document, product).await
     }
 }
 
@@ -191,16 +208,13 @@ fn judge(failure: Failure, stop: Option<Stop>) -> Setback {
     }
 }
 
-/// Tells the broker that the work goes on, until there is no sign of life for longer than `stall`.
-async fn keep_alive(delivery: &Delivery, heart: &Heart, stall: Duration) {
+/// Tells the broker that the work goes on.
+async fn keep_alive(delivery: &Delivery, heart: &Heart) -> Infallible {
     loop {
-        sleep(Delivery::PROGRESS_EVERY.min(stall)).await;
+        sleep(Delivery::PROGRESS_EVERY).await;
         if heart.stop() == Some(Stop::Lost) {
             // The job may be another worker's: speaking for it would hide that worker's death.
             return std::future::pending().await;
-        }
-        if heart.silence() > stall {
-            return;
         }
         if let Err(error) = delivery.progress().await {
             debug!(%error, "the broker cannot be told that the work goes on");

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::checkpoints::Checkpoints;
 use super::document::Document;
 use super::events::Events;
+use super::registration::Registration;
 use super::setback::Setback;
 use crate::unix_ms;
 
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a job waits after its first failed attempt; twice as long after each further one.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+const DOUBLINGS_MAX: u32 = 8;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +61,12 @@ pub(super) struct Conclusion<'a> {
     pub(super) document: &'a mut Document,
     pub(super) events: &'a Events,
     pub(super) checkpoints: &'a Checkpoints,
+    pub(super) registration: Registration,
 }
 
 impl Conclusion<'_> {
-    pub(super) async fn conclude(self, ended: Result<JobResult, Setback>) -> Outcome {
-        match ended {
+    pub(super) async fn conclude(mut self, ended: Result<JobResult, Setback>) -> Outcome {
+        match self.reconsider(ended).await {
             Ok(result) => self.succeed(result).await,
             Err(Setback::Refused(detail)) => self.fail(detail, false).await,
             Err(Setback::Retry(detail)) => self.retry(detail).await,
@@ -75,6 +78,38 @@ impl Conclusion<'_> {
             }
             Err(Setback::Stalled) => Outcome::Stalled,
         }
+    }
+
+    /// A job whose version is registered has succeeded, also when it was cancelled or worn out afterwards.
+    async fn reconsider(&mut self, ended: Result<JobResult, Setback>) -> Result<JobResult, Setback> {
+        let is_the_end = match &ended {
+            Err(Setback::Cancelled) => true,
+            Err(Setback::Retry(_)) => self.is_worn_out(),
+            _ => false,
+        };
+        if !is_the_end {
+            return ended;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.registered().await {
+                Ok(found) => return found.map_or(ended, Ok),
+                Err(Setback::Retry(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(setback) => {
+                    warn!(?setback, "it is not known whether the job has a version; the job is given again");
+                    return Err(Setback::Lost);
+                }
+            }
+        }
+    }
+
+    async fn registered(&mut self) -> Result<Option<JobResult>, Setback> {
+        self.document.refresh().await?;
+        self.registration.existing(self.document).await
+    }
+
+    fn is_worn_out(&self) -> bool {
+        u64::from(self.document.status().attempt) >= Delivery::ATTEMPTS_MAX
     }
 
     async fn succeed(mut self, result: JobResult) -> Outcome {
@@ -121,10 +156,10 @@ impl Conclusion<'_> {
 
     /// Gives the job back after a failure, or gives it up after the last one.
     async fn retry(mut self, detail: ErrorDetail) -> Outcome {
-        let attempt = self.document.status().attempt;
-        if u64::from(attempt) >= Delivery::ATTEMPTS_MAX {
+        if self.is_worn_out() {
             return self.fail(detail, true).await;
         }
+        let attempt = self.document.status().attempt;
         let edit = |status: &mut JobStatus| {
             status.move_to(JobState::Queued, unix_ms())?;
             status.error = Some(detail.clone());
@@ -134,8 +169,7 @@ impl Conclusion<'_> {
             return Outcome::Lost;
         }
         warn!(%detail, attempt, "the attempt failed and is repeated");
-        let delay = RETRY_AFTER * 2_u32.saturating_pow(attempt.saturating_sub(1).min(8));
-        note(self.delivery.give_back(delay).await);
+        note(self.delivery.give_back(retry_after(attempt)).await);
         Outcome::Retried
     }
 
@@ -179,9 +213,25 @@ impl Conclusion<'_> {
     }
 }
 
+/// How long a job waits after an attempt that failed, the first being 1.
+fn retry_after(attempt: u32) -> Duration {
+    RETRY_AFTER * 2_u32.pow(attempt.saturating_sub(1).min(DOUBLINGS_MAX))
+}
+
 /// A message whose end is not confirmed is given again; its document says then that nothing is left to do.
 pub(super) fn note(ended: Result<(), MessagingError>) {
     if let Err(error) = ended {
         warn!(%error, "the end of a message is not confirmed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failed_attempt_doubles_the_wait_up_to_a_limit() {
+        let seconds = [0, 1, 2, 3, 4, 9, 10, u32::MAX].map(|attempt| retry_after(attempt).as_secs());
+        assert_eq!(seconds, [2, 2, 4, 8, 16, 512, 512, 512]);
     }
 }

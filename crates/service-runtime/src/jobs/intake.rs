@@ -2,8 +2,10 @@
 
 use leat_contract::{AssetRole, ErrorCode, ErrorDetail, JobMessage, JobState, JobStatus};
 use leat_messaging::{Delivery, Entry, Error as MessagingError, KeyValue};
+use tokio::time::sleep;
 
-use super::document::Document;
+use super::document::{Document, STALE_PAUSE};
+use super::registration::Registration;
 use super::setback::Setback;
 use crate::{Context, unix_ms};
 
@@ -30,20 +32,19 @@ pub(super) async fn take(delivery: &Delivery, context: &Context) -> Result<Intak
         Err(error) => return Ok(Intake::Undecodable(error.to_string())),
     };
     let statuses: KeyValue<JobStatus> = context.storage.key_value(AssetRole::Jobs);
+    let registration = Registration::new(context);
     loop {
         let entry = find_or_create(&statuses, &message).await?;
-        let status = &entry.value;
-        if status.state.is_final() {
+        if entry.value.state.is_final() {
             return Ok(Intake::Ended(entry.value));
         }
-        if status.cancel_requested {
-            return Ok(Intake::Unwanted(Document::new(statuses, entry), Setback::Cancelled));
-        }
-        if u64::from(status.attempt) >= Delivery::ATTEMPTS_MAX {
-            let detail = given_up(status);
-            return Ok(Intake::Unwanted(Document::new(statuses, entry), Setback::Retry(detail)));
-        }
         let mut document = Document::new(statuses.clone(), entry);
+        // A job whose version is registered has succeeded, whatever else its document says: the attempt finds it again.
+        if registration.existing(&document).await?.is_none()
+            && let Some(reason) = unwanted(document.status())
+        {
+            return Ok(Intake::Unwanted(document, reason));
+        }
         match document.claim(|status| status.take(context.instance.clone(), unix_ms())).await {
             Ok(()) => return Ok(Intake::Claimed(document)),
             // Somebody was faster, by a step or by the whole job: the document says which.
@@ -64,10 +65,19 @@ async fn find_or_create(
         let value = JobStatus::queued(message.job.clone(), message.spec.clone(), unix_ms());
         match statuses.create(message.job.as_str(), &value).await {
             Ok(revision) => return Ok(Entry { key: message.job.to_string(), value, revision }),
-            Err(MessagingError::Conflict { .. }) => {}
+            Err(MessagingError::Conflict { .. }) => sleep(STALE_PAUSE).await,
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Why a job is not begun, if it is not.
+fn unwanted(status: &JobStatus) -> Option<Setback> {
+    if status.cancel_requested {
+        return Some(Setback::Cancelled);
+    }
+    let is_worn_out = u64::from(status.attempt) >= Delivery::ATTEMPTS_MAX;
+    is_worn_out.then(|| Setback::Retry(given_up(status)))
 }
 
 /// Why a job that was begun too often is not begun again.

@@ -46,9 +46,16 @@ impl Heart {
     }
 
     /// Time since the last sign of life.
-    pub(super) fn silence(&self) -> Duration {
+    fn silence(&self) -> Duration {
         let last = Duration::from_millis(self.shared.last_beat_ms.load(Ordering::Relaxed));
         self.shared.began.elapsed().saturating_sub(last)
+    }
+
+    /// Waits until there was no sign of life for longer than `stall`.
+    pub(super) async fn falls_silent(&self, stall: Duration) {
+        while let Some(rest) = stall.checked_sub(self.silence()) {
+            tokio::time::sleep(rest).await;
+        }
     }
 
     pub(super) fn ask(&self, stop: Stop) {

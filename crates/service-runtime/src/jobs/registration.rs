@@ -1,6 +1,8 @@
 //! Giving the product of a job its version, exactly once.
 
-use leat_contract::{AssetRole, ErrorCode, ErrorDetail, JobResult, Manifest, ModelName, ModelVersion};
+use leat_contract::{
+    AssetRole, ErrorCode, ErrorDetail, JobResult, JobStatus, Manifest, ModelName, ModelVersion,
+};
 use leat_messaging::{Error as MessagingError, KeyValue, Objects};
 
 use super::document::Document;
@@ -35,7 +37,7 @@ impl Registration {
         Ok(ours.map(|entry| result(entry.value)))
     }
 
-    /// Stores the blob and registers it under the number the document has reserved, or the next free one.
+    /// Registers the product under the number the document has reserved, or the next free one, and stores its blob.
     ///
     /// The number is reserved in the document, which is fenced, before it is used: a worker that lost the job fails
     /// there, and one that lost it afterwards creates the very version that its successor would.
@@ -45,19 +47,16 @@ impl Registration {
         product: &Product,
     ) -> Result<JobResult, Setback> {
         let (job, model) = (document.status().id.clone(), document.status().spec.model().clone());
-        let digest = self.blobs.put(&product.blob).await?;
-        let mut manifest = Manifest { digest, job: Some(job.clone()), ..product.manifest.clone() };
         let mut number = match document.status().reserved_version {
             Some(reserved) => reserved,
             None => self.next_number(&model).await?,
         };
+        // The fence comes first: a worker that lost the job leaves no blob that nobody points at. The blob comes before
+        // the manifest: whoever sees the version can load it.
+        reserve(document, number).await?;
+        let digest = self.blobs.put(&product.blob).await?;
+        let mut manifest = Manifest { digest, job: Some(job.clone()), ..product.manifest.clone() };
         for _ in 0..NUMBERS_MAX {
-            document
-                .change(|status| {
-                    status.reserved_version = Some(number);
-                    Ok(())
-                })
-                .await?;
             (manifest.version, manifest.created_at) = (number, unix_ms());
             let key = Manifest::key(&model, number);
             match self.manifests.create(&key, &manifest).await {
@@ -70,6 +69,7 @@ impl Registration {
                 Some(taken) if taken.job.as_ref() == Some(&job) => return Ok(result(taken)),
                 _ => number = self.next_number(&model).await?,
             }
+            reserve(document, number).await?;
         }
         Err(MessagingError::Conflict { key: Manifest::key(&model, number) }.into())
     }
@@ -86,6 +86,14 @@ impl Registration {
             }),
         }
     }
+}
+
+async fn reserve(document: &mut Document, number: ModelVersion) -> Result<(), Setback> {
+    let edit = |status: &mut JobStatus| {
+        status.reserved_version = Some(number);
+        Ok(())
+    };
+    document.change(edit).await
 }
 
 fn result(manifest: Manifest) -> JobResult {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_contract::subjects::QUEUE_GROUP;
-use leat_contract::{JobEventKind, JobState, JobStatus};
+use leat_contract::{Asset, AssetRole, JobEventKind, JobState, JobStatus};
 use leat_messaging::micro::{EndpointInfo, EndpointStats, ServiceInfo};
 use leat_messaging::{Delivery, micro, trace};
 use tracing::{Instrument, info, info_span, warn};
@@ -18,6 +17,7 @@ use super::document::Document;
 use super::events::Events;
 use super::instruments::Instruments;
 use super::intake::{self, Intake};
+use super::registration::Registration;
 use super::setback::Setback;
 use crate::{Context, Error};
 
@@ -86,11 +86,14 @@ async fn announce<W: Work>(context: &Context) -> Result<micro::Service, Error> {
 }
 
 fn add_endpoint<W: Work>(micro: &micro::Service, context: &Context) -> Result<Arc<EndpointStats>, Error> {
+    // Nobody listens on the subject: the jobs come from a consumer of a stream.
+    let stream = Asset::new(&context.subjects, AssetRole::JobQueue).name;
+    let consumer = W::KIND.to_string();
     let info = EndpointInfo {
         name: W::KIND.to_string(),
         subject: context.subjects.job(W::KIND),
-        queue_group: QUEUE_GROUP.to_owned(),
-        metadata: BTreeMap::new(),
+        queue_group: String::new(),
+        metadata: BTreeMap::from([("stream".to_owned(), stream), ("consumer".to_owned(), consumer)]),
     };
     Ok(micro.add_endpoint(info)?)
 }
@@ -128,14 +131,20 @@ impl<W: Work> Runner<W> {
                 let outcome = conclusion.conclude(Err(reason)).await;
                 self.count(&document, outcome, Duration::ZERO);
             }
-            Ok(Intake::Undecodable(reason)) => note(delivery.dead_letter(&reason).await),
-            Err(Setback::Refused(detail)) => note(delivery.dead_letter(&detail.message).await),
+            Ok(Intake::Undecodable(reason)) => self.give_up(delivery, &reason).await,
+            Err(Setback::Refused(detail)) => self.give_up(delivery, &detail.message).await,
             Err(setback) => {
                 warn!(?setback, "a job cannot be looked up now");
                 note(delivery.give_back(LOOK_UP_AGAIN_AFTER).await);
             }
         }
         Ok(())
+    }
+
+    /// Ends a message that no worker can make a job of.
+    async fn give_up(&self, delivery: Delivery, reason: &str) {
+        self.endpoint.record(Duration::ZERO, Err(reason));
+        note(delivery.dead_letter(reason).await);
     }
 
     /// Works on a job that is ours.
@@ -178,7 +187,8 @@ impl<W: Work> Runner<W> {
     }
 
     fn conclusion<'a>(&'a self, delivery: Delivery, document: &'a mut Document) -> Conclusion<'a> {
-        Conclusion { delivery, document, events: &self.events, checkpoints: &self.checkpoints }
+        let registration = Registration::new(&self.context);
+        Conclusion { delivery, document, events: &self.events, checkpoints: &self.checkpoints, registration }
     }
 
     fn count(&self, document: &Document, outcome: Outcome, took: Duration) {

@@ -9,12 +9,12 @@
 
 mod toy;
 
-use leat_contract::{JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
+use leat_contract::{AssetRole, JobEventKind, JobId, JobKind, JobState, JobStatus, Manifest, ModelVersion};
 use leat_service_runtime::jobs::Limits;
-use leat_test_harness::{JobDesk, broker};
+use leat_test_harness::{JobDesk, broker, eventually};
 use std::time::Duration;
 
-use toy::{Running, manifest, spec};
+use toy::{Running, SLOW, manifest, spec};
 
 const LIMITS: Limits = Limits { checkpoint_every: Duration::from_secs(2), stall: Duration::from_secs(60) };
 
@@ -83,4 +83,95 @@ async fn a_computation_without_a_sign_of_life_ends_the_service_and_leaves_the_jo
     let status = desk.statuses.get(id.as_str()).await.unwrap().unwrap().value;
     assert_eq!((status.state, status.attempt), (JobState::Running, 1));
     assert_eq!(desk.storage().job_queue(JobKind::Train).depth().await.unwrap().in_work, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_download_is_no_silence() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, Limits { stall: SLOW / 4, ..LIMITS });
+    let id = desk.submit(spec("gather slowly")).await;
+    let status = desk.ended(&id).await;
+    assert_eq!((status.state, status.attempt), (JobState::Succeeded, 1), "{:?}", status.error);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_version_is_registered_has_succeeded_whatever_came_afterwards() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    for (number, id, is_queued) in [
+        (1, "cancelled", false),
+        (2, "worn-out", false),
+        (3, "cancelled-queued", true),
+        (4, "worn-out-queued", true),
+    ] {
+        let ours = manifest(version(number), Some(id));
+        desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+        let mut status = JobStatus::queued(id.parse().unwrap(), spec("panic"), JobDesk::now());
+        status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
+        status.reserved_version = Some(version(number));
+        if id.starts_with("cancelled") {
+            status.cancel_requested = true;
+        } else {
+            status.attempt = 3;
+        }
+        if is_queued {
+            status.move_to(JobState::Queued, JobDesk::now()).unwrap();
+        }
+        desk.statuses.create(id, &status).await.unwrap();
+        desk.submit_as(&status.id, spec("panic")).await;
+        let ended = desk.ended(&status.id).await;
+        assert_eq!(ended.state, JobState::Succeeded, "{id}: {:?}", ended.error);
+        assert_eq!(ended.result.unwrap().version, version(number));
+    }
+    desk.queue_is_empty(JobKind::Train).await;
+    assert!(desk.dead_letters().await.is_empty());
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_gets_no_number_leaves_no_blob() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let last = manifest(version(u32::MAX), Some("other"));
+    desk.manifests.create(&Manifest::key(&last.model, last.version), &last).await.unwrap();
+    let service = Running::start(&broker, LIMITS);
+    let status = desk.ended(&desk.submit(spec("finish")).await).await;
+    assert_eq!(status.state, JobState::Failed);
+    assert!(desk.storage().objects(AssetRole::Models).list().await.unwrap().is_empty());
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_told_once_a_second_at_most_and_the_last_is_written() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    let id = desk.submit(spec("tell")).await;
+    let status = desk.ended(&id).await;
+    service.stop().await.unwrap();
+    let events = desk.events(&id).await;
+    let told: Vec<_> = events.iter().filter(|event| event.what == JobEventKind::Progress).collect();
+    assert!(!told.is_empty());
+    for pair in told.windows(2) {
+        assert!(pair[1].at - pair[0].at >= 1_000, "{told:?}");
+    }
+    let last = told.last().unwrap().progress.as_ref().unwrap();
+    assert!(status.progress.unwrap().done > last.done, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_no_job_counts_as_an_error() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    desk.submit_bytes(JobKind::Train, "garbage", b"no job".to_vec()).await;
+    eventually("the dead letter", || async { (desk.dead_letters().await.len() == 1).then_some(()) }).await;
+    let stats = desk.micro_stats("leat-toy").await;
+    let [endpoint] = &stats.endpoints[..] else { panic!("{stats:?}") };
+    assert_eq!((endpoint.num_requests, endpoint.num_errors), (1, 1), "{endpoint:?}");
+    assert_eq!(endpoint.queue_group, "");
+    service.stop().await.unwrap();
 }

@@ -1,12 +1,22 @@
 //! A service whose jobs do what their target says.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use leat_broker::Broker;
-use leat_contract::{JobKind, JobSpec, JobStatus, Manifest, ModelVersion};
+use leat_contract::{JobKind, JobProgress, JobSpec, JobStatus, Manifest, ModelVersion};
 use leat_service_runtime::jobs::{self, Failure, Limits, Product, Pulse, Work};
 use leat_service_runtime::{Context, Error, Invalid, Service, Settings, Validate, serve};
+use leat_test_harness::eventually;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// How long a slow toy gathers.
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
+
+/// How long a toy that tells its progress computes.
+const TELLING: Duration = Duration::from_millis(1_400);
 
 struct Toy;
 
@@ -19,20 +29,48 @@ impl Work for Toy {
 
     async fn gather(&self, job: &JobStatus, _context: &Context) -> Result<String, Failure> {
         match &job.spec {
-            JobSpec::Train(spec) => Ok(spec.target.clone()),
+            JobSpec::Train(spec) => {
+                if spec.target == "gather slowly" {
+                    let began = Instant::now();
+                    let is_over = || async { (began.elapsed() > SLOW).then_some(()) };
+                    eventually("the end of a slow download", is_over).await;
+                }
+                Ok(spec.target.clone())
+            }
             JobSpec::Compress(_) => Err(Failure::Stopped),
         }
     }
 
-    fn compute(target: String, _resume: Option<Vec<u8>>, _pulse: &mut Pulse) -> Result<Product, Failure> {
+    fn compute(target: String, _resume: Option<Vec<u8>>, pulse: &mut Pulse) -> Result<Product, Failure> {
         match target.as_str() {
             "panic" => panic!("a toy that breaks"),
             "stall" => loop {
                 std::thread::park();
             },
-            _ => Ok(Product { blob: b"toy".to_vec(), manifest: manifest(ModelVersion::FIRST, None) }),
+            "tell" => tell(pulse),
+            _ => Ok(product()),
         }
     }
+}
+
+fn product() -> Product {
+    Product { blob: b"toy".to_vec(), manifest: manifest(ModelVersion::FIRST, None) }
+}
+
+/// Tells progress without a pause, and ends between two moments at which it is told further.
+fn tell(pulse: &Pulse) -> Result<Product, Failure> {
+    let began = Instant::now();
+    let mut done = 0;
+    while began.elapsed() < TELLING {
+        done += 1;
+        let progress =
+            JobProgress { done, total: u64::MAX, unit: "step".to_owned(), metrics: BTreeMap::new() };
+        if pulse.progress(progress).is_break() {
+            return Err(Failure::Stopped);
+        }
+        std::thread::yield_now();
+    }
+    Ok(product())
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
