@@ -43,9 +43,12 @@ impl Network {
         self.sum(|layer| layer.weights.len().saturating_add(layer.bias.len()))
     }
 
-    /// The bytes that weights (in their encoding) and biases take.
+    /// The bytes that weights (in their encoding), masks and biases take.
     pub fn parameter_bytes(&self) -> u64 {
-        self.sum(|layer| layer.weights.byte_len() + size_of_val(&*layer.bias))
+        self.sum(|layer| {
+            let mask = layer.mask.as_ref().map_or(0, |mask| mask.bits.len());
+            layer.weights.byte_len() + mask + size_of_val(&*layer.bias)
+        })
     }
 
     /// How many weights are not zero. Biases do not count.

@@ -33,7 +33,7 @@ pub struct TrainingReport {
 pub struct CompressionReport {
     /// The step as canonical JSON, as it was asked for.
     pub step: String,
-    /// Bytes of weights and biases before and after.
+    /// Bytes of weights, masks and biases before and after.
     pub parameter_bytes_before: u64,
     /// See `parameter_bytes_before`.
     pub parameter_bytes_after: u64,

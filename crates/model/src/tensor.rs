@@ -42,7 +42,7 @@ pub enum Encoding {
     Sparse {
         /// One bit per value.
         mask: Mask,
-        /// The values whose bit is set.
+        /// The values whose bit is set; none is zero, so that there is one way to store them.
         values: Vec<f32>,
     },
     /// `w = centroids[index]`; an index takes the fewest whole bits (at least one) that hold the count of centroids,

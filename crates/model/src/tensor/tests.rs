@@ -92,6 +92,8 @@ fn invalid_tensors() -> Vec<(Tensor, &'static str)> {
         (sparse(Mask { len: 3, bits: vec![] }, vec![]), "mask.bits"),
         (sparse(Mask { len: 4, bits: vec![0] }, vec![]), "mask"),
         (sparse(Mask { len: 3, bits: vec![1] }, vec![f32::NAN]), "data"),
+        (sparse(Mask { len: 3, bits: vec![3] }, vec![1.0, 0.0]), "data"),
+        (sparse(Mask { len: 3, bits: vec![1] }, vec![-0.0]), "data"),
         (codebook(vec![], vec![]), "centroids"),
         (codebook(vec![0.0; 257], vec![0; 3]), "centroids"),
         (codebook(vec![0.0, -0.0], vec![0]), "centroids"),

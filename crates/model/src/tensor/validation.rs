@@ -35,7 +35,13 @@ impl Tensor {
                 limits::length("mask", mask.len, self.len())?;
                 mask.validate().map_err(|error| error.within("mask"))?;
                 limits::length("data", values.len(), mask.count_ones())?;
-                limits::finite("data", values)
+                limits::finite("data", values)?;
+                match values.iter().position(|value| *value == 0.0) {
+                    None => Ok(()),
+                    Some(index) => {
+                        Err(Error::invalid("data", format!("value {index} is zero under a set bit")))
+                    }
+                }
             }
             Encoding::Codebook { centroids, packed } => self.validate_codebook(centroids, packed),
         }

@@ -23,7 +23,11 @@ fn figures_of_a_network_count_what_is_stored() {
     let Body::Network(network) = samples::classifier().body else { panic!("not a network") };
     assert_eq!((network.features(), network.outputs()), (3, 2));
     assert_eq!(network.parameters(), 12 + 4 + 8 + 2);
-    assert_eq!(network.parameter_bytes(), (12 + 4 * 4 + 4 * 4) + (8 * 4 + 2 * 4));
+    assert_eq!(
+        network.parameter_bytes(),
+        (12 + 4 * 4 + 2 + 4 * 4) + (8 * 4 + 2 * 4),
+        "with a mask of 12 bits"
+    );
     assert_eq!(network.nonzero_weights(), 11 + 7);
     let empty = Network { layers: Vec::new() };
     assert_eq!((empty.features(), empty.outputs(), empty.parameters()), (0, 0, 0));
