@@ -7,8 +7,9 @@ use crate::random::{Purpose, Random};
 use crate::recipe::require;
 use crate::{Error, Recipe};
 
-/// The most weights and biases that are trained. Training holds about five numbers for each.
-const PARAMETERS_MAX: usize = 1 << 26;
+/// The most weights and biases that are trained. Training holds about five numbers for each, and a checkpoint of Adam three (192 MiB):
+/// two of them, the old one and the one that replaces it, must fit into the bucket of 512 MiB.
+const PARAMETERS_MAX: usize = 1 << 24;
 
 /// The weights and biases of a network in one flat vector, layer after layer, weights before bias. Optimisers, clips, masks and
 /// checkpoints see the vector; products see the matrices in it.
@@ -179,6 +180,8 @@ mod tests {
         recipe.validate().unwrap();
         let error = Parameters::initial(10, 2, &recipe).unwrap_err();
         assert!(matches!(error, Error::Recipe { setting: "hidden", .. }), "{error}");
+        let just_too_large = Recipe { hidden: vec![4_096, 4_096], ..recipe };
+        assert!(Parameters::initial(10, 2, &just_too_large).is_err());
     }
 
     #[test]
