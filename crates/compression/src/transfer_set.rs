@@ -8,7 +8,7 @@ use crate::Error;
 
 /// Made-up rows for each training row.
 const COPIES: usize = 4;
-/// Cells (64 MiB) that the set may hold; a larger table gets fewer copies, or none, and needs them less.
+/// Features and outputs (64 MiB) that the set may hold; a larger table gets fewer copies, or none, and needs them less.
 const CELLS_MAX: usize = 1 << 24;
 /// The stream of random numbers, one that training does not draw from.
 const STREAM: u64 = 1 << 33;
@@ -17,7 +17,7 @@ const STREAM: u64 = 1 << 33;
 /// teacher there too keeps its decisions on rows that neither has seen (mixup: Zhang et al., 2018; as a transfer set for
 /// distillation: Beyer et al., 2022).
 pub(crate) fn transfer_set(teacher: &Model, data: &Dataset, seed: u64) -> Result<Dataset, Error> {
-    let copies = (CELLS_MAX / data.rows.len().max(1)).saturating_sub(1).min(COPIES);
+    let copies = copies(data.len(), data.features.len() + data.outputs());
     let mut random = random(seed);
     let mut rows = data.rows.clone();
     let mut target = data.target.clone();
@@ -28,6 +28,11 @@ pub(crate) fn transfer_set(teacher: &Model, data: &Dataset, seed: u64) -> Result
         rows = concatenate(Axis(0), &[rows.view(), between.view()]).map_err(shape)?;
     }
     Ok(Dataset { rows, target, ..data.clone() })
+}
+
+/// How often a table of that many rows and features and outputs together is copied.
+fn copies(rows: usize, width: usize) -> usize {
+    (CELLS_MAX / rows.saturating_mul(width).max(1)).saturating_sub(1).min(COPIES)
 }
 
 /// For each row a point on the way to another one, on the nearer half. Missing values spread to it.
@@ -95,6 +100,13 @@ mod tests {
             assert!(rows.rows().into_iter().any(nearer));
             assert!(mixed.iter().all(|&value| (0.0..120.0).contains(&value)));
         }
+    }
+
+    #[test]
+    fn wide_answers_count_as_much_as_wide_rows() {
+        assert_eq!(copies(1_000, 20), COPIES);
+        assert_eq!(copies(CELLS_MAX / 4_096 / 3, 4 + 4_092), 2);
+        assert_eq!(copies(10_000_000, 4 + 4_096), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use ndarray::{Array2, array};
+use ndarray::{Array2, Axis, array};
 use serde::Deserialize;
 
 use super::*;
@@ -48,6 +48,12 @@ fn classification_figures_are_those_of_scikit_learn() {
     assert_metric(&metrics, "accuracy", accuracy);
     assert_metric(&metrics, "macro_f1", macro_f1);
     assert_metric(&metrics, "log_loss", log_loss);
+    let probabilities = rows(&probabilities, classes);
+    let mut figures = ClassFigures::new(classes);
+    for (row, &class) in probabilities.rows().into_iter().zip(&truth) {
+        figures.add(row.insert_axis(Axis(0)), std::iter::once(class));
+    }
+    assert_eq!(figures.finish(), metrics, "row by row they are the same");
 }
 
 #[test]
@@ -57,6 +63,12 @@ fn regression_figures_are_those_of_scikit_learn() {
     assert_metric(&metrics, "rmse", rmse);
     assert_metric(&metrics, "mae", mae);
     assert_metric(&metrics, "r2", r2);
+    let (predicted, actual) = (rows(&predicted, targets), rows(&actual, targets));
+    let mut figures = ErrorFigures::new(targets);
+    for (predicted, actual) in predicted.rows().into_iter().zip(actual.rows()) {
+        figures.add(predicted.insert_axis(Axis(0)), actual.insert_axis(Axis(0)));
+    }
+    assert_eq!(figures.finish(actual.view()), metrics, "row by row they are the same");
 }
 
 #[test]
