@@ -5,6 +5,7 @@ mod array;
 mod bounded;
 mod instances;
 mod message;
+mod outputs;
 mod tensor;
 
 use admission::Admission;

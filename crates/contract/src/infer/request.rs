@@ -1,5 +1,5 @@
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Parameters, ReplyForm, Tensor, decoding, short_reply::Nested, tensor::element_count};
 use crate::{Encoding, Error, RequestId, Scalar, codec};
@@ -33,7 +33,7 @@ pub enum RequestBody {
 }
 
 /// An output that the reply shall have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedOutput {
     /// Its name in the signature of the model.

@@ -72,9 +72,13 @@ impl<'de> Visitor<'de> for ParametersSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
         let mut parameters = Parameters::new();
-        while let Some((name, value)) = map.next_entry()? {
+        while let Some((name, value)) = map.next_entry::<String, _>()? {
             if parameters.len() == limits::PARAMETERS_MAX {
                 return Err(self.0.refuse(too_many("number of parameters", limits::PARAMETERS_MAX)));
+            }
+            if parameters.contains_key(&name) {
+                let start: String = name.chars().take(64).collect();
+                return Err(self.0.refuse(Error::invalid("parameters", format!("{start:?} is there twice"))));
             }
             parameters.insert(name, value);
         }

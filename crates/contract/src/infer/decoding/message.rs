@@ -7,8 +7,9 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 use super::{
     super::{InferRequest, InferResponse, Instances, Parameters, RequestBody, RequestedOutput, Tensor},
     admission::Admission,
-    bounded::{ListSeed, ParametersSeed},
+    bounded::ParametersSeed,
     instances::InstancesSeed,
+    outputs::OutputsSeed,
     tensor::{Sender, TensorsSeed, set},
 };
 use crate::{Error, ModelName, ModelVersion, RequestId, limits};
@@ -61,8 +62,7 @@ impl<'de> Visitor<'de> for RequestSeed<'_> {
                     map.next_value_seed(TensorsSeed(admission, Sender::Producer))?,
                 )?,
                 RequestField::Outputs => {
-                    let seed = ListSeed::new(admission, "number of outputs", limits::TENSORS_MAX);
-                    set(&mut fields.outputs, "outputs", map.next_value_seed(seed)?)?;
+                    set(&mut fields.outputs, "outputs", map.next_value_seed(OutputsSeed(admission))?)?;
                 }
                 RequestField::Instances => {
                     set(&mut fields.instances, "instances", map.next_value_seed(InstancesSeed(admission))?)?;

@@ -382,3 +382,20 @@ fn a_payload_over_the_limit_is_refused_before_it_is_read() {
     assert_eq!(code, ErrorCode::TooLarge);
     assert!(text.contains("the limit is 67108864"), "{text}");
 }
+
+#[test]
+fn parameters_of_an_output_are_bounded_and_none_is_there_twice() {
+    let tensors = r#""inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[1]}]"#;
+    let error = |rest: String| {
+        let error = InferRequest::decode(format!("{{{tensors},{rest}}}").as_bytes()).unwrap_err();
+        (error.code(), error.to_string())
+    };
+    let many: Vec<_> = (0..=limits::PARAMETERS_MAX).map(|n| format!("\"{n}\":1")).collect();
+    let output = format!("\"outputs\":[{{\"name\":\"y\",\"parameters\":{{{}}}}}]", many.join(","));
+    assert_eq!(error(output).0, crate::ErrorCode::TooLarge);
+    let twice = "\"parameters\":{\"a\":1,\"a\":2}";
+    let expected = (crate::ErrorCode::InvalidArgument, "invalid parameters: \"a\" is there twice".to_owned());
+    assert_eq!(error(twice.to_owned()), expected);
+    assert_eq!(error(format!("\"outputs\":[{{\"name\":\"y\",{twice}}}]")), expected);
+    assert!(error("\"outputs\":[{\"parameters\":{}}]".to_owned()).1.contains("missing field `name`"));
+}
