@@ -128,8 +128,9 @@ impl Step {
         match self {
             Self::Clip { epsilon, .. } => above_zero("epsilon", f64::from(*epsilon)),
             Self::Quantize(Quantize::Q(q)) => above_zero("q", f64::from(*q)).or_else(|| {
-                let scale_is_normal = (1.0 / q).is_normal();
-                (!scale_is_normal).then(|| format!("1 / q must be a normal number, and q is {q}"))
+                let is_possible = (1.0 / q).is_normal() && (128.0 / q).is_finite();
+                (!is_possible)
+                    .then(|| format!("1 / q must be a normal number and 128 / q finite, and q is {q}"))
             }),
             Self::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(percentile), .. }) => {
                 let is_possible = *percentile > 50.0 && *percentile <= 100.0;

@@ -10,8 +10,6 @@ use leat_training::Dataset;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Rows that latencies are measured on, at most; more would only fall out of the cache.
-const LATENCY_ROWS_MAX: usize = 256;
 const NANOSECONDS_PER_MICROSECOND: f64 = 1_000.0;
 
 /// The parent and what it was measured with.
@@ -58,9 +56,10 @@ pub(crate) fn describe(origin: Origin<'_>, model: &Model, blob: &[u8]) -> Result
 /// How fast both models answer a single row on this machine, measured in turns.
 fn latency(before: &Model, after: &Model, held_out: &Dataset) -> Result<ManifestLatency, Failure> {
     let (before, after) = (compile(before).map_err(defect)?, compile(after).map_err(defect)?);
-    let rows: Vec<f32> =
-        held_out.rows.rows().into_iter().take(LATENCY_ROWS_MAX).flat_map(|row| row.to_vec()).collect();
-    let (before, after) = measure::compare(before.as_ref(), after.as_ref(), 1, &rows).map_err(defect)?;
+    let rows = held_out.rows.as_standard_layout();
+    let (before, after) =
+        measure::compare(before.as_ref(), after.as_ref(), 1, rows.as_slice().unwrap_or_default())
+            .map_err(defect)?;
     let microseconds = |nanoseconds: u64| nanoseconds as f64 / NANOSECONDS_PER_MICROSECOND;
     Ok(ManifestLatency {
         batch: 1,

@@ -9,8 +9,6 @@ use leat_service_runtime::jobs::Failure;
 use leat_training::Dataset;
 use serde_json::{Map, Value};
 
-/// Rows that latency is measured on, at most; more would only fall out of the cache.
-const LATENCY_ROWS_MAX: usize = 256;
 const NANOSECONDS_PER_MICROSECOND: f64 = 1_000.0;
 
 /// Describes a model that was trained as `spec` says. Version and time are set when it is registered.
@@ -54,9 +52,8 @@ pub(crate) fn describe(
 /// How fast the model answers a single row on this machine.
 fn latency(model: &Model, held_out: &Dataset) -> Result<ManifestLatency, Failure> {
     let plan = compile(model).map_err(defect)?;
-    let rows: Vec<f32> =
-        held_out.rows.rows().into_iter().take(LATENCY_ROWS_MAX).flat_map(|row| row.to_vec()).collect();
-    let measured = measure::latency(plan.as_ref(), 1, &rows).map_err(defect)?;
+    let rows = held_out.rows.as_standard_layout();
+    let measured = measure::latency(plan.as_ref(), 1, rows.as_slice().unwrap_or_default()).map_err(defect)?;
     Ok(ManifestLatency {
         batch: 1,
         p50_us: measured.p50_ns as f64 / NANOSECONDS_PER_MICROSECOND,

@@ -54,8 +54,8 @@ fn scale_for(values: &[f32], calibration: Calibration) -> f32 {
     if scale < f32::MIN_POSITIVE { 1.0 } else { scale }
 }
 
-/// The smallest magnitude that at least `percentile` per cent of the magnitudes do not exceed. When that is zero (a channel
-/// that pruning left almost empty), the percentile is taken among the weights that are not zero.
+/// The smallest magnitude that at least `percentile` per cent of the weights that are not zero do not exceed; 0 when all are. Zeros
+/// do not count, because they are exact at any scale: otherwise a pruned channel would lose the few weights it has.
 fn nearest_rank(values: &[f32], percentile: f64) -> f32 {
     let mut magnitudes: Vec<f32> =
         values.iter().map(|value| value.abs()).filter(|&magnitude| magnitude > 0.0).collect();

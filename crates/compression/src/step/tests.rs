@@ -55,6 +55,7 @@ fn meaningless_numbers_are_refused_with_their_position() {
         Step::Clip { epsilon: 0.0, mode: ClipMode::Clamp },
         Step::Quantize(Quantize::Q(-1.0)),
         Step::Quantize(Quantize::Q(f32::MAX)),
+        Step::Quantize(Quantize::Q(1e-37)),
         Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(f64::NAN), per_channel: true }),
         Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(50.0), per_channel: true }),
         Step::Prune(Prune::Threshold(-0.1)),

@@ -34,6 +34,14 @@ fn a_percentile_cuts_outliers_and_reports_them() {
 }
 
 #[test]
+fn a_percentile_leaves_zeros_out() {
+    let mut values = vec![0.0; 1_000];
+    values.extend((1..=100).map(|weight| weight as f32));
+    assert_eq!(nearest_rank(&values, 99.0), 99.0);
+    assert_eq!(nearest_rank(&[0.0; 4], 99.0), 0.0);
+}
+
+#[test]
 fn least_squares_is_never_worse_than_the_full_range() {
     let values: Vec<f32> = (0..400).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).powi(5)).collect();
     let error = |calibration| {
