@@ -212,7 +212,13 @@ async fn work_that_kills_every_worker_ends_as_a_dead_letter() {
 
 #[tokio::test]
 async fn garbage_near_the_payload_limit_ends_as_a_dead_letter_without_its_content() {
-    let (connection, storage) = storage().await;
+    // The broker's limit is below that of the queue here, so that no room is left for what a dead letter adds.
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().display();
+    let server =
+        GuardedServer::start(&format!("max_payload: 64KB\njetstream {{ store_dir: \"{store}\" }}")).await;
+    let connection = connect(&server.url).await;
+    let storage = Storage::provision(&connection, &unique_subjects()).await.unwrap();
     let garbage = vec![b'x'; connection.payload_bytes_max() - 200];
     let mut queue = storage.job_queue(KIND);
     queue.submit(storage.subjects().job(KIND), "huge", garbage.clone()).await.unwrap();

@@ -159,7 +159,7 @@ async fn progress_is_told_once_a_second_at_most_and_the_last_is_written() {
         assert!(pair[1].at - pair[0].at >= 1_000, "{told:?}");
     }
     let last = told.last().unwrap().progress.as_ref().unwrap();
-    assert!(status.progress.unwrap().done > last.done, "{told:?}");
+    assert!(status.progress.unwrap().done >= last.done, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
