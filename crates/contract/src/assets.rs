@@ -257,7 +257,7 @@ fn log(subjects: &Subjects, role: AssetRole) -> Asset {
             facts("prediction", "`PredictionBatch` (MessagePack)", 256 * MIB, DAY),
         ),
         _ => {
-            let holds = "messages that were given up, unchanged, the reason in their headers";
+            let holds = "messages that were given up, the reason beside their own headers";
             (subjects.dead_letter_all(), facts("dead", holds, 128 * MIB, 30 * DAY))
         }
     };

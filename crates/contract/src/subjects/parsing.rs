@@ -57,11 +57,6 @@ impl Subjects {
         self.after(subject, "prediction.")?.parse().ok()
     }
 
-    /// The model of a durable inference subject.
-    pub fn parse_async_infer(&self, subject: &str) -> Option<ModelName> {
-        self.after(subject, "async.")?.parse().ok()
-    }
-
     /// The request of a result subject.
     pub fn parse_result(&self, subject: &str) -> Option<RequestId> {
         let token = self.after(subject, "result.")?;

@@ -130,7 +130,7 @@ fn jobs() -> Vec<Channel> {
             ..publication(
                 "deadLetter",
                 subjects.dead_letter("zzstream"),
-                "a message that was given up, unchanged, the reason in its headers",
+                "a message that was given up, the reason beside its own headers",
                 &["JobMessage"],
             )
         },
