@@ -2,6 +2,7 @@
 
 mod deployments;
 mod jobs;
+mod readable;
 mod registry;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storag
 
 pub(crate) use deployments::Deployments;
 pub(crate) use jobs::Jobs;
+pub(crate) use readable::readable;
 pub(crate) use registry::{PRODUCTION, Registry};
 
 use crate::Error;

@@ -43,6 +43,19 @@ pub enum Error {
         encoding: &'static str,
     },
 
+    /// A student is not smaller than its teacher.
+    #[error(
+        "step {position} asks for a student of {student} parameters, but its teacher has {teacher}: choose fewer or narrower hidden layers"
+    )]
+    StudentNotSmaller {
+        /// Position in the list, counted from 1.
+        position: usize,
+        /// Weights and biases of the student.
+        student: u64,
+        /// Weights and biases of the model that came in.
+        teacher: u64,
+    },
+
     /// A threshold would remove every weight of a layer.
     #[error(
         "threshold {threshold} removes every weight of layer {layer}, the largest of which is {largest}: choose a smaller one"

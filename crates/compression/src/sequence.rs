@@ -1,6 +1,6 @@
 //! Whether a list of steps can follow each other, found out before the first one runs.
 
-use leat_model::{Encoding, Network};
+use leat_model::{Dense, Encoding, Network};
 
 use crate::{Error, Quantize, Step};
 
@@ -16,6 +16,9 @@ pub(crate) fn check(network: &Network, steps: &[Step]) -> Result<(), Error> {
     for (index, step) in steps.iter().enumerate() {
         let position = index + 1;
         step.validate(position)?;
+        if let Step::Distil { hidden, .. } = step {
+            check_student(network, hidden, position)?;
+        }
         quantized = match (step, quantized) {
             (Step::Distil { .. }, _) => None,
             (_, Some(encoding)) => {
@@ -24,6 +27,22 @@ pub(crate) fn check(network: &Network, steps: &[Step]) -> Result<(), Error> {
             (Step::Quantize(Quantize::Int8 { .. } | Quantize::Q(_)), None) => Some("int8"),
             (Step::Clip { .. } | Step::Prune(_) | Step::FineTune { .. }, None) => None,
         };
+    }
+    Ok(())
+}
+
+/// A student as large as its teacher compresses nothing.
+fn check_student(teacher: &Network, hidden: &[usize], position: usize) -> Result<(), Error> {
+    let widths = [teacher.layers.first().map_or(0, Dense::inputs)]
+        .into_iter()
+        .chain(hidden.iter().copied())
+        .chain([teacher.outputs()]);
+    let widths: Vec<u64> = widths.map(|width| width as u64).collect();
+    let layer =
+        |pair: &[u64]| pair.first().zip(pair.last()).map_or(0, |(inputs, outputs)| (inputs + 1) * outputs);
+    let (student, teacher) = (widths.windows(2).map(layer).sum(), teacher.parameters());
+    if student >= teacher {
+        return Err(Error::StudentNotSmaller { position, student, teacher });
     }
     Ok(())
 }

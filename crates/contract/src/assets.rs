@@ -165,7 +165,7 @@ fn object_store(subjects: &Subjects, role: AssetRole) -> Asset {
             token: "checkpoints",
             keys: "`<job id>-<epoch>-<position>`",
             holds: "states of running jobs, from which another worker goes on",
-            max_bytes: 512 * MIB,
+            max_bytes: 768 * MIB,
             max_age: Some(DAY),
         },
     };

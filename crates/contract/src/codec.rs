@@ -96,7 +96,7 @@ fn from_json<'payload, S: DeserializeSeed<'payload>>(
     payload: &'payload [u8],
     seed: S,
 ) -> Result<S::Value, Error> {
-    // Its own nesting limit of 128 bounds the stack.
+    // Its own nesting limit of 127 bounds the stack.
     let mut deserializer = serde_json::Deserializer::from_slice(payload);
     let value = seed.deserialize(&mut deserializer);
     value
@@ -109,7 +109,8 @@ fn from_messagepack<'payload, S: DeserializeSeed<'payload>>(
     seed: S,
 ) -> Result<S::Value, Error> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(payload);
-    deserializer.set_max_depth(limits::NESTING_MAX);
+    // It refuses the value that would reach the limit.
+    deserializer.set_max_depth(limits::NESTING_MAX + 1);
     let undecodable = |reason: String| Error::Undecodable { encoding: Encoding::MessagePack, reason };
     let value = seed.deserialize(&mut deserializer).map_err(|error| undecodable(error.to_string()))?;
     if is_at_end(&mut deserializer) { Ok(value) } else { Err(undecodable("trailing bytes".to_owned())) }

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::{Connection, Error, State, Subscription};
@@ -26,13 +27,16 @@ impl Subscription {
     /// disconnected, and after `timeout` when the request to end could not be written.
     pub async fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
         self.connection.ready()?;
+        if self.subscriber.is_none() {
+            return Ok(());
+        }
+        let hold = self.connection.hold(timeout).await?;
         let Some(mut subscriber) = self.subscriber.take() else { return Ok(()) };
-        let hold = self.connection.hold(timeout).await;
-        let client = self.connection.inner().client.clone();
+        let (client, state) = (self.connection.inner().client.clone(), self.connection.state());
         let draining = async move {
             // Both are queued before the connection's task runs, so that one poll of it writes the request to end.
             let drained = subscriber.drain().now_or_never();
-            let written = tokio::time::timeout(timeout, client.flush()).await.is_ok();
+            let written = write(&client, state, timeout).await;
             hold_still(hold);
             (subscriber, matches!(drained, Some(Ok(()))), written)
         };
@@ -41,28 +45,24 @@ impl Subscription {
             None => draining.await,
         };
         self.subscriber = Some(subscriber);
-        match (drained, written) {
-            (true, true) => Ok(()),
-            (true, false) => {
-                Err(Error::Timeout { what: "drain of a subscription".to_owned(), after: timeout })
-            }
-            (false, _) => Err(Error::Disconnected),
-        }
+        if drained { written } else { Err(Error::Disconnected) }
     }
 }
 
 impl Connection {
-    /// Ends all subscriptions as [`Subscription::drain`] does, sends what is queued, and closes the connection.
+    /// Ends all subscriptions as [`Subscription::drain`] does, sends what is queued, and closes the connection. Fails at
+    /// once when the connection is lost.
     pub async fn drain(&self, timeout: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + timeout;
         if self.is_connected() {
             self.flush(timeout).await?;
         }
-        let hold = self.hold(deadline - Instant::now()).await;
-        let client = self.inner().client.clone();
+        // A connection that is lost is closed all the same.
+        let hold = self.hold(deadline - Instant::now()).await.unwrap_or(Duration::ZERO);
+        let (client, lost) = (self.inner().client.clone(), self.state());
         let draining = async move {
             let drained = client.drain().now_or_never();
-            let _ = tokio::time::timeout(timeout, client.flush()).await;
+            let _ = write(&client, lost, timeout).await;
             hold_still(hold);
             matches!(drained, Some(Ok(())))
         };
@@ -71,21 +71,43 @@ impl Connection {
             None => draining.await,
         };
         let mut state = self.state();
-        let closed = tokio::time::timeout_at(deadline, state.wait_for(|state| *state == State::Closed)).await;
-        match closed {
-            Ok(_) => Ok(()),
+        let ended =
+            tokio::time::timeout_at(deadline, state.wait_for(|state| *state != State::Connected)).await;
+        match ended.map(|state| state.map_or(State::Closed, |state| *state)) {
+            Ok(State::Closed) => Ok(()),
+            Ok(_) => Err(Error::Disconnected),
             Err(_) if !drained => Err(Error::Disconnected),
             Err(_) => Err(Error::Timeout { what: "drain of the connection".to_owned(), after: timeout }),
         }
     }
 
     /// How long to hold the connection still: several round trips, measured now; nothing without a thread of its own.
-    async fn hold(&self, timeout: Duration) -> Duration {
+    /// Fails when the connection was lost meanwhile.
+    async fn hold(&self, timeout: Duration) -> Result<Duration, Error> {
         if self.inner().thread.is_none() {
-            return Duration::ZERO;
+            return Ok(Duration::ZERO);
         }
-        let measured = self.round_trip(timeout.min(HOLD_MAX)).await.unwrap_or(HOLD_MIN);
-        (measured * 4).clamp(HOLD_MIN, HOLD_MAX)
+        match self.round_trip(timeout.min(HOLD_MAX)).await {
+            Ok(measured) => Ok((measured * 4).clamp(HOLD_MIN, HOLD_MAX)),
+            Err(Error::Timeout { .. }) => Ok(HOLD_MAX),
+            Err(lost) => Err(lost),
+        }
+    }
+}
+
+/// Writes out what is queued. Without a connection the client would wait for the next one.
+async fn write(
+    client: &async_nats::Client,
+    mut state: watch::Receiver<State>,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let lost = state.wait_for(|state| *state != State::Connected);
+    tokio::select! {
+        written = tokio::time::timeout(timeout, client.flush()) => match written {
+            Ok(flushed) => flushed.map_err(|_| Error::Disconnected),
+            Err(_) => Err(Error::Timeout { what: "drain".to_owned(), after: timeout }),
+        },
+        _ = lost => Err(Error::Disconnected),
     }
 }
 

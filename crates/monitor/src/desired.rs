@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use leat_contract::{AssetRole, Deployment, Manifest, ModelName, ModelVersion, WorkerId, WorkerLease};
 use leat_messaging::{Error, KeyValue, Storage};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::conditions::ReferenceAccuracy;
@@ -41,6 +42,15 @@ pub(crate) async fn follow(
     }
 }
 
+/// What can be read; one document that cannot hides none of the others.
+async fn readable<T: Serialize + DeserializeOwned>(bucket: &KeyValue<T>) -> Result<Vec<T>, Error> {
+    let (entries, unreadable) = bucket.entries_readable().await?;
+    for error in unreadable {
+        tracing::warn!(%error, "a document is left out");
+    }
+    Ok(entries.into_iter().map(|entry| entry.value).collect())
+}
+
 struct Lister {
     deployments: KeyValue<Deployment>,
     leases: KeyValue<WorkerLease>,
@@ -49,9 +59,8 @@ struct Lister {
 
 impl Lister {
     async fn list(&self, mut references: ReferenceAccuracy) -> Result<Desired, Error> {
-        let deployments: Vec<Deployment> =
-            self.deployments.entries().await?.into_iter().map(|entry| entry.value).collect();
-        let leased = self.leases.entries().await?.into_iter().map(|entry| entry.value.worker).collect();
+        let deployments: Vec<Deployment> = readable(&self.deployments).await?;
+        let leased = readable(&self.leases).await?.into_iter().map(|lease| lease.worker).collect();
         for deployment in &deployments {
             for route in &deployment.routes {
                 let version = (deployment.model.clone(), route.version);
@@ -67,7 +76,13 @@ impl Lister {
 
     /// Accuracy on held-out rows; a version never changes, so it is read once.
     async fn reference(&self, model: &ModelName, version: ModelVersion) -> Result<Option<f64>, Error> {
-        let manifest = self.manifests.get(&Manifest::key(model, version)).await?;
+        let manifest = match self.manifests.get(&Manifest::key(model, version)).await {
+            Err(error @ Error::Decode { .. }) => {
+                tracing::warn!(%error, "a version is compared with nothing");
+                None
+            }
+            manifest => manifest?,
+        };
         Ok(manifest.and_then(|entry| entry.value.metrics.get("accuracy").copied()))
     }
 }

@@ -177,7 +177,7 @@ pub(crate) async fn wait_until_served(
     let (began, deadline) = (Instant::now(), Instant::now() + timeout);
     loop {
         let now = unix_ms();
-        let entries = leases.entries().await?;
+        let (entries, _) = leases.entries_readable().await?;
         let live: Vec<WorkerLease> =
             entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();
         let failure = live.iter().find_map(|lease| load_failure(lease, &entry.value));

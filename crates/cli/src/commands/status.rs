@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
 use crate::commands::deploy::routes;
-use crate::session::Session;
+use crate::session::{Session, readable};
 use crate::{Error, output};
 
 /// Figures older than this say nothing about now.
@@ -46,7 +46,8 @@ pub(crate) async fn run(global: &GlobalOptions, _: Status) -> Result<(), Error> 
 impl Overview {
     async fn gather(session: &Session) -> Result<Self, Error> {
         let now = unix_ms();
-        let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual).entries().await?;
+        let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
+        let leases = readable(&leases, ">").await?;
         let deployments = session.deployments().all().await?;
         let (mut jobs_waiting, mut jobs_running) = (0, 0);
         for kind in leat_contract::JobKind::ALL {

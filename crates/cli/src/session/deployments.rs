@@ -2,6 +2,7 @@ use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route};
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
+use super::readable;
 use crate::Error;
 
 /// Somebody who changes the same routes at the same moment wins at most this often in a row.
@@ -23,7 +24,7 @@ impl Deployments {
     }
 
     pub(crate) async fn all(&self) -> Result<Vec<Entry<Deployment>>, Error> {
-        Ok(self.bucket.entries().await?)
+        readable(&self.bucket, ">").await
     }
 
     /// Gives a version a share of the live traffic in percent and leaves the rest to the others in proportion. The first

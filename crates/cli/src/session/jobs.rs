@@ -7,6 +7,7 @@ use leat_contract::{
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Position, Storage};
 use leat_service_runtime::unix_ms;
 
+use super::readable;
 use crate::{Error, output};
 
 /// Somebody who writes the same status at the same moment wins at most this often in a row.
@@ -63,7 +64,7 @@ impl Jobs {
     /// Every job that is still remembered, the newest last.
     pub(crate) async fn all(&self) -> Result<Vec<JobStatus>, Error> {
         let mut jobs: Vec<JobStatus> =
-            self.statuses.entries().await?.into_iter().map(|entry| entry.value).collect();
+            readable(&self.statuses, ">").await?.into_iter().map(|entry| entry.value).collect();
         jobs.sort_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
         Ok(jobs)
     }

@@ -4,6 +4,7 @@ use leat_contract::{Alias, AliasName, AssetRole, Manifest, ModelName, ModelRef, 
 use leat_messaging::{Error as MessagingError, KeyValue, Objects, Storage};
 use leat_service_runtime::unix_ms;
 
+use super::readable;
 use crate::Error;
 
 /// The alias that `promote` and `rollback` move.
@@ -39,7 +40,7 @@ impl Registry {
     /// The aliases of every model.
     pub(crate) async fn aliases(&self) -> Result<BTreeMap<(ModelName, ModelVersion), Vec<AliasName>>, Error> {
         let mut by_version: BTreeMap<_, Vec<AliasName>> = BTreeMap::new();
-        for entry in self.aliases.entries_matching("*.alias.*").await? {
+        for entry in readable(&self.aliases, "*.alias.*").await? {
             if let Some((model, alias)) = Alias::parse_key(&entry.key) {
                 by_version.entry((model, entry.value.version)).or_default().push(alias);
             }
@@ -98,7 +99,10 @@ impl Registry {
         for alias in self.aliases().await?.remove(&named).unwrap_or_default() {
             self.aliases.delete(&Alias::key(&manifest.model, &alias)).await?;
         }
-        let is_shared = self.all().await?.iter().any(|other| other.digest == manifest.digest);
+        // One that cannot be read may be made of these bytes: then the blob stays, and the error says why.
+        let others = self.manifests.entries_matching("*.version.*").await?;
+        let is_shared =
+            others.iter().any(|other| !other.value.deleted && other.value.digest == manifest.digest);
         if !is_shared {
             self.blobs.delete(manifest.digest.as_str()).await?;
         }
@@ -106,7 +110,7 @@ impl Registry {
     }
 
     async fn matching(&self, filter: &str) -> Result<Vec<Manifest>, Error> {
-        let entries = self.manifests.entries_matching(filter).await?;
+        let entries = readable(&self.manifests, filter).await?;
         let mut manifests: Vec<Manifest> = entries.into_iter().map(|entry| entry.value).collect();
         manifests.retain(|manifest| !manifest.deleted);
         manifests.sort_by(|left, right| (&left.model, left.version).cmp(&(&right.model, right.version)));

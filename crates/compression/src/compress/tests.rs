@@ -269,6 +269,18 @@ fn a_quantized_model_can_still_teach() {
 }
 
 #[test]
+fn a_student_that_is_not_smaller_than_its_teacher_is_refused() {
+    let (model, split) = spiral();
+    let distil =
+        |hidden: &[usize]| Step::Distil { alpha: 0.9, epochs: 1, hidden: hidden.to_vec(), temperature: 3.0 };
+    for hidden in [&[24, 16][..], &[400]] {
+        let error = compressed(&model, &split, &[distil(hidden)]).unwrap_err();
+        assert!(matches!(error, Error::StudentNotSmaller { position: 1, teacher: 571, .. }), "{error}");
+    }
+    compressed(&model, &split, &[distil(&[24, 15])]).unwrap();
+}
+
+#[test]
 fn a_codebook_model_is_refused_by_name() {
     let (mut model, split) = spiral();
     let Body::Network(network) = &mut model.body else { panic!("network") };

@@ -7,5 +7,6 @@
     reason = "this is how the helpers of a test fail"
 )]
 
+mod interruptions;
 mod running;
 mod versions;

@@ -19,16 +19,20 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn trainer(broker: &Broker) -> Self {
-        Self::start(broker, Trainer::new(Default::default()))
+        Self::start(&broker.url(), Trainer::new(Default::default()))
     }
 
     pub(crate) fn compressor(broker: &Broker) -> Self {
-        Self::start(broker, Compressor::new(Default::default()))
+        Self::compressor_on(&broker.url())
     }
 
-    fn start<S: Service>(broker: &Broker, service: S) -> Self {
+    pub(crate) fn compressor_on(url: &str) -> Self {
+        Self::start(url, Compressor::new(Default::default()))
+    }
+
+    fn start<S: Service>(url: &str, service: S) -> Self {
         let mut settings = Settings::<S::Settings>::default();
-        settings.nats.url = broker.url();
+        settings.nats.url = url.to_owned();
         let shutdown = CancellationToken::new();
         let asked = shutdown.clone();
         let ended = tokio::spawn(async move { serve(&settings, service, asked).await });

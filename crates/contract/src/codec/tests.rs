@@ -64,6 +64,21 @@ fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
 }
 
 #[test]
+fn messages_nest_as_deep_as_published() {
+    let messagepack =
+        |levels: usize| [b"\x81\xa1a".as_slice(), &b"\x91".repeat(levels - 2), b"\x80"].concat();
+    let json = |levels: usize| {
+        let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+        format!("{{\"a\":{open}{close}}}").into_bytes()
+    };
+    for (deepest, too_deep) in [(messagepack(32), messagepack(33)), (json(127), json(128))] {
+        decode::<IgnoredAny>(&deepest).unwrap();
+        decode::<serde_json::Value>(&deepest).unwrap();
+        assert!(decode::<serde_json::Value>(&too_deep).is_err());
+    }
+}
+
+#[test]
 fn a_claimed_length_reserves_nothing() {
     // An array, a text and a byte string that claim four gigabytes.
     for claim in [b"\xdd\xff\xff\xff\xff".as_slice(), b"\xdb\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"] {

@@ -177,3 +177,15 @@ fn traced() -> Value {
         }
     })
 }
+
+/// Every `$ref` in a document.
+pub(crate) fn references(document: &Value) -> Vec<&str> {
+    match document {
+        Value::Object(fields) => {
+            let own = fields.get("$ref").and_then(Value::as_str);
+            own.into_iter().chain(fields.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -66,6 +66,20 @@ fn the_asyncapi_document_is_that_of_the_channels() {
 }
 
 #[test]
+fn every_reference_of_the_asyncapi_document_leads_somewhere() {
+    let document: Value = serde_json::from_str(&files::read("asyncapi.json")).unwrap();
+    let references = asyncapi::references(&document);
+    assert!(!references.is_empty());
+    for reference in references {
+        let leads_somewhere = match reference.split_once('#') {
+            Some(("", pointer)) => document.pointer(pointer).is_some(),
+            _ => serde_json::from_str::<Value>(&files::read(reference)).is_ok(),
+        };
+        assert!(leads_somewhere, "{reference}");
+    }
+}
+
+#[test]
 fn the_tables_of_the_readme_are_those_of_the_types() {
     let readme = files::read("README.md");
     let mut updated = readme.clone();

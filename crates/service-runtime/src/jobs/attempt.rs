@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use leat_contract::{ErrorCode, ErrorDetail, JobEventKind, JobResult};
-use leat_messaging::Delivery;
+use leat_contract::{CheckpointRef, ErrorCode, ErrorDetail, JobEventKind, JobResult};
+use leat_messaging::{Delivery, Error as MessagingError};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, warn};
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, Upload};
 use super::compute::Computation;
 use super::document::Document;
 use super::events::Events;
-use super::pulse::{Heart, Snapshot, Stop, Watcher, pair};
+use super::pulse::{Heart, Stop, Watcher, pair};
 use super::registration::Registration;
 use super::runner::Limits;
 use super::setback::Setback;
@@ -84,6 +84,7 @@ impl<W: Work> Attempt<'_, W> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = None;
         let mut patience_ends = None;
+        let mut upload = Upload::new(self.checkpoints);
         let outcome = loop {
             tokio::select! {
                 // What has come is looked at first: silence counts only when there is nothing else.
@@ -95,14 +96,20 @@ impl<W: Work> Attempt<'_, W> {
                 }
                 () = until(patience_ends) => break Err(Failure::Stopped),
                 _ = ticks.tick() => self.look(&mut watcher, &mut told, false, heart).await,
-                snapshot = watcher.snapshot() => self.save(&snapshot, heart).await,
+                Some(stored) = upload.end() => self.saved(stored, heart).await,
+                snapshot = watcher.snapshot(), if upload.is_idle() => {
+                    upload.begin(self.document.status(), snapshot);
+                }
                 () = heart.falls_silent(self.limits.stall) => return Err(Setback::Stalled),
             }
         };
         if heart.stop() == Some(Stop::HandedOver)
             && let Some(snapshot) = watcher.latest_snapshot()
         {
-            self.save(&snapshot, heart).await;
+            upload.begin(self.document.status(), snapshot);
+            if let Some(stored) = upload.end().await {
+                self.saved(stored, heart).await;
+            }
         }
         // The last progress is written in any case, and a request to cancel that came meanwhile still counts.
         self.look(&mut watcher, &mut told, true, heart).await;
@@ -148,12 +155,16 @@ impl<W: Work> Attempt<'_, W> {
         }
     }
 
-    /// Saves a state. Without it the job only goes on from an older one.
-    async fn save(&mut self, snapshot: &Snapshot, heart: &Heart) {
-        match self.checkpoints.save(self.document, snapshot).await {
+    /// Makes a stored state the one to go on from. Without it the job only goes on from an older one.
+    async fn saved(&mut self, stored: Result<CheckpointRef, MessagingError>, heart: &Heart) {
+        let pointed = match &stored {
+            Ok(saved) => self.checkpoints.point(self.document, saved).await,
+            Err(error) => return warn!(%error, "a checkpoint is not saved"),
+        };
+        match pointed {
             Ok(()) => self.events.tell(self.document.status(), JobEventKind::Checkpointed, None).await,
             Err(Setback::Lost) => heart.ask(Stop::Lost),
-            Err(setback) => warn!(?setback, position = snapshot.position, "a checkpoint is not saved"),
+            Err(setback) => warn!(?setback, "a checkpoint is stored, but the status cannot be written"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Takes jobs of one kind, one after the other, until the service stops.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,12 @@ pub async fn run<W: Work>(work: W, context: Context, limits: Limits) -> Result<(
         endpoint: add_endpoint::<W>(&micro, &context)?,
         context: context.clone(),
     };
+    let checkpoints = runner.checkpoints.clone();
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn_finite("sweep", async move {
+        shutdown.run_until_cancelled(checkpoints.sweep()).await;
+        Ok::<(), Infallible>(())
+    });
     context.readiness.set_ready();
     let outcome = loop {
         let taken = match context.shutdown.run_until_cancelled(queue.take_any(TAKE_TIMEOUT)).await {
@@ -120,12 +127,7 @@ impl<W: Work> Runner<W> {
     async fn sort(&self, delivery: Delivery) -> Result<(), Error> {
         match intake::take(&delivery, &self.context).await {
             Ok(Intake::Claimed(document)) => return self.attempt(delivery, document).await,
-            Ok(Intake::Ended(status)) => {
-                // The worker before may have died between the document and the event.
-                let message = status.error.as_ref().map(|detail| detail.message.clone());
-                self.events.tell(&status, final_event(&status), message).await;
-                note(delivery.done().await);
-            }
+            Ok(Intake::Ended(status)) => self.end_again(delivery, &status).await,
             Ok(Intake::Unwanted(mut document, reason)) => {
                 let conclusion = self.conclusion(delivery, &mut document);
                 let outcome = conclusion.conclude(Err(reason)).await;
@@ -139,6 +141,19 @@ impl<W: Work> Runner<W> {
             }
         }
         Ok(())
+    }
+
+    /// Does what the worker before may not have come to, which wrote the end down and died before the message ended.
+    async fn end_again(&self, delivery: Delivery, status: &JobStatus) {
+        let message = status.error.as_ref().map(|detail| detail.message.clone());
+        self.events.tell(status, final_event(status), message.clone()).await;
+        self.checkpoints.forget(status.checkpoint.as_ref()).await;
+        let is_worn_out =
+            status.state == JobState::Failed && u64::from(status.attempt) >= Delivery::ATTEMPTS_MAX;
+        note(match message {
+            Some(reason) if is_worn_out => delivery.dead_letter(&reason).await,
+            _ => delivery.done().await,
+        });
     }
 
     /// Ends a message that no worker can make a job of.

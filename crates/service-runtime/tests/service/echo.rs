@@ -101,7 +101,11 @@ async fn answer(mut requests: Subscription, context: &Context) -> Result<(), lea
             () = context.shutdown.cancelled() => break,
         }
     }
-    requests.drain(crate::broker::PATIENCE).await?;
+    match requests.drain(crate::broker::PATIENCE).await {
+        // Nothing more can come.
+        Err(leat_messaging::Error::Disconnected) => return Ok(()),
+        drained => drained?,
+    }
     while let Some(request) = requests.next().await {
         reply(request, context).await?;
     }

@@ -126,12 +126,13 @@ async fn readiness_follows_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_stops_while_the_broker_is_away() {
     let mut broker = broker::start().await;
-    let running = run(&broker.url(), Misbehaviour::StuckTask, 1_000).await;
+    let running = run(&broker.url(), Misbehaviour::None, 20_000).await;
     let readiness = running.context.readiness.clone();
     broker.kill().await;
     tokio::time::timeout(PATIENCE, readiness.wait(false)).await.unwrap();
     running.shutdown.cancel();
-    assert!(running.ended().await.is_err());
+    // A step that waited for the broker would be cut off, which is an error.
+    running.ended().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
