@@ -1,17 +1,24 @@
 //! How long each kernel takes with each instruction set.
 //!
 //! `cargo bench -p leat-kernels`
-#![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints its table")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use leat_kernels::{
-    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, Preparation, Quantization, Rows,
+    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, PANEL, Preparation, Quantization, Rows,
 };
 
-const SHAPES: [(usize, usize, usize); 5] =
-    [(64, 64, 1), (64, 64, 32), (128, 64, 1), (784, 512, 1), (784, 512, 48)];
+const SHAPES: [(usize, usize, usize); 7] = [
+    (64, 64, 1),
+    (64, 64, 32),
+    (128, 64, 1),
+    (784, 512, 1),
+    (784, 512, 32),
+    (784, 512, 96),
+    (4096, 4096, 96),
+];
 const LEN: usize = 1024;
 const QUANTIZATION: Quantization = Quantization { scale: 0.02, zero_point: 128 };
 
@@ -42,12 +49,17 @@ fn dense_u8(inputs: usize, outputs: usize, rows: usize) {
     let bias = values(outputs);
     let activation = Activation::Relu;
     let parts = DenseU8Parts { codes: &codes, scales: &[0.01], bias: &bias, input: QUANTIZATION, activation };
-    let layer = DenseU8::pack(&parts);
-    let input = vec![200; layer.padded_inputs() * rows];
-    let mut output = vec![0; rows * layer.stride()];
+    let packed: Vec<_> = Kernels::available()
+        .into_iter()
+        .map(|kernels| (kernels.name(), DenseU8::pack(&parts, kernels)))
+        .collect();
+    let input = vec![200; inputs.next_multiple_of(4) * rows];
+    let mut output = vec![0; rows * outputs.next_multiple_of(PANEL)];
     compare(&format!("dense_u8 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
+        let (_, layer) =
+            packed.iter().find(|(name, _)| *name == kernels.name()).expect("every set is packed for");
         let rows = Rows { values: &input, stride: layer.padded_inputs(), count: rows };
-        kernels.dense_u8(&layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION));
+        kernels.dense_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION));
     });
 }
 

@@ -1,4 +1,4 @@
-use crate::panel::{PANEL, pad_to, padded};
+use crate::panel::{PANEL, of_panel, pad_to, padded};
 use crate::{Activation, Output, Rows};
 
 /// A dense layer on `f32`, packed for the kernels: `y = activation(W x + b)`.
@@ -65,8 +65,8 @@ impl DenseF32 {
     }
 
     /// The biases of one panel.
-    pub(crate) fn panel_bias(&self, index: usize) -> &[f32] {
-        &self.bias[index * PANEL..][..PANEL]
+    pub(crate) fn panel_bias(&self, index: usize) -> &[f32; PANEL] {
+        of_panel(&self.bias, index)
     }
 
     pub(crate) fn check(&self, input: &Rows<'_, f32>, output: &Output<'_>) {

@@ -1,5 +1,5 @@
-use crate::panel::{CODES_PER_STEP, PANEL, pad_to, padded};
-use crate::{Activation, Output, Quantization, Rows};
+use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded};
+use crate::{Activation, Kernels, Output, Quantization, Rows};
 
 /// What an integer layer is made of.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +24,11 @@ pub struct DenseU8Parts<'a> {
 pub struct DenseU8 {
     inputs: usize,
     outputs: usize,
-    /// `[panels, padded inputs / 2, PANEL, 2]`; what is past the last input or output is zero.
+    /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero.
     weights: Vec<i8>,
-    /// `zero_point · Σ c[j, k]`, padded to whole panels, as the two below.
+    /// As the kernels want it that the layer was packed for.
+    layout: IntegerLayout,
+    /// `(zero_point - code_offset) · Σ c[j, k]`, padded to whole panels, as the two below.
     correction: Vec<i32>,
     /// `input_scale · scale[j]`.
     multiplier: Vec<f32>,
@@ -38,11 +40,11 @@ impl DenseU8 {
     /// The most inputs a layer may have so that no sum of products leaves `i32`: `255 · 128 · 65,793 < 2³¹`.
     pub const INPUTS_MAX: usize = 65_793;
 
-    /// Packs a layer.
+    /// Packs a layer for these kernels; others may want its weights in another order and refuse it.
     ///
     /// # Panics
     /// When there is no input, no output or more than [`Self::INPUTS_MAX`] inputs, or lengths do not fit each other.
-    pub fn pack(parts: &DenseU8Parts<'_>) -> Self {
+    pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
         let outputs = parts.bias.len();
         assert!(outputs > 0, "a layer has at least one output");
         let inputs = parts.codes.len() / outputs;
@@ -51,14 +53,16 @@ impl DenseU8 {
         assert!(parts.scales.len() == 1 || parts.scales.len() == outputs, "one scale, or one per output");
         let scales = parts.scales.iter().cycle().take(outputs);
         let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
-        let zero_point = i32::from(parts.input.zero_point);
+        let layout = kernels.integer_layout();
+        let zero_point = i32::from(parts.input.zero_point) - i32::from(layout.code_offset);
         let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
         let correction: Vec<i32> =
             parts.codes.chunks_exact(inputs).map(|row| zero_point * sum(row)).collect();
         Self {
             inputs,
             outputs,
-            weights: interleave(parts.codes, inputs, outputs),
+            weights: interleave(parts.codes, Shape { inputs, outputs, group: layout.group }),
+            layout,
             correction: pad_to(&correction, padded(outputs)),
             multiplier: pad_to(&multiplier, padded(outputs)),
             bias: pad_to(parts.bias, padded(outputs)),
@@ -94,31 +98,68 @@ impl DenseU8 {
         self.bias.len() / PANEL
     }
 
-    /// The weights of one panel, `[padded inputs / 2, PANEL, 2]`.
+    /// How many inputs lie side by side for each output.
+    pub(crate) fn group(&self) -> usize {
+        self.layout.group
+    }
+
+    /// How many steps a row takes.
+    pub(crate) fn blocks(&self) -> usize {
+        self.inputs.div_ceil(CODES_PER_STEP)
+    }
+
+    /// The weights of one panel, `[padded inputs / group, PANEL, group]`.
     pub(crate) fn panel(&self, index: usize) -> &[i8] {
         let len = self.padded_inputs() * PANEL;
         &self.weights[index * len..][..len]
     }
 
-    /// The correction, multiplier and bias of one panel.
-    pub(crate) fn panel_terms(&self, index: usize) -> (&[i32], &[f32], &[f32]) {
-        let (start, end) = (index * PANEL, (index + 1) * PANEL);
-        (&self.correction[start..end], &self.multiplier[start..end], &self.bias[start..end])
+    /// What turns the exact sums of one panel into real numbers.
+    pub(crate) fn panel_terms(&self, index: usize) -> Terms<'_> {
+        Terms {
+            correction: of_panel(&self.correction, index),
+            multiplier: of_panel(&self.multiplier, index),
+            bias: of_panel(&self.bias, index),
+        }
     }
 
-    pub(crate) fn check(&self, input: &Rows<'_, u8>, output: &Output<'_>) {
+    pub(crate) fn check(&self, kernels: Kernels, input: &Rows<'_, u8>, output: &Output<'_>) {
+        assert!(self.layout == kernels.integer_layout(), "the layer was packed for other kernels");
         assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
         assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
     }
 }
 
-fn interleave(codes: &[i8], inputs: usize, outputs: usize) -> Vec<i8> {
+/// What turns the exact sums of one panel into real numbers.
+pub(crate) struct Terms<'a> {
+    pub(crate) correction: &'a [i32; PANEL],
+    pub(crate) multiplier: &'a [f32; PANEL],
+    pub(crate) bias: &'a [f32; PANEL],
+}
+
+/// How the weights of an integer layer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IntegerLayout {
+    /// How many inputs lie side by side for each output.
+    pub(crate) group: usize,
+    /// What the kernel takes off every input code.
+    pub(crate) code_offset: u8,
+}
+
+struct Shape {
+    inputs: usize,
+    outputs: usize,
+    group: usize,
+}
+
+fn interleave(codes: &[i8], shape: Shape) -> Vec<i8> {
+    let Shape { inputs, outputs, group } = shape;
     let padded_inputs = inputs.next_multiple_of(CODES_PER_STEP);
     let mut packed = vec![0; padded(outputs) * padded_inputs];
     for (output, row) in codes.chunks_exact(inputs).enumerate() {
         let panel = &mut packed[output / PANEL * PANEL * padded_inputs..];
         for (input, &code) in row.iter().enumerate() {
-            panel[input / 2 * 2 * PANEL + output % PANEL * 2 + input % 2] = code;
+            panel[input / group * group * PANEL + output % PANEL * group + input % group] = code;
         }
     }
     packed

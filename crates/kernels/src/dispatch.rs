@@ -1,8 +1,16 @@
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use crate::aarch64::neon::Neon;
+use crate::dense_u8::IntegerLayout;
+use crate::generic::{Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax};
+use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use crate::x86_64::avx2::Avx2;
+use crate::x86_64::{avx2::Avx2, avx512::Avx512};
 use crate::{DenseF32, DenseU8, Output, Preparation, Quantization, Rows, scalar};
+
+/// The environment variable that names the instruction set to use instead of the best one.
+const OVERRIDE: &str = "LEAT_CPU";
 
 /// The kernels of one instruction set. A small copyable value: choose once, call many times.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +21,48 @@ enum Isa {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+}
+
+/// Runs `$scalar`, or `$kernel` compiled for the instruction set.
+macro_rules! dispatch {
+    ($isa:expr, $scalar:expr, $kernel:expr) => {
+        match $isa {
+            Isa::Scalar => $scalar,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(token) => token.vectorize($kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(token) => token.vectorize($kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(token) => token.vectorize($kernel),
+        }
+    };
 }
 
 impl Kernels {
-    /// The fastest kernels this processor can run; looked up once per process.
+    /// The kernels that [`Kernels::from_environment`] gives, looked up once per process; the fastest ones when what it asks for
+    /// cannot be had.
     pub fn detect() -> Self {
-        static BEST: OnceLock<Kernels> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available().pop().unwrap_or_else(Self::scalar))
+        static CHOSEN: OnceLock<Kernels> = OnceLock::new();
+        *CHOSEN.get_or_init(|| Self::from_environment().unwrap_or_else(|_| Self::fastest()))
+    }
+
+    /// The set that the environment variable `LEAT_CPU` names, or the fastest one when it is not set. Answers are the same bits
+    /// with every set.
+    ///
+    /// # Errors
+    /// What was asked for and what there is, when this processor does not run the set.
+    pub fn from_environment() -> Result<Self, String> {
+        let Some(wanted) = std::env::var_os(OVERRIDE) else { return Ok(Self::fastest()) };
+        let available = Self::available();
+        let found = available.iter().find(|kernels| *kernels.name() == *wanted);
+        found.copied().ok_or_else(|| {
+            let names: Vec<&str> = available.iter().map(|kernels| kernels.name()).collect();
+            format!("{OVERRIDE}={} is not one of {}", wanted.display(), names.join(", "))
+        })
     }
 
     /// The definition: runs everywhere, slowly.
@@ -32,15 +75,23 @@ impl Kernels {
         let mut available = vec![Self::scalar()];
         #[cfg(target_arch = "x86_64")]
         available.extend(Avx2::detect().map(|token| Self(Isa::Avx2(token))));
+        #[cfg(target_arch = "x86_64")]
+        available.extend(Avx512::detect().map(|token| Self(Isa::Avx512(token))));
+        #[cfg(target_arch = "aarch64")]
+        available.extend(Neon::detect().map(|token| Self(Isa::Neon(token))));
         available
     }
 
-    /// The name of the instruction set: `scalar` or `avx2`.
+    /// The name of the instruction set: `scalar`, `avx2`, `avx512` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => "neon",
         }
     }
 
@@ -50,24 +101,27 @@ impl Kernels {
     /// When the input rows are shorter than the layer's inputs or the output is shorter than `count · stride`.
     pub fn dense_f32(self, layer: &DenseF32, input: Rows<'_, f32>, mut output: Output<'_>) {
         layer.check(&input, &output);
-        match self.0 {
-            Isa::Scalar => scalar::dense_f32::dense_f32(layer, &input, &mut output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.dense_f32(layer, &input, &mut output),
-        }
+        let (input, output) = (&input, &mut output);
+        dispatch!(
+            self.0,
+            scalar::dense_f32::dense_f32(layer, input, output),
+            RunDenseF32 { layer, input, output }
+        );
     }
 
     /// Runs a dense layer on rows of codes.
     ///
     /// # Panics
-    /// When the input rows are shorter than the layer's padded inputs or the output is shorter than `count · stride`.
+    /// When the layer was packed for kernels that want another order of weights, the input rows are shorter than its padded inputs, or
+    /// the output is shorter than `count · stride`.
     pub fn dense_u8(self, layer: &DenseU8, input: Rows<'_, u8>, mut output: Output<'_>) {
-        layer.check(&input, &output);
-        match self.0 {
-            Isa::Scalar => scalar::dense_u8::dense_u8(layer, &input, &mut output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.dense_u8(layer, &input, &mut output),
-        }
+        layer.check(self, &input, &output);
+        let (input, output) = (&input, &mut output);
+        dispatch!(
+            self.0,
+            scalar::dense_u8::dense_u8(layer, input, output),
+            RunDenseU8 { layer, input, output }
+        );
     }
 
     /// The code of each value; see [`Quantization`].
@@ -76,11 +130,11 @@ impl Kernels {
     /// When the lengths differ.
     pub fn quantize(self, values: &[f32], quantization: Quantization, codes: &mut [u8]) {
         assert!(values.len() == codes.len(), "one code per value");
-        match self.0 {
-            Isa::Scalar => scalar::quantize::quantize(values, quantization, codes),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.quantize(values, quantization, codes),
-        }
+        dispatch!(
+            self.0,
+            scalar::quantize::quantize(values, quantization, codes),
+            Quantize { values, quantization, codes }
+        );
     }
 
     /// `exp(x - max) / Σ exp(x - max)` over one row of logits. An infinite or NaN logit makes every probability NaN,
@@ -90,11 +144,7 @@ impl Kernels {
     /// When the lengths differ.
     pub fn softmax(self, logits: &[f32], probabilities: &mut [f32]) {
         assert!(logits.len() == probabilities.len(), "one probability per logit");
-        match self.0 {
-            Isa::Scalar => scalar::softmax::softmax(logits, probabilities),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.softmax(logits, probabilities),
-        }
+        dispatch!(self.0, scalar::softmax::softmax(logits, probabilities), Softmax { logits, probabilities });
     }
 
     /// Prepares one raw row for the first layer. Fails with the index of the first feature that is infinite, or NaN and
@@ -109,10 +159,26 @@ impl Kernels {
         let parts = preparation.parts();
         parts.check(raw.len());
         assert!(raw.len() == prepared.len(), "one prepared value per raw value");
-        match self.0 {
-            Isa::Scalar => scalar::prepare::prepare(parts, raw, prepared),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => token.prepare(parts, raw, prepared),
+        dispatch!(self.0, scalar::prepare::prepare(parts, raw, prepared), Prepare { parts, raw, prepared })
+    }
+
+    /// How the weights of an integer layer have to lie.
+    pub(crate) fn integer_layout(self) -> IntegerLayout {
+        fn of<S: Simd>(_: S) -> IntegerLayout {
+            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET }
         }
+        match self.0 {
+            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0 },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(token) => of(token),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(token) => of(token),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(token) => of(token),
+        }
+    }
+
+    fn fastest() -> Self {
+        Self::available().pop().unwrap_or_else(Self::scalar)
     }
 }

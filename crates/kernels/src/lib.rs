@@ -1,28 +1,34 @@
 //! Numeric kernels on slices: what a compiled model spends its time in.
 //!
-//! Each kernel is defined once, in `scalar`, and written again for an instruction set under the same file name. All
-//! versions give the same bits: sums run in one fixed order, products are fused, and `exp`, `tanh` and the normal
-//! distribution function are our own. So an answer depends neither on the processor nor on the batch it rode in.
+//! Each kernel is defined in `scalar` and written once more, under the same file name in `generic`, for vectors of sixteen
+//! lanes; an instruction set implements those vectors. All give the same bits: sums run in one fixed order, products are
+//! fused, and `exp`, `tanh` and the normal distribution function are our own. So an answer depends neither on the processor
+//! nor on the batch it rode in.
 //!
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
-//! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
+//! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before. It
+//! reads one environment variable, `LEAT_CPU`, which names the instruction set to use.
 //!
 //! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
-//! then `scalar`, then `x86_64::avx2`.
+//! then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
 #![allow(
     unsafe_code,
     reason = "vector loads and stores, and calls into code compiled for a detected instruction set"
 )]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod activation;
 mod dense_f32;
 mod dense_u8;
 mod dispatch;
+mod generic;
 mod panel;
 mod preparation;
 mod quantization;
 mod rows;
 mod scalar;
+mod simd;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

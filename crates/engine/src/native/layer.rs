@@ -1,4 +1,4 @@
-use leat_kernels::{Activation, DenseF32, DenseU8, DenseU8Parts, Quantization};
+use leat_kernels::{Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Quantization};
 use leat_model::{ActivationQuantization, Dense, Encoding};
 
 use crate::Error;
@@ -13,7 +13,7 @@ pub(crate) enum Layer {
 
 impl Layer {
     /// Packs a layer of a valid network.
-    pub(crate) fn pack(dense: &Dense) -> Result<Self, Error> {
+    pub(crate) fn pack(dense: &Dense, kernels: Kernels) -> Result<Self, Error> {
         let activation = activation(dense.activation);
         let (Encoding::Int8 { codes, scales }, Some(input)) =
             (&dense.weights.encoding, dense.input_quantization)
@@ -28,7 +28,7 @@ impl Layer {
         }
         let input = quantization(input);
         let parts = DenseU8Parts { codes, scales, bias: &dense.bias, input, activation };
-        Ok(Self::Integer(DenseU8::pack(&parts), input))
+        Ok(Self::Integer(DenseU8::pack(&parts, kernels), input))
     }
 
     /// The quantization of the rows that go in, when the layer runs on integers.

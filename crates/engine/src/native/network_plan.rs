@@ -24,7 +24,8 @@ pub(crate) struct NetworkPlan {
 impl NetworkPlan {
     /// Packs the network of a valid model.
     pub(crate) fn new(model: &Model, network: &Network, kernels: Kernels) -> Result<Self, Error> {
-        let layers = network.layers.iter().map(Layer::pack).collect::<Result<Vec<_>, _>>()?;
+        let pack = |layer| Layer::pack(layer, kernels);
+        let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
         Ok(Self {
             kernels,

@@ -1,4 +1,5 @@
 use super::epilogue;
+use crate::dense_u8::Terms;
 use crate::panel::PANEL;
 use crate::{DenseU8, Output, Rows};
 
@@ -7,7 +8,7 @@ pub(crate) fn dense_u8(layer: &DenseU8, input: &Rows<'_, u8>, output: &mut Outpu
     for row in 0..input.count {
         let codes = input.row(row, layer.padded_inputs());
         for panel in 0..layer.panels() {
-            let (correction, multiplier, bias) = layer.panel_terms(panel);
+            let Terms { correction, multiplier, bias } = layer.panel_terms(panel);
             let start = row * layer.stride() + panel * PANEL;
             for (lane, sum) in sums(layer, panel, codes).into_iter().enumerate() {
                 let y = ((sum - correction[lane]) as f32).mul_add(multiplier[lane], bias[lane]);
@@ -19,9 +20,10 @@ pub(crate) fn dense_u8(layer: &DenseU8, input: &Rows<'_, u8>, output: &mut Outpu
 
 fn sums(layer: &DenseU8, panel: usize, codes: &[u8]) -> [i32; PANEL] {
     let mut sums = [0; PANEL];
-    for (pair, weights) in codes.chunks_exact(2).zip(layer.panel(panel).chunks_exact(2 * PANEL)) {
-        for (sum, weight) in sums.iter_mut().zip(weights.chunks_exact(2)) {
-            *sum += i32::from(pair[0]) * i32::from(weight[0]) + i32::from(pair[1]) * i32::from(weight[1]);
+    let group = layer.group();
+    for (codes, weights) in codes.chunks_exact(group).zip(layer.panel(panel).chunks_exact(group * PANEL)) {
+        for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(group)) {
+            *sum += codes.iter().zip(weights).map(|(&q, &c)| i32::from(q) * i32::from(c)).sum::<i32>();
         }
     }
     sums

@@ -1,15 +1,15 @@
 use super::activation::exp;
-
-/// How many partial sums there are: element `i` belongs to sum `i % LANES`.
-const LANES: usize = 8;
+use crate::panel::PANEL;
 
 /// `exp(x - max) / Σ exp(x - max)`. An infinite or NaN logit makes every probability NaN.
+///
+/// There are as many partial sums as a panel is wide: element `i` belongs to sum `i % PANEL`.
 pub(crate) fn softmax(logits: &[f32], probabilities: &mut [f32]) {
     let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| if max > x { max } else { x });
-    let mut sums = [0.0; LANES];
+    let mut sums = [0.0; PANEL];
     for (index, (probability, &x)) in probabilities.iter_mut().zip(logits).enumerate() {
         *probability = exp(x - max);
-        sums[index % LANES] += *probability;
+        sums[index % PANEL] += *probability;
     }
     let total = sum_of_lanes(sums);
     for probability in probabilities {
@@ -17,7 +17,13 @@ pub(crate) fn softmax(logits: &[f32], probabilities: &mut [f32]) {
     }
 }
 
-/// The order in which a vector of eight is folded in halves.
-pub(crate) fn sum_of_lanes(s: [f32; LANES]) -> f32 {
-    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+/// Folds the partial sums in halves.
+pub(crate) fn sum_of_lanes(mut sums: [f32; PANEL]) -> f32 {
+    let mut half = PANEL / 2;
+    while half > 0 {
+        let (low, high) = sums.split_at_mut(half);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+        half /= 2;
+    }
+    sums[0]
 }

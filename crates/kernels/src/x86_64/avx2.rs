@@ -1,25 +1,15 @@
-//! AVX2 with FMA: eight lanes, sixteen registers. A lane is an output, so that no sum ever crosses lanes.
+//! AVX2 with FMA: eight lanes, so that a panel takes two registers of sixteen.
+//!
+//! Every `unsafe` block below rests on the token: its holder has AVX2 and FMA. Loads and stores go through references that cover
+//! what is read or written.
 
-use crate::preparation::Parts;
-use crate::{DenseF32, DenseU8, Output, Quantization, Rows};
+use std::arch::x86_64::*;
 
-mod activation;
-mod dense_f32;
-mod dense_u8;
-mod epilogue;
-mod prepare;
-mod quantize;
-mod softmax;
-mod tile;
-mod vector;
+use crate::simd::{Kernel, Simd};
 
-/// How many `f32` a vector holds.
-const LANES: usize = 8;
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
-/// How many vectors a panel takes.
-const VECTORS: usize = crate::panel::PANEL / LANES;
-
-/// Proof that this processor has AVX2 and FMA: only `detect` makes one.
+/// Proof that this processor has AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx2(());
 
@@ -28,29 +18,252 @@ impl Avx2 {
         let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         has_both.then_some(Self(()))
     }
+}
 
-    pub(crate) fn dense_f32(self, layer: &DenseF32, input: &Rows<'_, f32>, output: &mut Output<'_>) {
-        // SAFETY: the token proves AVX2 and FMA.
-        unsafe { dense_f32::dense_f32(layer, input, output) }
+impl Simd for Avx2 {
+    type Real = [__m256; 2];
+    type Integer = [__m256i; 2];
+    type Weights = [__m256i; 2];
+    type Codes = __m256i;
+
+    const SUMS: usize = 6;
+    const GROUP: usize = 2;
+
+    #[inline(always)]
+    fn vectorize<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token.
+        unsafe { compiled(self, kernel) }
     }
 
-    pub(crate) fn dense_u8(self, layer: &DenseU8, input: &Rows<'_, u8>, output: &mut Output<'_>) {
-        // SAFETY: the token proves AVX2 and FMA.
-        unsafe { dense_u8::dense_u8(layer, input, output) }
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_set1_ps(value); 2] }
     }
 
-    pub(crate) fn quantize(self, values: &[f32], quantization: Quantization, codes: &mut [u8]) {
-        // SAFETY: the token proves AVX2 and FMA.
-        unsafe { quantize::quantize(values, quantization, codes) }
+    #[inline(always)]
+    fn load(self, values: &[f32; 16]) -> Self::Real {
+        let start = values.as_ptr();
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe { [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))] }
     }
 
-    pub(crate) fn softmax(self, logits: &[f32], probabilities: &mut [f32]) {
-        // SAFETY: the token proves AVX2 and FMA.
-        unsafe { softmax::softmax(logits, probabilities) }
+    #[inline(always)]
+    fn store(self, vector: Self::Real, values: &mut [f32; 16]) {
+        let start = values.as_mut_ptr();
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe {
+            _mm256_storeu_ps(start, vector[0]);
+            _mm256_storeu_ps(start.add(8), vector[1]);
+        }
     }
 
-    pub(crate) fn prepare(self, parts: Parts<'_>, raw: &[f32], prepared: &mut [f32]) -> Result<(), usize> {
-        // SAFETY: the token proves AVX2 and FMA.
-        unsafe { prepare::prepare(parts, raw, prepared) }
+    #[inline(always)]
+    fn add(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    fn maximum(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn minimum(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn round(self, a: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_round_ps::<NEAREST>(a[0]), _mm256_round_ps::<NEAREST>(a[1])] }
+    }
+
+    #[inline(always)]
+    fn magnitude(self, a: Self::Real) -> Self::Real {
+        let [sign, _] = self.splat(-0.0);
+        // SAFETY: the token.
+        unsafe { [_mm256_andnot_ps(sign, a[0]), _mm256_andnot_ps(sign, a[1])] }
+    }
+
+    #[inline(always)]
+    fn negate(self, a: Self::Real) -> Self::Real {
+        let [sign, _] = self.splat(-0.0);
+        // SAFETY: the token.
+        unsafe { [_mm256_xor_ps(sign, a[0]), _mm256_xor_ps(sign, a[1])] }
+    }
+
+    #[inline(always)]
+    fn with_sign(self, a: Self::Real, sign: Self::Real) -> Self::Real {
+        let [mask, _] = self.splat(-0.0);
+        // SAFETY: the token.
+        unsafe {
+            let signs = [_mm256_and_ps(mask, sign[0]), _mm256_and_ps(mask, sign[1])];
+            [_mm256_or_ps(a[0], signs[0]), _mm256_or_ps(a[1], signs[1])]
+        }
+    }
+
+    #[inline(always)]
+    fn where_less(self, a: Self::Real, b: Self::Real, then: Self::Real, otherwise: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe {
+            let less = [_mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1])];
+            [
+                _mm256_blendv_ps(otherwise[0], then[0], less[0]),
+                _mm256_blendv_ps(otherwise[1], then[1], less[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn unless_nan(self, a: Self::Real, otherwise: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe {
+            let nan = [_mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], a[0]), _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], a[1])];
+            [_mm256_blendv_ps(a[0], otherwise[0], nan[0]), _mm256_blendv_ps(a[1], otherwise[1], nan[1])]
+        }
+    }
+
+    #[inline(always)]
+    fn all_finite(self, a: Self::Real) -> bool {
+        let [infinite, _] = self.splat(f32::INFINITY);
+        let magnitude = self.magnitude(a);
+        // SAFETY: the token.
+        unsafe {
+            let first = _mm256_cmp_ps::<_CMP_LT_OQ>(magnitude[0], infinite);
+            let second = _mm256_cmp_ps::<_CMP_LT_OQ>(magnitude[1], infinite);
+            _mm256_movemask_ps(_mm256_and_ps(first, second)) == 0xff
+        }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: Self::Real, n: Self::Real) -> Self::Real {
+        [self.scale_half(a[0], n[0]), self.scale_half(a[1], n[1])]
+    }
+
+    #[inline(always)]
+    fn zero(self) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn load_integer(self, values: &[i32; 16]) -> Self::Integer {
+        let start = values.as_ptr().cast::<__m256i>();
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe { [_mm256_loadu_si256(start), _mm256_loadu_si256(start.add(1))] }
+    }
+
+    #[inline(always)]
+    fn sub_integer(self, a: Self::Integer, b: Self::Integer) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe { [_mm256_sub_epi32(a[0], b[0]), _mm256_sub_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn to_real(self, a: Self::Integer) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { [_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])] }
+    }
+
+    #[inline(always)]
+    fn store_codes(self, steps: Self::Real, zero_point: u8, codes: &mut [u8; 16]) {
+        // SAFETY: the token, and the reference covers sixteen bytes.
+        unsafe {
+            let zero_point = _mm256_set1_epi32(i32::from(zero_point));
+            let first = _mm256_add_epi32(_mm256_cvtps_epi32(steps[0]), zero_point);
+            let second = _mm256_add_epi32(_mm256_cvtps_epi32(steps[1]), zero_point);
+            // Packing works within halves of 128 bits; the permutation puts the quarters back in order.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(first, second));
+            let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(codes.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    /// Widened to 16 bits: the 8-bit product `vpmaddubsw` would saturate, since `2 · 255 · 127` does not fit 16 bits.
+    #[inline(always)]
+    fn weights(self, block: &[i8; 64], part: usize) -> Self::Weights {
+        let start = block.as_ptr().cast::<__m128i>();
+        // SAFETY: the token, and the reference covers both parts of 32 bytes.
+        unsafe {
+            let start = start.add(part * 2);
+            [
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(start)),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(start.add(1))),
+            ]
+        }
+    }
+
+    /// Two codes, widened to 16 bits.
+    #[inline(always)]
+    fn codes(self, four: [u8; 4], part: usize) -> Self::Codes {
+        const ZERO: i32 = 0x80;
+        let first = part as i32 * 2;
+        // SAFETY: the token.
+        unsafe {
+            let spread = _mm256_set1_epi32(first | (ZERO << 8) | ((first + 1) << 16) | (ZERO << 24));
+            _mm256_shuffle_epi8(_mm256_set1_epi32(i32::from_le_bytes(four)), spread)
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe {
+            [
+                _mm256_add_epi32(sums[0], _mm256_madd_epi16(codes, weights[0])),
+                _mm256_add_epi32(sums[1], _mm256_madd_epi16(codes, weights[1])),
+            ]
+        }
+    }
+}
+
+impl Avx2 {
+    #[inline(always)]
+    fn scale_half(self, a: __m256, n: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe {
+            let n = _mm256_cvtps_epi32(n);
+            let half = _mm256_srai_epi32::<1>(n);
+            let rest = _mm256_sub_epi32(n, half);
+            _mm256_mul_ps(_mm256_mul_ps(a, self.power_of_two(half)), self.power_of_two(rest))
+        }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, n: __m256i) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)))) }
     }
 }

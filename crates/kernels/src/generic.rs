@@ -1,0 +1,17 @@
+//! Kernels on vectors of sixteen lanes, written once for every instruction set. A lane is an output, so that no sum ever
+//! crosses lanes, and every sum runs in the order of the definition.
+
+mod activation;
+mod dense_f32;
+mod dense_u8;
+mod epilogue;
+mod prepare;
+mod quantize;
+mod softmax;
+mod tiling;
+
+pub(crate) use dense_f32::RunDenseF32;
+pub(crate) use dense_u8::RunDenseU8;
+pub(crate) use prepare::Prepare;
+pub(crate) use quantize::Quantize;
+pub(crate) use softmax::Softmax;

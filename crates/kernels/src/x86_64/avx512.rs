@@ -1,0 +1,220 @@
+//! AVX-512 with VNNI: sixteen lanes, so that a panel takes one register of thirty-two.
+//!
+//! Every `unsafe` block below rests on the token: its holder has AVX-512 F, BW, DQ, VL and VNNI. Loads and stores go through
+//! references that cover what is read or written.
+
+use std::arch::x86_64::*;
+
+use crate::simd::{Kernel, Simd};
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// Proof that this processor has AVX-512 F, BW, DQ, VL and VNNI. Older ones with AVX-512 but without VNNI run AVX2.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(crate) fn detect() -> Option<Self> {
+        let has_all = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        has_all.then_some(Self(()))
+    }
+}
+
+impl Simd for Avx512 {
+    type Real = __m512;
+    type Integer = __m512i;
+    type Weights = __m512i;
+    type Codes = __m512i;
+
+    const SUMS: usize = 24;
+    const GROUP: usize = 4;
+
+    #[inline(always)]
+    fn vectorize<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+        fn compiled<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, values: &[f32; 16]) -> Self::Real {
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Real, values: &mut [f32; 16]) {
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn maximum(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn minimum(self, a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_roundscale_ps::<NEAREST>(a) }
+    }
+
+    #[inline(always)]
+    fn magnitude(self, a: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_andnot_ps(self.splat(-0.0), a) }
+    }
+
+    #[inline(always)]
+    fn negate(self, a: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_xor_ps(self.splat(-0.0), a) }
+    }
+
+    #[inline(always)]
+    fn with_sign(self, a: Self::Real, sign: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_or_ps(a, _mm512_and_ps(self.splat(-0.0), sign)) }
+    }
+
+    #[inline(always)]
+    fn where_less(self, a: Self::Real, b: Self::Real, then: Self::Real, otherwise: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), otherwise, then) }
+    }
+
+    #[inline(always)]
+    fn unless_nan(self, a: Self::Real, otherwise: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a, otherwise) }
+    }
+
+    #[inline(always)]
+    fn all_finite(self, a: Self::Real) -> bool {
+        let infinite = self.splat(f32::INFINITY);
+        // SAFETY: the token.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.magnitude(a), infinite) == 0xffff }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: Self::Real, n: Self::Real) -> Self::Real {
+        // SAFETY: the token.
+        unsafe {
+            let n = _mm512_cvtps_epi32(n);
+            let half = _mm512_srai_epi32::<1>(n);
+            let rest = _mm512_sub_epi32(n, half);
+            _mm512_mul_ps(_mm512_mul_ps(a, self.power_of_two(half)), self.power_of_two(rest))
+        }
+    }
+
+    #[inline(always)]
+    fn zero(self) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    fn load_integer(self, values: &[i32; 16]) -> Self::Integer {
+        // SAFETY: the token, and the reference covers sixteen values.
+        unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn sub_integer(self, a: Self::Integer, b: Self::Integer) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn to_real(self, a: Self::Integer) -> Self::Real {
+        // SAFETY: the token.
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    fn store_codes(self, steps: Self::Real, zero_point: u8, codes: &mut [u8; 16]) {
+        // SAFETY: the token, and the reference covers sixteen bytes.
+        unsafe {
+            let zero_point = _mm512_set1_epi32(i32::from(zero_point));
+            let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(steps), zero_point));
+            _mm_storeu_si128(codes.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    fn weights(self, block: &[i8; 64], _part: usize) -> Self::Weights {
+        // SAFETY: the token, and the reference covers 64 bytes.
+        unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn codes(self, four: [u8; 4], _part: usize) -> Self::Codes {
+        // SAFETY: the token.
+        unsafe { _mm512_set1_epi32(i32::from_le_bytes(four)) }
+    }
+
+    /// `vpdpbusd` adds four products of 8 bits to each 32-bit sum without saturating on the way.
+    #[inline(always)]
+    fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
+        // SAFETY: the token.
+        unsafe { _mm512_dpbusd_epi32(sums, codes, weights) }
+    }
+}
+
+impl Avx512 {
+    #[inline(always)]
+    fn power_of_two(self, n: __m512i) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(n, _mm512_set1_epi32(127)))) }
+    }
+}
