@@ -3,7 +3,9 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "aarch64")]
 use crate::aarch64::neon::Neon;
 use crate::dense_u8::IntegerLayout;
-use crate::generic::{Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax};
+use crate::generic::{
+    F32_PER_STEP, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax, U8_PER_STEP,
+};
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{avx2::Avx2, avx512::Avx512};
@@ -160,6 +162,19 @@ impl Kernels {
         parts.check(raw.len());
         assert!(raw.len() == prepared.len(), "one prepared value per raw value");
         dispatch!(self.0, scalar::prepare::prepare(parts, raw, prepared), Prepare { parts, raw, prepared })
+    }
+
+    /// Multiplies and adds `f32` in registers, `steps` times, as fast as the instruction set can: what a dense layer could reach at
+    /// best. Gives how many products that were.
+    pub fn peak_f32(self, steps: u64) -> u64 {
+        std::hint::black_box(dispatch!(self.0, 0.0, PeakF32 { steps }));
+        steps * F32_PER_STEP
+    }
+
+    /// As [`Kernels::peak_f32`], with 8-bit codes.
+    pub fn peak_u8(self, steps: u64) -> u64 {
+        std::hint::black_box(dispatch!(self.0, 0.0, PeakU8 { steps }));
+        steps * U8_PER_STEP
     }
 
     /// How the weights of an integer layer have to lie.

@@ -1,0 +1,45 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Leat beside its peers and beside what the machine can do.
+#[derive(Debug, Parser)]
+#[command(name = "leat-bench", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run multi-layer perceptrons on one thread.
+    Engine(EngineOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EngineOptions {
+    /// Shapes to run, all when none is named.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) shapes: Vec<String>,
+
+    /// Rows in a batch.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 256])]
+    pub(crate) batches: Vec<usize>,
+
+    /// Where `peers/models.py` put its models. Without them, weights are made here and no peer runs.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) models: Option<PathBuf>,
+
+    /// The shared library of ONNX Runtime.
+    #[cfg(feature = "peers")]
+    #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub(crate) onnx_runtime: Option<PathBuf>,
+
+    /// Time for each cell and contender.
+    #[arg(long, default_value_t = 300, value_name = "MILLISECONDS")]
+    pub(crate) budget: u64,
+
+    /// Write every figure to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}

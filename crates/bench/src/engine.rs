@@ -1,0 +1,174 @@
+//! The benchmark of the engine: every shape, kind and batch, ours beside the peers'.
+
+use std::time::{Duration, Instant};
+
+use leat_engine::{Kernels, compile};
+use serde::Serialize;
+
+use crate::arguments::EngineOptions;
+use crate::contender::{Contender, Leat};
+use crate::models::{self, Kind};
+#[cfg(feature = "peers")]
+use crate::peers::Peers;
+use crate::roofline::Roofline;
+use crate::shapes::{self, Shape};
+use crate::timing::medians;
+use crate::{Error, report};
+
+/// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
+/// order.
+const TOLERANCE: f32 = 1e-3;
+/// Likewise between two quantizations.
+const TOLERANCE_INT8: f32 = 0.25;
+
+/// The figures of one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) cpu: &'static str,
+    pub(crate) roofline: Roofline,
+    pub(crate) compilations: Vec<Compilation>,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// What it takes to make a model ready.
+#[derive(Debug, Serialize)]
+pub(crate) struct Compilation {
+    pub(crate) shape: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) compile_us: f64,
+    pub(crate) first_run_us: f64,
+    pub(crate) plan: String,
+}
+
+/// One shape, kind and batch.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) shape: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) batch: usize,
+    /// Multiply-adds of the whole batch, as if nothing was pruned.
+    pub(crate) multiply_adds: usize,
+    /// The median of one run in microseconds, ours first.
+    pub(crate) times_us: Vec<(&'static str, f64)>,
+}
+
+pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
+    let shapes = chosen(&options.shapes)?;
+    let budget = Duration::from_millis(options.budget);
+    #[cfg(feature = "peers")]
+    let peers = match (&options.onnx_runtime, &options.models) {
+        (Some(library), Some(folder)) => Some(Peers::load(library, folder)?),
+        _ => None,
+    };
+    let mut run = Run {
+        cpu: Kernels::detect().name(),
+        roofline: Roofline::measure(),
+        compilations: Vec::new(),
+        cells: Vec::new(),
+    };
+    report::opening(&run);
+    for shape in shapes {
+        let dense = models::dense(&shape, options.models.as_deref())?;
+        for kind in Kind::ALL {
+            let model = models::compressed(&dense, kind)?;
+            run.compilations.push(compilation(&shape, kind, &model)?);
+            for &batch in &options.batches {
+                let input = models::rows(batch, shape.features());
+                let ours: Box<dyn Contender> = Box::new(Leat::new(&model, &input)?);
+                #[allow(unused_mut, reason = "without the feature there are no peers to add")]
+                let mut contenders = vec![("leat", ours)];
+                #[cfg(feature = "peers")]
+                if let Some(peers) = &peers {
+                    contenders.extend(peers.of(&shape, kind, &input)?);
+                }
+                let cell = Subject { shape: &shape, kind, batch }.measure(contenders, budget)?;
+                report::line(&cell);
+                run.cells.push(cell);
+            }
+        }
+    }
+    report::tables(&run);
+    match &options.json {
+        Some(path) => report::write(&run, path),
+        None => Ok(()),
+    }
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Shape>, Error> {
+    if names.is_empty() {
+        return Ok(shapes::ALL.to_vec());
+    }
+    let find = |name: &String| {
+        let known = || shapes::ALL.map(|shape| shape.name).join(", ");
+        let found = shapes::ALL.into_iter().find(|shape| shape.name == name);
+        found.ok_or_else(|| Error::Usage(format!("no shape {name}; there are {}", known())))
+    };
+    names.iter().map(find).collect()
+}
+
+fn compilation(shape: &Shape, kind: Kind, model: &leat_model::Model) -> Result<Compilation, Error> {
+    let began = Instant::now();
+    let plan = compile(model)?;
+    let compile_us = began.elapsed().as_secs_f64() * 1e6;
+    let mut first = Leat::new(model, &models::rows(1, shape.features()))?;
+    let began = Instant::now();
+    first.run()?;
+    let first_run_us = began.elapsed().as_secs_f64() * 1e6;
+    Ok(Compilation { shape: shape.name, kind, compile_us, first_run_us, plan: plan.describe() })
+}
+
+/// What is measured in one cell.
+struct Subject<'a> {
+    shape: &'a Shape,
+    kind: Kind,
+    batch: usize,
+}
+
+impl Subject<'_> {
+    fn measure(
+        &self,
+        contenders: Vec<(&'static str, Box<dyn Contender>)>,
+        budget: Duration,
+    ) -> Result<Cell, Error> {
+        let (names, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
+        self.agree(&names, &mut contenders)?;
+        let times = medians(&mut contenders, budget)?;
+        Ok(Cell {
+            shape: self.shape.name,
+            kind: self.kind,
+            batch: self.batch,
+            multiply_adds: self.shape.multiply_adds() * self.batch,
+            times_us: names.into_iter().zip(times).collect(),
+        })
+    }
+
+    /// Runs everybody once and compares what they give.
+    fn agree(&self, names: &[&'static str], contenders: &mut [Box<dyn Contender>]) -> Result<(), Error> {
+        let mut outputs = Vec::new();
+        for contender in &mut *contenders {
+            contender.run()?;
+            outputs.push(contender.output()?);
+        }
+        let tolerance = match self.kind {
+            Kind::F32 => TOLERANCE,
+            Kind::Int8 => TOLERANCE_INT8,
+            // The peers run the model before it was pruned.
+            Kind::Pruned => return Ok(()),
+        };
+        let Some((ours, others)) = outputs.split_first() else { return Ok(()) };
+        let size = mean(ours.iter().map(|value| value.abs()));
+        for (&contender, other) in names.iter().skip(1).zip(others) {
+            let distance = mean(ours.iter().zip(other).map(|(ours, other)| (ours - other).abs()));
+            if distance > tolerance * size {
+                let shape = self.shape.describe();
+                return Err(Error::Disagreement { contender, shape, distance, size });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let count = values.len().max(1) as f32;
+    values.sum::<f32>() / count
+}

@@ -1,0 +1,34 @@
+//! `leat-bench`: Leat beside its peers and beside what the machine can do.
+//!
+//! `leat-bench engine` runs multi-layer perceptrons on one thread; see `crates/bench/README.md` for the table and how it is made.
+//! With the feature `peers` ONNX Runtime and tract run in the same process, in turns with us, so that whatever else the machine does
+//! meets all alike.
+//!
+//! Reading order: `arguments`, `engine`, `shapes`, `models`, `contender`, `peers`, `timing`, `roofline`, `report`.
+
+mod arguments;
+mod contender;
+mod engine;
+mod error;
+mod models;
+#[cfg(feature = "peers")]
+mod peers;
+mod report;
+mod roofline;
+mod shapes;
+mod timing;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::error::Error;
+
+fn main() -> ExitCode {
+    let Arguments { command: Command::Engine(options) } = Arguments::parse();
+    match engine::run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::fail(&error),
+    }
+}

@@ -1,0 +1,110 @@
+//! What is printed and written.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its tables")]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::Error;
+use crate::engine::{Cell, Run};
+use crate::models::Kind;
+
+pub(crate) fn fail(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+pub(crate) fn opening(run: &Run) {
+    let roofline = run.roofline;
+    println!(
+        "{}: at best {:.0} GFLOP/s in f32, {:.0} GOP/s in int8, {:.1} GB/s from memory, one thread",
+        run.cpu,
+        roofline.f32_per_ns * 2.0,
+        roofline.u8_per_ns * 2.0,
+        roofline.bytes_per_ns
+    );
+}
+
+/// One cell as soon as it is known.
+pub(crate) fn line(cell: &Cell) {
+    let times: Vec<String> =
+        cell.times_us.iter().map(|(name, time)| format!("{name} {} µs", microseconds(*time))).collect();
+    println!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", "));
+}
+
+pub(crate) fn tables(run: &Run) {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let has_peers = run.cells.iter().any(|cell| cell.times_us.len() > 1);
+    let mut header = vec!["shape", "weights", "batch", "leat µs", "of peak"];
+    if has_peers {
+        header.extend(["onnx runtime µs", "ratio", "tract µs", "ratio"]);
+    }
+    table.set_header(header);
+    for cell in &run.cells {
+        table.add_row(row(run, cell, has_peers));
+    }
+    align(&mut table, 2);
+    println!("\n{table}\n");
+    println!("{}", compilations(run));
+}
+
+pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
+    let failed = |reason: String| Error::File { path: path.display().to_string(), reason };
+    let text = serde_json::to_string_pretty(run).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(path, text).map_err(|error| failed(error.to_string()))
+}
+
+fn row(run: &Run, cell: &Cell, has_peers: bool) -> Vec<String> {
+    let time = |name: &str| cell.times_us.iter().find(|(other, _)| *other == name).map(|(_, time)| *time);
+    let ours = time("leat").unwrap_or(f64::NAN);
+    let peak = if cell.kind == Kind::Int8 { run.roofline.u8_per_ns } else { run.roofline.f32_per_ns };
+    let share = cell.multiply_adds as f64 / (ours * 1e3) / peak;
+    let mut row = vec![
+        cell.shape.to_owned(),
+        cell.kind.name().to_owned(),
+        cell.batch.to_string(),
+        microseconds(ours),
+        format!("{:.0} %", share * 100.0),
+    ];
+    if has_peers {
+        for peer in ["onnx runtime", "tract"] {
+            let peer = time(peer);
+            row.push(peer.map(microseconds).unwrap_or_default());
+            row.push(peer.map(|peer| format!("{:.2}", peer / ours)).unwrap_or_default());
+        }
+    }
+    row
+}
+
+fn compilations(run: &Run) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["shape", "weights", "compile µs", "first run µs", "plan"]);
+    for made in &run.compilations {
+        table.add_row([
+            made.shape.to_owned(),
+            made.kind.name().to_owned(),
+            microseconds(made.compile_us),
+            microseconds(made.first_run_us),
+            made.plan.clone(),
+        ]);
+    }
+    table
+}
+
+fn align(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// Three digits that count.
+fn microseconds(time: f64) -> String {
+    match time {
+        time if time < 10.0 => format!("{time:.2}"),
+        time if time < 100.0 => format!("{time:.1}"),
+        time => format!("{time:.0}"),
+    }
+}
