@@ -20,6 +20,9 @@ pub(crate) struct Peers {
     folder: PathBuf,
 }
 
+/// Peers with their names.
+pub(crate) type Contenders = Vec<(&'static str, Box<dyn Contender>)>;
+
 /// What a peer runs.
 #[derive(Clone, Copy)]
 struct PeerBatch<'a> {
@@ -37,12 +40,7 @@ impl Peers {
     }
 
     /// Whoever can run a kind of a shape, on these rows.
-    pub(crate) fn of(
-        &self,
-        shape: &Shape,
-        kind: Kind,
-        input: &[f32],
-    ) -> Result<Vec<(&'static str, Box<dyn Contender>)>, Error> {
+    pub(crate) fn of(&self, shape: &Shape, kind: Kind, input: &[f32]) -> Result<Contenders, Error> {
         let rows = input.len() / shape.features();
         let batch = PeerBatch { rows, input, outputs: shape.outputs() };
         let path = |suffix: &str| self.folder.join(format!("{}.{suffix}.onnx", shape.name));
@@ -51,7 +49,7 @@ impl Peers {
             Kind::F32 | Kind::Pruned => (path("f32"), true),
             Kind::Int8 => (path("int8"), false),
         };
-        let mut peers: Vec<(&'static str, Box<dyn Contender>)> =
+        let mut peers: Contenders =
             vec![("onnx runtime", Box::new(OnnxRuntime::new(&self.environment, &file, batch)?))];
         if is_for_tract {
             peers.push(("tract", Box::new(Tract::new(&file, batch)?)));

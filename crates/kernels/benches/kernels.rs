@@ -79,13 +79,17 @@ fn vectors() {
     let mut codes = vec![0; LEN];
     let preparation =
         Preparation::default().with_impute(values(LEN)).with_standardise(values(LEN), vec![1.5; LEN]);
-    compare(&format!("softmax of {LEN}"), LEN, |kernels| kernels.softmax(&input, black_box(&mut output)));
-    compare("softmax of 10", 10, |kernels| kernels.softmax(&input[..10], black_box(&mut output[..10])));
+    for classes in [10, LEN] {
+        let logits = Rows { values: &input, stride: classes, count: 1 };
+        compare(&format!("softmax of {classes}"), classes, |kernels| {
+            kernels.softmax(logits, classes, black_box(&mut output[..classes]));
+        });
+    }
     compare(&format!("quantize {LEN}"), LEN, |kernels| {
         kernels.quantize(&input, QUANTIZATION, black_box(&mut codes));
     });
     compare(&format!("prepare {LEN}"), LEN, |kernels| {
-        let prepared = kernels.prepare(&preparation, &input, black_box(&mut output));
+        let prepared = kernels.prepare(&preparation, LEN, &input, black_box(&mut output));
         assert!(prepared.is_ok(), "every value is finite");
     });
 }

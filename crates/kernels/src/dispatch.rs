@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use crate::aarch64::neon::Neon;
 use crate::dense_u8::IntegerLayout;
 use crate::generic::{
-    F32_PER_STEP, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax, U8_PER_STEP,
+    F32_PER_STEP, FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax,
+    U8_PER_STEP,
 };
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
@@ -139,29 +140,49 @@ impl Kernels {
         );
     }
 
-    /// `exp(x - max) / Σ exp(x - max)` over one row of logits. An infinite or NaN logit makes every probability NaN,
-    /// save that negative infinity beside a finite logit has probability zero.
+    /// `exp(x - max) / Σ exp(x - max)` over each row of logits; `probabilities` is `[rows, classes]`. An infinite or NaN logit makes
+    /// every probability of its row NaN, save that negative infinity beside a finite logit has probability zero.
     ///
     /// # Panics
-    /// When the lengths differ.
-    pub fn softmax(self, logits: &[f32], probabilities: &mut [f32]) {
-        assert!(logits.len() == probabilities.len(), "one probability per logit");
-        dispatch!(self.0, scalar::softmax::softmax(logits, probabilities), Softmax { logits, probabilities });
+    /// When there is no class, or the lengths do not fit.
+    pub fn softmax(self, logits: Rows<'_, f32>, classes: usize, probabilities: &mut [f32]) {
+        assert!(classes > 0 && logits.holds(classes), "rows of logits are shorter than the classes");
+        assert!(probabilities.len() == logits.count * classes, "one probability per logit");
+        dispatch!(
+            self.0,
+            scalar::softmax::softmax_rows(&logits, classes, probabilities),
+            Softmax { logits, classes, probabilities }
+        );
     }
 
-    /// Prepares one raw row for the first layer. Fails with the index of the first feature that is infinite, or NaN and
-    /// not imputed; what `prepared` holds is then unspecified.
+    /// Prepares raw rows of `features` values for the first layer. What `prepared` holds after a failure is unspecified.
     ///
     /// # Errors
-    /// The index of the offending feature.
+    /// The position of the first value that is infinite, or NaN and not imputed, counted over all rows.
     ///
     /// # Panics
     /// When the lengths of the rows or of the preparation differ.
-    pub fn prepare(self, preparation: &Preparation, raw: &[f32], prepared: &mut [f32]) -> Result<(), usize> {
+    pub fn prepare(
+        self,
+        preparation: &Preparation,
+        features: usize,
+        raw: &[f32],
+        prepared: &mut [f32],
+    ) -> Result<(), usize> {
         let parts = preparation.parts();
-        parts.check(raw.len());
+        parts.check(features);
+        assert!(features > 0 && raw.len().is_multiple_of(features), "whole rows");
         assert!(raw.len() == prepared.len(), "one prepared value per raw value");
-        dispatch!(self.0, scalar::prepare::prepare(parts, raw, prepared), Prepare { parts, raw, prepared })
+        dispatch!(
+            self.0,
+            scalar::prepare::prepare_rows(parts, features, raw, prepared),
+            Prepare { parts, features, raw, prepared }
+        )
+    }
+
+    /// The position of the first value that is infinite or NaN.
+    pub fn first_not_finite(self, values: &[f32]) -> Option<usize> {
+        dispatch!(self.0, scalar::prepare::first_not_finite(values), FirstNotFinite { values })
     }
 
     /// Multiplies and adds `f32` in registers, `steps` times, as fast as the instruction set can: what a dense layer could reach at

@@ -31,6 +31,11 @@ impl Preparation {
         self
     }
 
+    /// Whether rows are fit for the first layer as they come, if they are finite.
+    pub fn is_empty(&self) -> bool {
+        self.impute.is_none() && self.standardise.is_none()
+    }
+
     pub(crate) fn parts(&self) -> Parts<'_> {
         let standardise = self.standardise.as_ref().map(|s| (s.mean.as_slice(), s.scale.as_slice()));
         Parts { impute: self.impute.as_deref(), standardise }

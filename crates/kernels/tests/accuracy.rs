@@ -87,7 +87,8 @@ fn softmax_is_accurate_for_distant_logits() {
     let mut worst = 0.0_f64;
     for x in sample().into_iter().filter(|x| x.abs() < 200.0) {
         let mut probabilities = [0.0; 2];
-        Kernels::detect().softmax(&[x, 0.0], &mut probabilities);
+        let rows = Rows { values: &[x, 0.0], stride: 2, count: 1 };
+        Kernels::detect().softmax(rows, 2, &mut probabilities);
         let exact = 1.0 / (1.0 + (-f64::from(x)).exp());
         worst = worst.max(ulps(probabilities[0], exact));
     }

@@ -210,10 +210,12 @@ proptest! {
     }
 
     #[test]
-    fn softmax_gives_the_bits_of_the_definition(logits in vec(wild(), 0..70)) {
+    fn softmax_gives_the_bits_of_the_definition(logits in vec(wild(), 1..70)) {
         let run = |kernels: Kernels| {
-            let mut probabilities = vec![7.0; logits.len()];
-            kernels.softmax(&logits, &mut probabilities);
+            let mut probabilities = vec![7.0; 2 * logits.len()];
+            let twice = [logits.as_slice(), &[1.0; 3], &logits].concat();
+            let rows = Rows { values: &twice, stride: logits.len() + 3, count: 2 };
+            kernels.softmax(rows, logits.len(), &mut probabilities);
             bits(&probabilities)
         };
         for kernels in others() {
@@ -223,7 +225,7 @@ proptest! {
 
     #[test]
     fn prepare_gives_the_bits_and_the_refusals_of_the_definition(
-        row in vec((wild(), finite(), finite(), 1e-3_f32..1e3), 0..70),
+        row in vec((wild(), finite(), finite(), 1e-3_f32..1e3), 1..70),
         impute: bool,
         standardise: bool,
     ) {
@@ -236,11 +238,28 @@ proptest! {
             preparation = preparation.with_standardise(column(|x| x.2), column(|x| x.3));
         }
         let run = |kernels: Kernels| {
-            let mut prepared = vec![7.0; row.len()];
-            kernels.prepare(&preparation, &column(|x| x.0), &mut prepared).map(|()| bits(&prepared))
+            // The second row is the one that may fail.
+            let raw = [vec![1.0; row.len()], column(|x| x.0)].concat();
+            let mut prepared = vec![7.0; raw.len()];
+            kernels.prepare(&preparation, row.len(), &raw, &mut prepared).map(|()| bits(&prepared))
         };
         for kernels in others() {
             prop_assert_eq!(run(kernels), run(Kernels::scalar()));
+        }
+    }
+}
+
+#[test]
+fn the_first_value_that_is_not_finite_is_found() {
+    for kernels in Kernels::available() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for position in 0..50 {
+                let mut values = vec![f32::MAX; 50];
+                assert_eq!(kernels.first_not_finite(&values), None);
+                values[position] = bad;
+                values[49] = bad;
+                assert_eq!(kernels.first_not_finite(&values), Some(position), "{}", kernels.name());
+            }
         }
     }
 }

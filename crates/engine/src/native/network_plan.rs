@@ -1,4 +1,4 @@
-use leat_kernels::{Kernels, Output, Preparation, Rows};
+use leat_kernels::{Kernels, Output, Preparation, Quantization, Rows};
 use leat_model::{Model, Network, Preprocessing, Task};
 
 use super::layer::Layer;
@@ -40,68 +40,75 @@ impl NetworkPlan {
 
     /// Runs at most [`BLOCK`] rows.
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        self.prepare(&batch, scratch)?;
+        let place =
+            |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
+        let Scratch { values: [values, values_out], codes: [codes, codes_out] } = scratch;
+        let (mut values, mut values_out) = (values.as_mut_slice(), values_out.as_mut_slice());
+        let (mut codes, mut codes_out) = (codes.as_mut_slice(), codes_out.as_mut_slice());
+        // Rows that need no preparation are read where they are.
+        let mut raw = None;
+        if self.preparation.is_empty() {
+            raw = Some(batch.input);
+            self.kernels.first_not_finite(batch.input).map_or(Ok(()), |position| Err(place(position)))?;
+        } else {
+            let prepared = &mut values[..batch.input.len()];
+            self.kernels.prepare(&self.preparation, self.features, batch.input, prepared).map_err(place)?;
+        }
         let mut stride = self.features;
         for (index, layer) in self.layers.iter().enumerate() {
             let following = self.layers.get(index + 1).and_then(Layer::input_quantization);
-            let [values, values_out] = &mut scratch.values;
-            let [codes, codes_out] = &mut scratch.codes;
             let output = match following {
                 Some(quantization) => Output::Codes(codes_out, quantization),
                 None => Output::Values(values_out),
             };
+            let count = batch.rows;
             match layer {
                 Layer::Real(layer) => {
-                    self.kernels.dense_f32(layer, Rows { values, stride, count: batch.rows }, output);
+                    let values = raw.take().unwrap_or(&*values);
+                    self.kernels.dense_f32(layer, Rows { values, stride, count }, output);
                 }
-                Layer::Integer(layer, _) => {
-                    let stride = if index == 0 { layer.padded_inputs() } else { stride };
-                    self.kernels.dense_u8(layer, Rows { values: codes, stride, count: batch.rows }, output);
+                Layer::Integer(layer, quantization) => {
+                    if index == 0 {
+                        let values = raw.take().unwrap_or(&*values);
+                        stride = layer.padded_inputs();
+                        self.quantize(&values[..count * self.features], *quantization, codes, stride);
+                    }
+                    self.kernels.dense_u8(layer, Rows { values: codes, stride, count }, output);
                 }
             }
             stride = layer.stride();
-            scratch.values.swap(0, 1);
-            scratch.codes.swap(0, 1);
+            std::mem::swap(&mut values, &mut values_out);
+            std::mem::swap(&mut codes, &mut codes_out);
         }
-        self.answer(batch.output, &scratch.values[0], stride)
+        let count = batch.rows;
+        self.answer(batch, Rows { values, stride, count })
     }
 
-    /// Prepares raw rows for the first layer.
-    fn prepare(&self, batch: &Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        let raw = batch.input.chunks_exact(self.features);
-        let prepared = scratch.values[0].chunks_exact_mut(self.features);
-        for (row, (raw, prepared)) in raw.zip(prepared).enumerate() {
-            self.kernels
-                .prepare(&self.preparation, raw, prepared)
-                .map_err(|feature| Error::NotFinite { row, feature })?;
+    /// Quantizes rows of features to rows of codes that are `stride` apart.
+    fn quantize(&self, values: &[f32], quantization: Quantization, codes: &mut [u8], stride: usize) {
+        if stride == self.features {
+            return self.kernels.quantize(values, quantization, &mut codes[..values.len()]);
         }
-        let Some((first, quantization)) =
-            self.layers.first().and_then(|first| Some((first, first.input_quantization()?)))
-        else {
-            return Ok(());
-        };
-        let prepared = scratch.values[0].chunks_exact(self.features);
-        let codes = scratch.codes[0].chunks_exact_mut(first.inputs_read());
-        for (prepared, codes) in prepared.zip(codes).take(batch.rows) {
-            self.kernels.quantize(prepared, quantization, &mut codes[..self.features]);
+        for (values, codes) in values.chunks_exact(self.features).zip(codes.chunks_exact_mut(stride)) {
+            self.kernels.quantize(values, quantization, &mut codes[..self.features]);
         }
-        Ok(())
     }
 
     /// Turns what the last layer gave into the answer.
-    fn answer(&self, output: &mut [f32], last: &[f32], stride: usize) -> Result<(), Error> {
-        let rows = output.chunks_exact_mut(self.outputs).zip(last.chunks_exact(stride));
-        for (row, (answer, last)) in rows.enumerate() {
-            let last = &last[..self.outputs];
-            match self.task {
-                Task::Classification => self.kernels.softmax(last, answer),
-                Task::Regression => answer.copy_from_slice(last),
-            }
-            if !answer.iter().all(|value| value.is_finite()) {
-                return Err(Error::Overflow { row });
+    fn answer(&self, batch: Batch<'_>, last: Rows<'_, f32>) -> Result<(), Error> {
+        match self.task {
+            Task::Classification => self.kernels.softmax(last, self.outputs, batch.output),
+            Task::Regression => {
+                let rows = batch.output.chunks_exact_mut(self.outputs).zip(last.values.chunks(last.stride));
+                for (answer, last) in rows {
+                    answer.copy_from_slice(&last[..self.outputs]);
+                }
             }
         }
-        Ok(())
+        match self.kernels.first_not_finite(batch.output) {
+            None => Ok(()),
+            Some(position) => Err(Error::Overflow { row: position / self.outputs }),
+        }
     }
 }
 

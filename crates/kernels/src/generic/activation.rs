@@ -5,19 +5,13 @@ use crate::scalar::coefficients::{
 };
 use crate::simd::{Kernel, Simd};
 
-/// `activation(x)` in each lane.
+/// One of the activations that take an exponential, in each lane.
 #[inline(always)]
-pub(super) fn apply<S: Simd>(simd: S, activation: Activation, x: S::Real) -> S::Real {
-    match activation {
-        Activation::Identity => x,
-        Activation::Relu => relu(simd, x),
-        Activation::Tanh | Activation::Sigmoid | Activation::Gelu => {
-            let mut lanes = [0.0; PANEL];
-            simd.store(x, &mut lanes);
-            simd.vectorize(Transcendental { activation, lanes: &mut lanes });
-            simd.load(&lanes)
-        }
-    }
+pub(super) fn transcendental<S: Simd>(simd: S, activation: Activation, x: S::Real) -> S::Real {
+    let mut lanes = [0.0; PANEL];
+    simd.store(x, &mut lanes);
+    simd.vectorize(Transcendental { activation, lanes: &mut lanes });
+    simd.load(&lanes)
 }
 
 /// An activation that is too long to stand in every tile.
@@ -43,7 +37,7 @@ impl Kernel for Transcendental<'_> {
 }
 
 #[inline(always)]
-fn relu<S: Simd>(simd: S, x: S::Real) -> S::Real {
+pub(super) fn relu<S: Simd>(simd: S, x: S::Real) -> S::Real {
     simd.maximum(simd.splat(0.0), x)
 }
 

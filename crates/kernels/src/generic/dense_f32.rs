@@ -76,11 +76,6 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (panel, sums) in sums.into_iter().enumerate() {
-                let start = (corner.row + row) * layer.stride() + (corner.panel + panel) * PANEL;
-                epilogue::finish(simd, sums, layer.activation(), start, output);
-            }
-        }
+        epilogue::finish(simd, sums, layer.activation(), &corner.place(layer.stride()), output);
     }
 }

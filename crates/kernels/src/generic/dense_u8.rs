@@ -1,6 +1,6 @@
 use super::epilogue;
 use super::tiling::{Corner, Extent, Tiles};
-use crate::panel::{BLOCK, PANEL};
+use crate::panel::BLOCK;
 use crate::simd::{Kernel, Simd};
 use crate::{DenseU8, Output, Rows};
 
@@ -73,16 +73,16 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
                 }
             }
         }
+        let mut values = [[simd.splat(0.0); PANELS]; ROWS];
         for panel in 0..PANELS {
             let terms = layer.panel_terms(corner.panel + panel);
             let correction = simd.load_integer(terms.correction);
             let (multiplier, bias) = (simd.load(terms.multiplier), simd.load(terms.bias));
-            for (row, sums) in sums.iter().enumerate() {
+            for (values, sums) in values.iter_mut().zip(&sums) {
                 let exact = simd.to_real(simd.sub_integer(sums[panel], correction));
-                let y = simd.fma(exact, multiplier, bias);
-                let start = (corner.row + row) * layer.stride() + (corner.panel + panel) * PANEL;
-                epilogue::finish(simd, y, layer.activation(), start, output);
+                values[panel] = simd.fma(exact, multiplier, bias);
             }
         }
+        epilogue::finish(simd, values, layer.activation(), &corner.place(layer.stride()), output);
     }
 }

@@ -4,25 +4,66 @@ use crate::panel::PANEL;
 use crate::simd::Simd;
 use crate::{Activation, Output};
 
-/// Applies the activation to the sums of one panel and stores them from `start` on.
+/// Where the sums of a tile go.
+pub(super) struct Place {
+    /// The index of its first output.
+    pub(super) start: usize,
+    /// The distance between two rows.
+    pub(super) stride: usize,
+}
+
+/// Applies the activation to the sums of a tile and stores them.
 #[inline(always)]
-pub(super) fn finish<S: Simd>(
+pub(super) fn finish<S: Simd, const ROWS: usize, const PANELS: usize>(
     simd: S,
-    sums: S::Real,
+    sums: [[S::Real; PANELS]; ROWS],
     activation: Activation,
-    start: usize,
+    place: &Place,
     output: &mut Output<'_>,
 ) {
-    let y = activation::apply(simd, activation, sums);
+    // Chosen once for all sums; only the short ones are worth a copy of the loop.
+    match activation {
+        Activation::Identity => store(simd, sums, place, output),
+        Activation::Relu => {
+            let mut sums = sums;
+            for sum in sums.as_flattened_mut() {
+                *sum = activation::relu(simd, *sum);
+            }
+            store(simd, sums, place, output);
+        }
+        Activation::Tanh | Activation::Sigmoid | Activation::Gelu => {
+            let mut sums = sums;
+            for sum in sums.as_flattened_mut() {
+                *sum = activation::transcendental(simd, activation, *sum);
+            }
+            store(simd, sums, place, output);
+        }
+    }
+}
+
+#[inline(always)]
+fn store<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    sums: [[S::Real; PANELS]; ROWS],
+    place: &Place,
+    output: &mut Output<'_>,
+) {
     match output {
         Output::Values(values) => {
-            if let Some(place) = values[start..].first_chunk_mut::<PANEL>() {
-                simd.store(y, place);
+            for (row, sums) in sums.into_iter().enumerate() {
+                let values = &mut values[place.start + row * place.stride..][..PANELS * PANEL];
+                for (sum, values) in sums.into_iter().zip(values.as_chunks_mut::<PANEL>().0) {
+                    simd.store(sum, values);
+                }
             }
         }
         Output::Codes(codes, quantization) => {
-            if let Some(place) = codes[start..].first_chunk_mut::<PANEL>() {
-                Quantizer::new(simd, *quantization).store(simd, y, place);
+            let quantizer = Quantizer::new(simd, *quantization);
+            for (row, sums) in sums.into_iter().enumerate() {
+                let codes = &mut codes[place.start + row * place.stride..][..PANELS * PANEL];
+                for (sum, codes) in sums.into_iter().zip(codes.as_chunks_mut::<PANEL>().0) {
+                    quantizer.store(simd, sum, codes);
+                }
             }
         }
     }

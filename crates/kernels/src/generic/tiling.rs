@@ -1,8 +1,19 @@
+use super::epilogue::Place;
+use crate::panel::PANEL;
+
 /// The first row and the first panel of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Corner {
     pub(super) row: usize,
     pub(super) panel: usize,
+}
+
+impl Corner {
+    /// Where the outputs of the tile go when rows are that far apart.
+    #[inline(always)]
+    pub(super) fn place(self, stride: usize) -> Place {
+        Place { start: self.row * stride + self.panel * PANEL, stride }
+    }
 }
 
 /// A layer cut into tiles: so many rows by so many panels whose sums all stay in registers.
@@ -31,7 +42,12 @@ impl Extent {
     #[inline(always)]
     fn visit_24(self, tiles: &mut impl Tiles) {
         let tiled = self.rows - self.rows % 8;
-        let panel = self.down::<8, 3>(tiles, 0, tiled);
+        // Three panels at a time, but never one alone when there are others to go with.
+        let threes = match self.panels % 3 {
+            1 => self.panels.saturating_sub(4),
+            rest => self.panels - rest,
+        };
+        let panel = Self { panels: threes, ..self }.down::<8, 3>(tiles, 0, tiled);
         let panel = self.down::<8, 2>(tiles, panel, tiled);
         self.down::<8, 1>(tiles, panel, tiled);
         let start = Corner { row: tiled, panel: 0 };
