@@ -18,6 +18,11 @@ const BATCH_VALUES_MAX: usize = 1 << 22;
 /// How many different batches take turns, so that branch prediction does not learn one by heart.
 const BATCHES: usize = 8;
 
+/// A choice between two ways takes so many runs of each, or so much time, whichever is less.
+const CHOICE_RUNS_MAX: usize = 8;
+/// See `CHOICE_RUNS_MAX`.
+const CHOICE_BUDGET: Duration = Duration::from_millis(2);
+
 /// How long one run of a batch takes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
@@ -31,6 +36,22 @@ pub struct Latency {
     pub p50_ns: u64,
     /// Only one in a hundred took longer. For a plan that takes less than 5 µs this is over means of several runs.
     pub p99_ns: u64,
+}
+
+/// The least time of a few runs, in nanoseconds: for a choice between two ways to do the same.
+pub(crate) fn quickest_ns(mut run: impl FnMut()) -> f64 {
+    run();
+    let mut quickest = Duration::MAX;
+    let began = Instant::now();
+    for _ in 0..CHOICE_RUNS_MAX {
+        let start = Instant::now();
+        run();
+        quickest = quickest.min(start.elapsed());
+        if began.elapsed() > CHOICE_BUDGET {
+            break;
+        }
+    }
+    quickest.as_nanos() as f64
 }
 
 /// Measures a plan on batches of `batch` rows drawn in turn from `rows` (`[n, features]`, raw, at least one row).

@@ -6,18 +6,21 @@ pub struct Scratch {
     pub(crate) values: [Vec<f32>; 2],
     /// Rows of `u8` codes, likewise.
     pub(crate) codes: [Vec<u8>; 2],
+    /// What a kernel needs beside its rows.
+    pub(crate) workspace: Vec<f32>,
 }
 
 impl Scratch {
     /// How much memory it holds, in bytes.
     pub fn bytes(&self) -> usize {
-        let values: usize = self.values.iter().map(Vec::capacity).sum();
+        let values = self.values.iter().map(Vec::capacity).sum::<usize>() + self.workspace.capacity();
         let codes: usize = self.codes.iter().map(Vec::capacity).sum();
         values * size_of::<f32>() + codes
     }
 
     /// Makes each buffer at least this long. What they hold is unspecified.
-    pub(crate) fn reserve(&mut self, values: usize, codes: usize) {
+    pub(crate) fn reserve(&mut self, values: usize, codes: usize, workspace: usize) {
+        grow(&mut self.workspace, workspace);
         self.values.iter_mut().for_each(|buffer| grow(buffer, values));
         self.codes.iter_mut().for_each(|buffer| grow(buffer, codes));
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use leat_kernels::{
     Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, PANEL, Preparation, Quantization, Rows,
+    SparseF32,
 };
 
 const SHAPES: [(usize, usize, usize); 7] = [
@@ -27,6 +28,7 @@ fn main() {
     for (inputs, outputs, rows) in SHAPES {
         dense_f32(inputs, outputs, rows);
         dense_u8(inputs, outputs, rows);
+        sparse_f32(inputs, outputs, rows);
     }
     for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid, Activation::Gelu] {
         elementwise(activation);
@@ -60,6 +62,19 @@ fn dense_u8(inputs: usize, outputs: usize, rows: usize) {
             packed.iter().find(|(name, _)| *name == kernels.name()).expect("every set is packed for");
         let rows = Rows { values: &input, stride: layer.padded_inputs(), count: rows };
         kernels.dense_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION));
+    });
+}
+
+/// One weight in ten; the work is that of the dense layer.
+fn sparse_f32(inputs: usize, outputs: usize, rows: usize) {
+    let weights = values(inputs * outputs).into_iter().map(|x| if x.abs() < 0.9 { 0.0 } else { x });
+    let layer = SparseF32::pack(&weights.collect::<Vec<_>>(), &values(outputs), Activation::Relu);
+    let input = values(inputs * rows);
+    let mut output = vec![0.0; rows * layer.stride()];
+    let mut workspace = vec![0.0; layer.workspace()];
+    compare(&format!("sparse_f32 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
+        let rows = Rows { values: &input, stride: inputs, count: rows };
+        kernels.sparse_f32(&layer, rows, Output::Values(black_box(&mut output)), &mut workspace);
     });
 }
 

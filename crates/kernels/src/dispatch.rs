@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 use crate::aarch64::neon::Neon;
 use crate::dense_u8::IntegerLayout;
 use crate::generic::{
-    F32_PER_STEP, FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, Softmax,
-    U8_PER_STEP,
+    F32_PER_STEP, FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, RunSparseF32,
+    Softmax, U8_PER_STEP,
 };
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{avx2::Avx2, avx512::Avx512};
-use crate::{DenseF32, DenseU8, Output, Preparation, Quantization, Rows, scalar};
+use crate::{DenseF32, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, scalar};
 
 /// The environment variable that names the instruction set to use instead of the best one.
 const OVERRIDE: &str = "LEAT_CPU";
@@ -109,6 +109,27 @@ impl Kernels {
             self.0,
             scalar::dense_f32::dense_f32(layer, input, output),
             RunDenseF32 { layer, input, output }
+        );
+    }
+
+    /// Runs a layer with few weights on rows of `f32`. Worth it from sixteen rows on.
+    ///
+    /// # Panics
+    /// When the input rows are shorter than the layer's inputs, the output is shorter than `count · stride`, or the workspace is shorter
+    /// than the layer's.
+    pub fn sparse_f32(
+        self,
+        layer: &SparseF32,
+        input: Rows<'_, f32>,
+        mut output: Output<'_>,
+        workspace: &mut [f32],
+    ) {
+        layer.check(&input, &output, workspace);
+        let (input, output) = (&input, &mut output);
+        dispatch!(
+            self.0,
+            scalar::sparse_f32::sparse_f32(layer, input, output),
+            RunSparseF32 { layer, input, output, workspace }
         );
     }
 

@@ -9,6 +9,7 @@ mod peak;
 mod prepare;
 mod quantize;
 mod softmax;
+mod sparse_f32;
 mod tiling;
 
 pub(crate) use dense_f32::RunDenseF32;
@@ -17,3 +18,4 @@ pub(crate) use peak::{F32_PER_STEP, PeakF32, PeakU8, U8_PER_STEP};
 pub(crate) use prepare::{FirstNotFinite, Prepare};
 pub(crate) use quantize::Quantize;
 pub(crate) use softmax::Softmax;
+pub(crate) use sparse_f32::RunSparseF32;

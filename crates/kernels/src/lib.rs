@@ -9,7 +9,7 @@
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before. It
 //! reads one environment variable, `LEAT_CPU`, which names the instruction set to use.
 //!
-//! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
+//! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`SparseF32`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
 //! then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
 #![allow(
     unsafe_code,
@@ -29,6 +29,7 @@ mod quantization;
 mod rows;
 mod scalar;
 mod simd;
+mod sparse_f32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -40,3 +41,4 @@ pub use panel::PANEL;
 pub use preparation::Preparation;
 pub use quantization::Quantization;
 pub use rows::{Output, Rows};
+pub use sparse_f32::SparseF32;

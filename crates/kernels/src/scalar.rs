@@ -8,3 +8,4 @@ pub(crate) mod epilogue;
 pub(crate) mod prepare;
 pub(crate) mod quantize;
 pub(crate) mod softmax;
+pub(crate) mod sparse_f32;

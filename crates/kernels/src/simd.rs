@@ -56,6 +56,8 @@ pub(crate) trait Simd: Copy {
     fn all_finite(self, a: Self::Real) -> bool;
     /// `a · 2ⁿ` for integral `-252 <= n <= 254`, in two factors, since `2ⁿ` itself may be outside the normal range.
     fn scale(self, a: Self::Real, n: Self::Real) -> Self::Real;
+    /// Lane `i` of vector `j` becomes lane `j` of vector `i`.
+    fn transpose(self, square: [Self::Real; 16]) -> [Self::Real; 16];
 
     fn zero(self) -> Self::Integer;
     fn load_integer(self, values: &[i32; 16]) -> Self::Integer;

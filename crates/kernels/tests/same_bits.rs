@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 use leat_kernels::{
-    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, Preparation, Quantization, Rows,
+    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, Preparation, Quantization, Rows, SparseF32,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,6 +59,43 @@ fn store(len: usize, target: Option<Quantization>, run: impl FnOnce(Output<'_>))
             Stored::Codes(codes)
         }
     }
+}
+
+/// Either zero becomes the positive one.
+fn without_signs_of_zeros(stored: Stored) -> Stored {
+    match stored {
+        Stored::Values(values) => {
+            Stored::Values(values.into_iter().map(|bits| (f32::from_bits(bits) + 0.0).to_bits()).collect())
+        }
+        codes @ Stored::Codes(_) => codes,
+    }
+}
+
+#[derive(Debug)]
+struct SparseCase {
+    dense: DenseF32,
+    sparse: SparseF32,
+    rows: usize,
+    stride: usize,
+    input: Vec<f32>,
+}
+
+fn sparse_case() -> impl Strategy<Value = SparseCase> {
+    let weight =
+        || prop_oneof![4 => Just(0.0_f32), 1 => -4.0_f32..4.0, 1 => Just(-0.0), 1 => Just(f32::MIN_POSITIVE)];
+    (1_usize..70, 1_usize..50, 1_usize..52, 0_usize..3).prop_flat_map(move |(inputs, outputs, rows, gap)| {
+        let parts = (vec(weight(), inputs * outputs), vec(finite(), outputs), activation());
+        let stride = inputs + gap;
+        (parts, vec(finite(), rows * stride)).prop_map(move |((weights, bias, activation), input)| {
+            SparseCase {
+                dense: DenseF32::pack(&weights, &bias, activation),
+                sparse: SparseF32::pack(&weights, &bias, activation),
+                rows,
+                stride,
+                input,
+            }
+        })
+    })
 }
 
 #[derive(Debug)]
@@ -179,6 +216,28 @@ proptest! {
             let together = run_real(kernels, &case, 0..case.rows);
             prop_assert_eq!(together, one_by_one(case.rows, |rows| run_real(kernels, &case, rows)));
         }
+    }
+
+    #[test]
+    fn sparse_f32_gives_the_bits_of_the_definition_and_the_numbers_of_the_dense_layer(
+        case in sparse_case(), target in proptest::option::of(quantization()),
+    ) {
+        let run = |kernels: Kernels| {
+            let mut workspace = vec![f32::NAN; case.sparse.workspace()];
+            store(case.rows * case.sparse.stride(), target, |output| {
+                let rows = Rows { values: &case.input, stride: case.stride, count: case.rows };
+                kernels.sparse_f32(&case.sparse, rows, output, &mut workspace);
+            })
+        };
+        let expected = run(Kernels::scalar());
+        for kernels in others() {
+            prop_assert_eq!(&run(kernels), &expected);
+        }
+        let dense = store(case.rows * case.sparse.stride(), target, |output| {
+            let rows = Rows { values: &case.input, stride: case.stride, count: case.rows };
+            Kernels::scalar().dense_f32(&case.dense, rows, output);
+        });
+        prop_assert_eq!(without_signs_of_zeros(dense), without_signs_of_zeros(expected));
     }
 
     #[test]

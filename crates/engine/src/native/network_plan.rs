@@ -1,12 +1,9 @@
 use leat_kernels::{Kernels, Output, Preparation, Quantization, Rows};
 use leat_model::{Model, Network, Preprocessing, Task};
 
+use super::BLOCK;
 use super::layer::Layer;
 use crate::{Batch, Error, Plan, Scratch};
-
-/// How many rows go through all layers together. Enough to reuse each panel of weights many times, few enough that the rows
-/// between two layers stay in the cache; a multiple of the tiles' rows.
-const BLOCK: usize = 96;
 
 /// A native network, packed.
 pub(crate) struct NetworkPlan {
@@ -19,6 +16,8 @@ pub(crate) struct NetworkPlan {
     task: Task,
     /// The longest row of values between two stages.
     stride_max: usize,
+    /// The most working memory that a layer needs beside its rows.
+    workspace_max: usize,
 }
 
 impl NetworkPlan {
@@ -27,6 +26,7 @@ impl NetworkPlan {
         let pack = |layer| Layer::pack(layer, kernels);
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
+        let workspace_max = layers.iter().map(Layer::workspace).max();
         Ok(Self {
             kernels,
             features: network.features(),
@@ -35,6 +35,7 @@ impl NetworkPlan {
             layers,
             task: model.task,
             stride_max: stride_max.unwrap_or(0),
+            workspace_max: workspace_max.unwrap_or(0),
         })
     }
 
@@ -42,7 +43,7 @@ impl NetworkPlan {
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
-        let Scratch { values: [values, values_out], codes: [codes, codes_out] } = scratch;
+        let Scratch { values: [values, values_out], codes: [codes, codes_out], workspace } = scratch;
         let (mut values, mut values_out) = (values.as_mut_slice(), values_out.as_mut_slice());
         let (mut codes, mut codes_out) = (codes.as_mut_slice(), codes_out.as_mut_slice());
         // Rows that need no preparation are read where they are.
@@ -63,9 +64,12 @@ impl NetworkPlan {
             };
             let count = batch.rows;
             match layer {
-                Layer::Real(layer) => {
-                    let values = raw.take().unwrap_or(&*values);
-                    self.kernels.dense_f32(layer, Rows { values, stride, count }, output);
+                Layer::Real(dense, _) => {
+                    let input = Rows { values: raw.take().unwrap_or(&*values), stride, count };
+                    match layer.without_zeros(count).filter(|_| self.is_finite(input)) {
+                        Some(sparse) => self.kernels.sparse_f32(&sparse.layer, input, output, workspace),
+                        None => self.kernels.dense_f32(dense, input, output),
+                    }
                 }
                 Layer::Integer(layer, quantization) => {
                     if index == 0 {
@@ -82,6 +86,11 @@ impl NetworkPlan {
         }
         let count = batch.rows;
         self.answer(batch, Rows { values, stride, count })
+    }
+
+    /// Whether zero weights may be left out: an infinite input times zero would be NaN.
+    fn is_finite(&self, rows: Rows<'_, f32>) -> bool {
+        self.kernels.first_not_finite(&rows.values[..rows.count * rows.stride]).is_none()
     }
 
     /// Quantizes rows of features to rows of codes that are `stride` apart.
@@ -101,7 +110,8 @@ impl NetworkPlan {
             Task::Regression => {
                 let rows = batch.output.chunks_exact_mut(self.outputs).zip(last.values.chunks(last.stride));
                 for (answer, last) in rows {
-                    answer.copy_from_slice(&last[..self.outputs]);
+                    // A zero may have either sign, depending on the way it was computed; the sum has none.
+                    answer.iter_mut().zip(last).for_each(|(answer, last)| *answer = last + 0.0);
                 }
             }
         }
@@ -124,7 +134,7 @@ impl Plan for NetworkPlan {
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         batch.check(self.features, self.outputs)?;
         let len = batch.rows.min(BLOCK) * self.stride_max;
-        scratch.reserve(len, len);
+        scratch.reserve(len, len, self.workspace_max);
         let input = batch.input.chunks(BLOCK * self.features);
         let output = batch.output.chunks_mut(BLOCK * self.outputs);
         for (block, (input, output)) in input.zip(output).enumerate() {
@@ -143,7 +153,8 @@ impl Plan for NetworkPlan {
             _ => "int8+f32",
         };
         let widths = self.layers.iter().map(|layer| format!("-{}", layer.outputs())).collect::<String>();
-        format!("native {} {arithmetic} {}{widths}", self.kernels.name(), self.features)
+        let sparse: String = self.layers.iter().filter_map(Layer::describe_without_zeros).collect();
+        format!("native {} {arithmetic} {}{widths}{sparse}", self.kernels.name(), self.features)
     }
 }
 
@@ -157,3 +168,6 @@ fn preparation(preprocessing: &Preprocessing) -> Preparation {
     }
     preparation
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,14 +12,15 @@ fn activation() -> impl Strategy<Value = Activation> {
 
 /// Layers that run on `f32` or on integers, in any order.
 fn network() -> impl Strategy<Value = Network> {
-    let widths = vec(1_usize..70, 1..4);
+    let widths = vec(1_usize..130, 1..4);
     (widths, vec((activation(), any::<bool>(), any::<u32>()), 3), 2_usize..20).prop_map(
         |(mut widths, choices, outputs)| {
             widths.push(outputs);
             let layer =
                 |(pair, (activation, is_integer, seed)): (&[usize], &(Activation, bool, u32))| -> Dense {
                     let make = if *is_integer { models::integer } else { models::real };
-                    make(pair[0], pair[1], *activation, u64::from(*seed))
+                    let layer = make(pair[0], pair[1], *activation, u64::from(*seed));
+                    if *is_integer || seed % 2 == 0 { layer } else { models::pruned(layer) }
                 };
             Network { layers: widths.windows(2).zip(&choices).map(layer).collect() }
         },

@@ -77,3 +77,13 @@ pub(crate) fn run(plan: &dyn Plan, input: &[f32], scratch: &mut Scratch) -> Resu
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
+
+/// A layer that keeps the largest tenth of its weights.
+pub(crate) fn pruned(layer: Dense) -> Dense {
+    let mut values = layer.weights.to_f32();
+    let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    let threshold = sizes[sizes.len() * 9 / 10];
+    values.iter_mut().filter(|value| value.abs() < threshold).for_each(|value| *value = 0.0);
+    Dense { weights: Tensor::sparse_from(layer.weights.shape.clone(), &values), ..layer }
+}

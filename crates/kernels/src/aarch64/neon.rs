@@ -163,6 +163,21 @@ impl Simd for Neon {
         }
     }
 
+    /// Sixteen squares of four; those off the diagonal change places.
+    #[inline(always)]
+    fn transpose(self, square: [Self::Real; 16]) -> [Self::Real; 16] {
+        let mut turned = square;
+        for i in 0..4 {
+            for j in 0..4 {
+                let rows = from_fn(|row| square[4 * i + row][j]);
+                for (row, values) in transpose_four(rows).into_iter().enumerate() {
+                    turned[4 * j + row][i] = values;
+                }
+            }
+        }
+        turned
+    }
+
     #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: NEON is always there.
@@ -218,6 +233,23 @@ impl Simd for Neon {
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
         // SAFETY: the token.
         unsafe { from_fn(|i| signed_dot(sums[i], weights[i], codes)) }
+    }
+}
+
+/// Pairs of lanes, then halves of the vectors change places.
+#[inline(always)]
+fn transpose_four(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    // SAFETY: NEON is always there.
+    unsafe {
+        let [a, b, c, d] = rows;
+        let even = [vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn1q_f32(c, d))];
+        let odd = [vreinterpretq_f64_f32(vtrn2q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(c, d))];
+        [
+            vreinterpretq_f32_f64(vtrn1q_f64(even[0], even[1])),
+            vreinterpretq_f32_f64(vtrn1q_f64(odd[0], odd[1])),
+            vreinterpretq_f32_f64(vtrn2q_f64(even[0], even[1])),
+            vreinterpretq_f32_f64(vtrn2q_f64(odd[0], odd[1])),
+        ]
     }
 }
 

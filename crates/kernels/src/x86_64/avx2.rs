@@ -172,6 +172,28 @@ impl Simd for Avx2 {
         [self.scale_half(a[0], n[0]), self.scale_half(a[1], n[1])]
     }
 
+    /// Four squares of eight; the two off the diagonal change places.
+    #[inline(always)]
+    fn transpose(self, square: [Self::Real; 16]) -> [Self::Real; 16] {
+        let mut quarters = [[square[0][0]; 8]; 4];
+        for i in 0..8 {
+            [quarters[0][i], quarters[1][i]] = square[i];
+            [quarters[2][i], quarters[3][i]] = square[i + 8];
+        }
+        let turned = [
+            self.transpose_eight(quarters[0]),
+            self.transpose_eight(quarters[1]),
+            self.transpose_eight(quarters[2]),
+            self.transpose_eight(quarters[3]),
+        ];
+        let mut result = square;
+        for i in 0..8 {
+            result[i] = [turned[0][i], turned[2][i]];
+            result[i + 8] = [turned[1][i], turned[3][i]];
+        }
+        result
+    }
+
     #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: the token.
@@ -250,6 +272,42 @@ impl Simd for Avx2 {
 }
 
 impl Avx2 {
+    /// Pairs of lanes, then pairs of pairs, then halves of the vectors change places.
+    #[inline(always)]
+    fn transpose_eight(self, rows: [__m256; 8]) -> [__m256; 8] {
+        let [a, b, c, d, e, f, g, h] = rows;
+        let upper = self.transpose_within_halves([a, b, c, d]);
+        let lower = self.transpose_within_halves([e, f, g, h]);
+        let mut turned = rows;
+        for i in 0..4 {
+            // SAFETY: the token.
+            unsafe {
+                turned[i] = _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]);
+                turned[i + 4] = _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]);
+            }
+        }
+        turned
+    }
+
+    /// Transposes the square of four vectors in each half of 128 bits.
+    #[inline(always)]
+    fn transpose_within_halves(self, rows: [__m256; 4]) -> [__m256; 4] {
+        // SAFETY: the token.
+        unsafe {
+            let [a, b, c, d] = rows;
+            let low =
+                [_mm256_castps_pd(_mm256_unpacklo_ps(a, b)), _mm256_castps_pd(_mm256_unpacklo_ps(c, d))];
+            let high =
+                [_mm256_castps_pd(_mm256_unpackhi_ps(a, b)), _mm256_castps_pd(_mm256_unpackhi_ps(c, d))];
+            [
+                _mm256_castpd_ps(_mm256_unpacklo_pd(low[0], low[1])),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(low[0], low[1])),
+                _mm256_castpd_ps(_mm256_unpacklo_pd(high[0], high[1])),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(high[0], high[1])),
+            ]
+        }
+    }
+
     #[inline(always)]
     fn scale_half(self, a: __m256, n: __m256) -> __m256 {
         // SAFETY: the token.

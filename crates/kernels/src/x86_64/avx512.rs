@@ -157,6 +157,31 @@ impl Simd for Avx512 {
         }
     }
 
+    /// Pairs of lanes, then pairs of pairs, then quarters of the vectors change places.
+    #[inline(always)]
+    fn transpose(self, square: [Self::Real; 16]) -> [Self::Real; 16] {
+        let mut quads = square;
+        for (quad, rows) in quads.as_chunks_mut::<4>().0.iter_mut().zip(square.as_chunks::<4>().0) {
+            *quad = self.transpose_within_quarters(*rows);
+        }
+        let mut halves = quads;
+        let mut whole = quads;
+        for i in 0..4 {
+            // SAFETY: the token.
+            unsafe {
+                halves[i] = _mm512_shuffle_f32x4::<0x88>(quads[i], quads[i + 4]);
+                halves[i + 4] = _mm512_shuffle_f32x4::<0xdd>(quads[i], quads[i + 4]);
+                halves[i + 8] = _mm512_shuffle_f32x4::<0x88>(quads[i + 8], quads[i + 12]);
+                halves[i + 12] = _mm512_shuffle_f32x4::<0xdd>(quads[i + 8], quads[i + 12]);
+                whole[i] = _mm512_shuffle_f32x4::<0x88>(halves[i], halves[i + 8]);
+                whole[i + 8] = _mm512_shuffle_f32x4::<0xdd>(halves[i], halves[i + 8]);
+                whole[i + 4] = _mm512_shuffle_f32x4::<0x88>(halves[i + 4], halves[i + 12]);
+                whole[i + 12] = _mm512_shuffle_f32x4::<0xdd>(halves[i + 4], halves[i + 12]);
+            }
+        }
+        whole
+    }
+
     #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: the token.
@@ -212,6 +237,25 @@ impl Simd for Avx512 {
 }
 
 impl Avx512 {
+    /// Transposes the square of four vectors in each quarter of 128 bits.
+    #[inline(always)]
+    fn transpose_within_quarters(self, rows: [__m512; 4]) -> [__m512; 4] {
+        // SAFETY: the token.
+        unsafe {
+            let [a, b, c, d] = rows;
+            let low =
+                [_mm512_castps_pd(_mm512_unpacklo_ps(a, b)), _mm512_castps_pd(_mm512_unpacklo_ps(c, d))];
+            let high =
+                [_mm512_castps_pd(_mm512_unpackhi_ps(a, b)), _mm512_castps_pd(_mm512_unpackhi_ps(c, d))];
+            [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(low[0], low[1])),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(low[0], low[1])),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(high[0], high[1])),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(high[0], high[1])),
+            ]
+        }
+    }
+
     #[inline(always)]
     fn power_of_two(self, n: __m512i) -> __m512 {
         // SAFETY: the token.

@@ -1,0 +1,83 @@
+use leat_kernels::SparseF32;
+use leat_model::{Activation, Body, Dense, Lineage, Signature, Tensor};
+
+use super::super::layer::activation;
+use super::super::without_zeros::WithoutZeros;
+use super::*;
+
+/// Two pruned layers and a dense one; the weights of the first are `size` large.
+fn network(size: f32) -> Network {
+    let layer = |inputs: usize, outputs: usize, size: f32, step: usize| Dense {
+        weights: Tensor::f32(
+            vec![outputs, inputs],
+            (0..inputs * outputs)
+                .map(|at| if at % step == 0 { size * ((at * 7919 % 31) as f32 - 15.0) } else { 0.0 })
+                .collect(),
+        ),
+        bias: (0..outputs).map(|at| at as f32 / 8.0 - 1.0).collect(),
+        activation: if outputs == 3 { Activation::Identity } else { Activation::Gelu },
+        mask: None,
+        input_quantization: None,
+    };
+    Network { layers: vec![layer(21, 40, size, 9), layer(40, 17, 0.02, 7), layer(17, 3, 0.1, 1)] }
+}
+
+fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
+    let names = |count: usize| (0..count).map(|index| format!("n{index}")).collect();
+    let model = Model {
+        name: "pruned".to_owned(),
+        task: Task::Regression,
+        signature: Signature::of_network(Task::Regression, names(21), names(3)),
+        preprocessing: Preprocessing::default(),
+        body: Body::Network(network.clone()),
+        profile: None,
+        training: None,
+        compression: Vec::new(),
+        lineage: Lineage::default(),
+    };
+    let mut plan = NetworkPlan::new(&model, network, Kernels::detect()).expect("a valid model");
+    for (layer, dense) in plan.layers.iter_mut().zip(&network.layers) {
+        let Layer::Real(_, without_zeros) = layer else { panic!("all layers are real") };
+        *without_zeros = rows_min.map(|rows_min| {
+            let layer = SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation(dense.activation));
+            WithoutZeros { layer, rows_min }
+        });
+    }
+    plan.workspace_max = plan.layers.iter().map(Layer::workspace).max().unwrap_or(0);
+    plan
+}
+
+fn run(plan: &NetworkPlan, input: &[f32]) -> Result<Vec<u32>, String> {
+    let rows = input.len() / 21;
+    let mut output = vec![0.0; rows * 3];
+    let batch = Batch { rows, input, output: &mut output };
+    plan.run(batch, &mut Scratch::default()).map_err(|error| error.to_string())?;
+    Ok(output.into_iter().map(f32::to_bits).collect())
+}
+
+#[test]
+fn leaving_zeros_out_changes_no_answer() {
+    let network = network(0.05);
+    let (with, without) = (plan(&network, None), plan(&network, Some(1)));
+    for rows in [1, 15, 16, 33, 130] {
+        let input: Vec<f32> = (0..rows * 21).map(|at| ((at * 104_729) % 997) as f32 / 250.0 - 2.0).collect();
+        assert_eq!(run(&without, &input), run(&with, &input), "{rows} rows");
+    }
+    assert!(without.describe().ends_with(", 21-40 without zeros from 1 rows on, 40-17 without zeros from 1 rows on, 17-3 without zeros from 1 rows on"), "{}", without.describe());
+}
+
+#[test]
+fn what_overflows_with_zeros_overflows_without_them() {
+    let network = network(f32::MAX / 64.0);
+    let (with, without) = (plan(&network, None), plan(&network, Some(1)));
+    let mut input = vec![0.0; 40 * 21];
+    assert_eq!(run(&without, &input), run(&with, &input));
+    input[39 * 21..].fill(60.0);
+    let refused = run(&without, &input);
+    assert_eq!(refused, run(&with, &input));
+    assert_eq!(
+        refused,
+        Err("the prediction for row 39 is not a finite number: its features are too large for the model"
+            .to_owned())
+    );
+}
