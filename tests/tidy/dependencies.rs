@@ -15,6 +15,7 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "engine" => vec!["kernels", "model"],
         "training" => vec!["model", "engine"],
         "compression" => vec!["model", "engine", "training"],
+        "bench" => MODEL.to_vec(),
         "broker" | "messaging" => vec!["contract"],
         "service-runtime" => vec!["contract", "messaging"],
         service if SERVICES.contains(&service) => [PLATFORM, MODEL].concat(),

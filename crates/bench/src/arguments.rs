@@ -35,6 +35,10 @@ pub(crate) struct EngineOptions {
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub(crate) onnx_runtime: Option<PathBuf>,
 
+    /// The instruction set to compute with, instead of the best one.
+    #[arg(long, env = "LEAT_CPU", value_name = "NAME")]
+    pub(crate) cpu: Option<String>,
+
     /// Time for each cell and contender.
     #[arg(long, default_value_t = 300, value_name = "MILLISECONDS")]
     pub(crate) budget: u64,

@@ -53,6 +53,9 @@ pub(crate) struct Cell {
 }
 
 pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
+    if let Some(name) = &options.cpu {
+        Kernels::choose(name).map_err(Error::Usage)?;
+    }
     let shapes = chosen(&options.shapes)?;
     let budget = Duration::from_millis(options.budget);
     #[cfg(feature = "peers")]
@@ -66,7 +69,7 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
         compilations: Vec::new(),
         cells: Vec::new(),
     };
-    report::opening(&run);
+    report::opening(&run)?;
     for shape in shapes {
         let dense = models::dense(&shape, options.models.as_deref())?;
         for kind in Kind::ALL {
@@ -82,12 +85,12 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
                     contenders.extend(peers.of(&shape, kind, &input)?);
                 }
                 let cell = Subject { shape: &shape, kind, batch }.measure(contenders, budget)?;
-                report::line(&cell);
+                report::line(&cell)?;
                 run.cells.push(cell);
             }
         }
     }
-    report::tables(&run);
+    report::tables(&run)?;
     match &options.json {
         Some(path) => report::write(&run, path),
         None => Ok(()),

@@ -1,6 +1,6 @@
 //! What is printed and written.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its tables")]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,29 +11,30 @@ use crate::engine::{Cell, Run};
 use crate::models::Kind;
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
+    // Whoever does not listen needs no answer; the exit code says it too.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
 }
 
-pub(crate) fn opening(run: &Run) {
+pub(crate) fn opening(run: &Run) -> Result<(), Error> {
     let roofline = run.roofline;
-    println!(
+    say(&format!(
         "{}: at best {:.0} GFLOP/s in f32, {:.0} GOP/s in int8, {:.1} GB/s from memory, one thread",
         run.cpu,
         roofline.f32_per_ns * 2.0,
         roofline.u8_per_ns * 2.0,
         roofline.bytes_per_ns
-    );
+    ))
 }
 
 /// One cell as soon as it is known.
-pub(crate) fn line(cell: &Cell) {
+pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
     let times: Vec<String> =
         cell.times_us.iter().map(|(name, time)| format!("{name} {} µs", microseconds(*time))).collect();
-    println!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", "));
+    say(&format!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
 }
 
-pub(crate) fn tables(run: &Run) {
+pub(crate) fn tables(run: &Run) -> Result<(), Error> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let has_peers = run.cells.iter().any(|cell| cell.times_us.len() > 1);
@@ -46,8 +47,15 @@ pub(crate) fn tables(run: &Run) {
         table.add_row(row(run, cell, has_peers));
     }
     align(&mut table, 2);
-    println!("\n{table}\n");
-    println!("{}", compilations(run));
+    say(&format!("\n{table}\n\n{}", compilations(run)))
+}
+
+/// Prints a line. A reader that went away ends the benchmark.
+fn say(text: &str) -> Result<(), Error> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| {
+        let (path, reason) = ("standard output".to_owned(), error.to_string());
+        Error::File { path, reason }
+    })
 }
 
 pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {

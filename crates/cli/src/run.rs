@@ -1,11 +1,21 @@
 use std::process::ExitCode;
 
+use leat_engine::Kernels;
+
 use crate::arguments::{Arguments, Command};
 use crate::commands;
 use crate::{Error, output};
 
+/// The environment variable that names the instruction set to compute with, instead of the best one.
+const INSTRUCTION_SET: &str = "LEAT_CPU";
+
 /// Runs a command to its end. The exit code is 0 only on success; what went wrong is said on standard error.
 pub fn run(arguments: Arguments) -> ExitCode {
+    if let Ok(name) = std::env::var(INSTRUCTION_SET)
+        && let Err(reason) = Kernels::choose(&name)
+    {
+        return output::fail(&format!("{INSTRUCTION_SET}: {reason}"));
+    }
     // A service builds its own runtimes, because it keeps its connections and its work apart.
     if let Command::Service(service) = arguments.command {
         return commands::service::run(&arguments.global, service);

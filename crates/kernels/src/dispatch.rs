@@ -4,16 +4,15 @@ use std::sync::OnceLock;
 use crate::aarch64::neon::Neon;
 use crate::dense_u8::IntegerLayout;
 use crate::generic::{
-    F32_PER_STEP, FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, RunSparseF32,
-    Softmax, U8_PER_STEP,
+    FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, RunSparseF32, Softmax,
 };
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{avx2::Avx2, avx512::Avx512};
 use crate::{DenseF32, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, scalar};
 
-/// The environment variable that names the instruction set to use instead of the best one.
-const OVERRIDE: &str = "LEAT_CPU";
+/// What the process uses.
+static CHOSEN: OnceLock<Kernels> = OnceLock::new();
 
 /// The kernels of one instruction set. A small copyable value: choose once, call many times.
 #[derive(Clone, Copy, Debug)]
@@ -46,26 +45,23 @@ macro_rules! dispatch {
 }
 
 impl Kernels {
-    /// The kernels that [`Kernels::from_environment`] gives, looked up once per process; the fastest ones when what it asks for
-    /// cannot be had.
+    /// The kernels that this process uses: those that were chosen, else the fastest ones that this processor can run.
     pub fn detect() -> Self {
-        static CHOSEN: OnceLock<Kernels> = OnceLock::new();
-        *CHOSEN.get_or_init(|| Self::from_environment().unwrap_or_else(|_| Self::fastest()))
+        *CHOSEN.get_or_init(Self::fastest)
     }
 
-    /// The set that the environment variable `LEAT_CPU` names, or the fastest one when it is not set. Answers are the same bits
-    /// with every set.
+    /// Makes [`Kernels::detect`] give the set of this name from now on. Answers are the same bits with every set.
     ///
     /// # Errors
-    /// What was asked for and what there is, when this processor does not run the set.
-    pub fn from_environment() -> Result<Self, String> {
-        let Some(wanted) = std::env::var_os(OVERRIDE) else { return Ok(Self::fastest()) };
+    /// What there is to choose from when this processor does not run the set, or which set is in use already.
+    pub fn choose(name: &str) -> Result<(), String> {
         let available = Self::available();
-        let found = available.iter().find(|kernels| *kernels.name() == *wanted);
-        found.copied().ok_or_else(|| {
+        let found = available.iter().find(|kernels| kernels.name() == name).ok_or_else(|| {
             let names: Vec<&str> = available.iter().map(|kernels| kernels.name()).collect();
-            format!("{OVERRIDE}={} is not one of {}", wanted.display(), names.join(", "))
-        })
+            format!("this processor has no instruction set {name:?}, only {}", names.join(", "))
+        })?;
+        let in_use = CHOSEN.get_or_init(|| *found);
+        if in_use.name() == name { Ok(()) } else { Err(format!("{} is in use already", in_use.name())) }
     }
 
     /// The definition: runs everywhere, slowly.
@@ -207,16 +203,14 @@ impl Kernels {
     }
 
     /// Multiplies and adds `f32` in registers, `steps` times, as fast as the instruction set can: what a dense layer could reach at
-    /// best. Gives how many products that were.
+    /// best. Gives how many products that were, none for the definition.
     pub fn peak_f32(self, steps: u64) -> u64 {
-        std::hint::black_box(dispatch!(self.0, 0.0, PeakF32 { steps }));
-        steps * F32_PER_STEP
+        dispatch!(self.0, 0, PeakF32 { steps })
     }
 
     /// As [`Kernels::peak_f32`], with 8-bit codes.
     pub fn peak_u8(self, steps: u64) -> u64 {
-        std::hint::black_box(dispatch!(self.0, 0.0, PeakU8 { steps }));
-        steps * U8_PER_STEP
+        dispatch!(self.0, 0, PeakU8 { steps })
     }
 
     /// How the weights of an integer layer have to lie.

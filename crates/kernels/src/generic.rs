@@ -14,7 +14,7 @@ mod tiling;
 
 pub(crate) use dense_f32::RunDenseF32;
 pub(crate) use dense_u8::RunDenseU8;
-pub(crate) use peak::{F32_PER_STEP, PeakF32, PeakU8, U8_PER_STEP};
+pub(crate) use peak::{PeakF32, PeakU8};
 pub(crate) use prepare::{FirstNotFinite, Prepare};
 pub(crate) use quantize::Quantize;
 pub(crate) use softmax::Softmax;

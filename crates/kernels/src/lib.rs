@@ -6,8 +6,7 @@
 //! nor on the batch it rode in.
 //!
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
-//! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before. It
-//! reads one environment variable, `LEAT_CPU`, which names the instruction set to use.
+//! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
 //!
 //! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`SparseF32`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
 //! then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
