@@ -59,15 +59,22 @@ fn multiply_f32<S: Simd, const CHAINS: usize>(simd: S, steps: u64) -> u64 {
 
 #[inline(always)]
 fn multiply_u8<S: Simd, const CHAINS: usize>(simd: S, steps: u64) -> u64 {
-    let block = black_box([1; BLOCK]);
+    let blocks = black_box([[1; BLOCK]; CHAINS]);
+    let (weights, codes) = (simd.weights(&blocks[0], 0), simd.codes(black_box([1; 4]), 0));
     let mut sums = [simd.zero(); CHAINS];
     for _ in 0..steps {
-        // Products that never change would be computed once.
-        let four = black_box([1; 4]);
-        for part in 0..S::PARTS {
-            let (weights, codes) = (simd.weights(&block, part), simd.codes(four, part));
+        if S::PARTS == 1 {
             for sum in &mut sums {
                 *sum = simd.dot(*sum, weights, codes);
+            }
+            continue;
+        }
+        // Where a product is apart from its sum, one that is the same for all chains or steps would be computed once.
+        let four = black_box([1; 4]);
+        for part in 0..S::PARTS {
+            let codes = simd.codes(four, part);
+            for (sum, block) in sums.iter_mut().zip(&blocks) {
+                *sum = simd.dot(*sum, simd.weights(block, part), codes);
             }
         }
     }
