@@ -18,8 +18,8 @@ use crate::{Error, report};
 /// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
 /// order.
 const TOLERANCE: f32 = 1e-3;
-/// Likewise between two quantizations.
-const TOLERANCE_INT8: f32 = 0.25;
+/// Likewise where weights were rounded to fewer bits.
+const TOLERANCE_ROUNDED: f32 = 0.25;
 
 /// The figures of one run.
 #[derive(Debug, Serialize)]
@@ -154,7 +154,7 @@ impl Subject<'_> {
         }
         let tolerance = match self.kind {
             Kind::F32 => TOLERANCE,
-            Kind::Int8 => TOLERANCE_INT8,
+            Kind::Bf16 | Kind::Int8 | Kind::WeightOnlyInt8 => TOLERANCE_ROUNDED,
             // The peers run the model before it was pruned.
             Kind::Pruned => return Ok(()),
         };

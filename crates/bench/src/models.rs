@@ -3,8 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use half::bf16;
 use leat_compression::{Calibration, CompressionData, Prune, Quantize, Scope, Step, compress};
-use leat_model::{Activation, Body, Dense, Lineage, Model, Network, Preprocessing, Signature, Task, Tensor};
+use leat_model::{
+    Activation, Body, Dense, Encoding, Lineage, Model, Network, Preprocessing, Signature, Task, Tensor,
+};
 use leat_training::{Dataset, Target};
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
@@ -25,19 +28,25 @@ const TARGET: &str = "y";
 pub(crate) enum Kind {
     /// Weights and arithmetic in `f32`.
     F32,
+    /// Weights in `bf16`, arithmetic in `f32`.
+    Bf16,
     /// Eight-bit integers, one scale per output.
     Int8,
+    /// Weights of eight bits, arithmetic in `f32`.
+    WeightOnlyInt8,
     /// `f32` with nine in ten weights removed.
     Pruned,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::F32, Self::Int8, Self::Pruned];
+    pub(crate) const ALL: [Self; 5] = [Self::F32, Self::Bf16, Self::Int8, Self::WeightOnlyInt8, Self::Pruned];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Bf16 => "bf16",
             Self::Int8 => "int8",
+            Self::WeightOnlyInt8 => "int8 weights",
             Self::Pruned => "pruned 90 %",
         }
     }
@@ -72,12 +81,30 @@ pub(crate) fn dense(shape: &Shape, folder: Option<&Path>) -> Result<Model, Error
 pub(crate) fn compressed(model: &Model, kind: Kind) -> Result<Model, Error> {
     let step = match kind {
         Kind::F32 => return Ok(model.clone()),
+        Kind::Bf16 => {
+            return Ok(with_layers(model, |layer| {
+                let values = layer.weights.to_f32().into_iter().map(bf16::from_f32).collect();
+                layer.weights.encoding = Encoding::Bf16(values);
+            }));
+        }
+        Kind::WeightOnlyInt8 => {
+            let quantized = compressed(model, Kind::Int8)?;
+            return Ok(with_layers(&quantized, |layer| layer.input_quantization = None));
+        }
         Kind::Int8 => Step::Quantize(Quantize::Int8 { calibration: Calibration::MinMax, per_channel: true }),
         Kind::Pruned => Step::Prune(Prune::Rate { rate: PRUNED, scope: Scope::PerLayer }),
     };
     let rows = table(model);
     let data = CompressionData { train: &rows, held_out: &rows, seed: SEED, parent: None, data: None };
     Ok(compress(model.clone(), &[step], &data, &mut |_| ControlFlow::Continue(()))?)
+}
+
+fn with_layers(model: &Model, change: impl Fn(&mut Dense)) -> Model {
+    let mut changed = model.clone();
+    if let Body::Network(network) = &mut changed.body {
+        network.layers.iter_mut().for_each(change);
+    }
+    changed
 }
 
 /// Random rows, `[count, features]`, between -1 and 1.

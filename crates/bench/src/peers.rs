@@ -44,9 +44,9 @@ impl Peers {
         let rows = input.len() / shape.features();
         let batch = PeerBatch { rows, input, outputs: shape.outputs() };
         let path = |suffix: &str| self.folder.join(format!("{}.{suffix}.onnx", shape.name));
-        // Nobody makes use of zeros: pruned weights take a peer as long as others.
+        // Nobody makes use of zeros or of smaller weights beside arithmetic in f32: there the peers run what they can.
         let (file, is_for_tract) = match kind {
-            Kind::F32 | Kind::Pruned => (path("f32"), true),
+            Kind::F32 | Kind::Bf16 | Kind::WeightOnlyInt8 | Kind::Pruned => (path("f32"), true),
             Kind::Int8 => (path("int8"), false),
         };
         let mut peers: Contenders =

@@ -2,6 +2,7 @@
 
 mod layer;
 mod network_plan;
+mod stored;
 mod without_zeros;
 
 pub(crate) use network_plan::NetworkPlan;

@@ -42,7 +42,7 @@ fn dense_f32(inputs: usize, outputs: usize, rows: usize) {
     let mut output = vec![0.0; rows * layer.stride()];
     compare(&format!("dense_f32 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
         let rows = Rows { values: &input, stride: inputs, count: rows };
-        kernels.dense_f32(&layer, rows, Output::Values(black_box(&mut output)));
+        kernels.dense_real(&layer, rows, Output::Values(black_box(&mut output)));
     });
 }
 
@@ -84,7 +84,7 @@ fn elementwise(activation: Activation) {
     let mut output = vec![0.0; layer.stride()];
     compare(&format!("{activation:?} of {LEN}"), LEN, |kernels| {
         let rows = Rows { values: &[0.5], stride: 1, count: 1 };
-        kernels.dense_f32(&layer, rows, Output::Values(black_box(&mut output)));
+        kernels.dense_real(&layer, rows, Output::Values(black_box(&mut output)));
     });
 }
 

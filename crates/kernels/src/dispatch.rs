@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 use crate::aarch64::neon::Neon;
 use crate::dense_u8::IntegerLayout;
 use crate::generic::{
-    FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseF32, RunDenseU8, RunSparseF32, Softmax,
+    FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseReal, RunDenseU8, RunSparseF32, Softmax,
 };
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{avx2::Avx2, avx512::Avx512};
-use crate::{DenseF32, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, scalar};
+use crate::{DenseReal, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, Weight, scalar};
 
 /// What the process uses.
 static CHOSEN: OnceLock<Kernels> = OnceLock::new();
@@ -94,17 +94,17 @@ impl Kernels {
         }
     }
 
-    /// Runs a dense layer on rows of `f32`.
+    /// Runs a dense layer on rows of `f32`, however its weights are stored.
     ///
     /// # Panics
     /// When the input rows are shorter than the layer's inputs or the output is shorter than `count · stride`.
-    pub fn dense_f32(self, layer: &DenseF32, input: Rows<'_, f32>, mut output: Output<'_>) {
+    pub fn dense_real<W: Weight>(self, layer: &DenseReal<W>, input: Rows<'_, f32>, mut output: Output<'_>) {
         layer.check(&input, &output);
         let (input, output) = (&input, &mut output);
         dispatch!(
             self.0,
-            scalar::dense_f32::dense_f32(layer, input, output),
-            RunDenseF32 { layer, input, output }
+            scalar::dense_real::dense_real(layer, input, output),
+            RunDenseReal { layer, input, output }
         );
     }
 

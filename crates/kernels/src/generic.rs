@@ -2,7 +2,7 @@
 //! crosses lanes, and every sum runs in the order of the definition.
 
 mod activation;
-mod dense_f32;
+mod dense_real;
 mod dense_u8;
 mod epilogue;
 mod peak;
@@ -12,7 +12,7 @@ mod softmax;
 mod sparse_f32;
 mod tiling;
 
-pub(crate) use dense_f32::RunDenseF32;
+pub(crate) use dense_real::RunDenseReal;
 pub(crate) use dense_u8::RunDenseU8;
 pub(crate) use peak::{PeakF32, PeakU8};
 pub(crate) use prepare::{FirstNotFinite, Prepare};

@@ -8,7 +8,7 @@
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
 //!
-//! Reading order: [`Kernels`], [`DenseF32`], [`DenseU8`], [`SparseF32`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
+//! Reading order: [`Kernels`], [`DenseReal`], [`Weight`], [`DenseU8`], [`SparseF32`], [`Output`], [`Activation`], [`Quantization`], [`Preparation`],
 //! then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
 #![allow(
     unsafe_code,
@@ -18,7 +18,7 @@
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod activation;
-mod dense_f32;
+mod dense_real;
 mod dense_u8;
 mod dispatch;
 mod generic;
@@ -29,11 +29,12 @@ mod rows;
 mod scalar;
 mod simd;
 mod sparse_f32;
+mod weight;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 pub use activation::Activation;
-pub use dense_f32::DenseF32;
+pub use dense_real::{DenseBf16, DenseF32, DenseI8, DenseReal};
 pub use dense_u8::{DenseU8, DenseU8Parts};
 pub use dispatch::Kernels;
 pub use panel::PANEL;
@@ -41,3 +42,4 @@ pub use preparation::Preparation;
 pub use quantization::Quantization;
 pub use rows::{Output, Rows};
 pub use sparse_f32::SparseF32;
+pub use weight::{Bf16, Weight};

@@ -2,7 +2,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod coefficients;
-pub(crate) mod dense_f32;
+pub(crate) mod dense_real;
 pub(crate) mod dense_u8;
 pub(crate) mod epilogue;
 pub(crate) mod prepare;

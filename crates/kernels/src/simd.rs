@@ -1,3 +1,5 @@
+use crate::Bf16;
+
 /// An instruction set as the kernels see it: sixteen lanes at a time, one lane per output of a panel.
 ///
 /// A value of such a type proves that the processor has the instruction set; only its `detect` makes one. That is why the methods
@@ -29,6 +31,10 @@ pub(crate) trait Simd: Copy {
 
     fn splat(self, value: f32) -> Self::Real;
     fn load(self, values: &[f32; 16]) -> Self::Real;
+    /// The `f32` of which these are the upper halves.
+    fn load_bf16(self, values: &[Bf16; 16]) -> Self::Real;
+    /// The codes as they are.
+    fn load_codes(self, codes: &[i8; 16]) -> Self::Real;
     fn store(self, vector: Self::Real, values: &mut [f32; 16]);
     fn add(self, a: Self::Real, b: Self::Real) -> Self::Real;
     fn sub(self, a: Self::Real, b: Self::Real) -> Self::Real;

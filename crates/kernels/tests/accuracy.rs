@@ -21,7 +21,7 @@ fn apply(activation: Activation, inputs: &[f32]) -> Vec<f32> {
     let layer = DenseF32::pack(&[1.0], &[0.0], activation);
     let mut out = vec![0.0; inputs.len() * layer.stride()];
     let rows = Rows { values: inputs, stride: 1, count: inputs.len() };
-    Kernels::detect().dense_f32(&layer, rows, Output::Values(&mut out));
+    Kernels::detect().dense_real(&layer, rows, Output::Values(&mut out));
     out.into_iter().step_by(layer.stride()).collect()
 }
 

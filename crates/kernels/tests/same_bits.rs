@@ -2,7 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 use leat_kernels::{
-    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, Preparation, Quantization, Rows, SparseF32,
+    Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output,
+    Preparation, Quantization, Rows, SparseF32, Weight,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -121,7 +122,7 @@ fn run_real(kernels: Kernels, case: &RealCase, rows: std::ops::Range<usize>) -> 
     let input = &case.input[rows.start * case.stride..rows.end * case.stride];
     store(rows.len() * case.layer.stride(), case.target, |output| {
         let rows = Rows { values: input, stride: case.stride, count: rows.len() };
-        kernels.dense_f32(&case.layer, rows, output);
+        kernels.dense_real(&case.layer, rows, output);
     })
 }
 
@@ -219,6 +220,37 @@ proptest! {
     }
 
     #[test]
+    fn smaller_weights_give_the_bits_of_those_they_stand_for(
+        codes in vec(weight_code(), 1..600), outputs in 1_usize..40, rows in 1_usize..20,
+        scale in 1e-3_f32..2.0, seed in finite(), target in proptest::option::of(quantization()),
+    ) {
+        let inputs = codes.len().div_ceil(outputs);
+        let codes: Vec<i8> = codes.iter().copied().cycle().take(inputs * outputs).collect();
+        let halves: Vec<Bf16> = codes.iter().map(|&code| Bf16((f32::from(code).to_bits() >> 16) as u16)).collect();
+        let scales: Vec<f32> = (0..outputs).map(|output| scale * (output + 1) as f32).collect();
+        let bias = vec![0.25; outputs];
+        let input: Vec<f32> = (0..rows * inputs).map(|at| seed * (at % 7) as f32 - 1.0).collect();
+        let rows = Rows { values: &input, stride: inputs, count: rows };
+        fn run<W: Weight>(kernels: Kernels, layer: &DenseReal<W>, rows: Rows<'_, f32>, target: Option<Quantization>) -> Stored {
+            store(rows.count * layer.stride(), target, |output| kernels.dense_real(layer, rows, output))
+        }
+        let activation = Activation::Relu;
+        let expanded = |scale: &dyn Fn(usize) -> f32| -> Vec<f32> {
+            codes.iter().enumerate().map(|(at, &code)| f32::from(code) * scale(at / inputs)).collect()
+        };
+        let plain = DenseF32::pack(&expanded(&|_| 1.0), &bias, activation);
+        let scaled = DenseF32::pack(&expanded(&|output| scales[output]), &bias, activation);
+        let (plain, scaled) =
+            (run(Kernels::scalar(), &plain, rows, target), run(Kernels::scalar(), &scaled, rows, target));
+        let as_halves = DenseBf16::pack_scaled(&halves, &[1.0], &bias, activation);
+        let as_codes = DenseI8::pack_scaled(&codes, &scales, &bias, activation);
+        for kernels in Kernels::available() {
+            prop_assert_eq!(&run(kernels, &as_halves, rows, target), &plain);
+            prop_assert_eq!(&run(kernels, &as_codes, rows, target), &scaled);
+        }
+    }
+
+    #[test]
     fn sparse_f32_gives_the_bits_of_the_definition_and_the_numbers_of_the_dense_layer(
         case in sparse_case(), target in proptest::option::of(quantization()),
     ) {
@@ -235,7 +267,7 @@ proptest! {
         }
         let dense = store(case.rows * case.sparse.stride(), target, |output| {
             let rows = Rows { values: &case.input, stride: case.stride, count: case.rows };
-            Kernels::scalar().dense_f32(&case.dense, rows, output);
+            Kernels::scalar().dense_real(&case.dense, rows, output);
         });
         prop_assert_eq!(without_signs_of_zeros(dense), without_signs_of_zeros(expected));
     }
@@ -331,7 +363,7 @@ fn activations_give_the_bits_of_the_definition_over_the_whole_range() {
         let run = |kernels: Kernels| {
             let mut out = vec![0.0; inputs.len() * layer.stride()];
             let rows = Rows { values: &inputs, stride: 1, count: inputs.len() };
-            kernels.dense_f32(&layer, rows, Output::Values(&mut out));
+            kernels.dense_real(&layer, rows, Output::Values(&mut out));
             bits(&out.into_iter().step_by(layer.stride()).collect::<Vec<_>>())
         };
         let expected = run(Kernels::scalar());

@@ -1,6 +1,7 @@
-use leat_kernels::{Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Quantization, SparseF32};
+use leat_kernels::{Activation, DenseU8, DenseU8Parts, Kernels, Quantization, SparseF32};
 use leat_model::{ActivationQuantization, Dense, Encoding};
 
+use super::stored::Stored;
 use super::without_zeros::WithoutZeros;
 use crate::Error;
 
@@ -10,7 +11,7 @@ const DENSITY_MAX: f64 = 0.5;
 /// A packed layer.
 pub(crate) enum Layer {
     /// Runs on rows of `f32`, also without its zeros when that was measured to be faster.
-    Real(DenseF32, Option<WithoutZeros>),
+    Real(Stored, Option<WithoutZeros>),
     /// Runs on rows of codes.
     Integer(DenseU8, Quantization),
 }
@@ -22,10 +23,10 @@ impl Layer {
         let (Encoding::Int8 { codes, scales }, Some(input)) =
             (&dense.weights.encoding, dense.input_quantization)
         else {
-            let weights = dense.weights.to_f32();
-            let layer = DenseF32::pack(&weights, &dense.bias, activation);
-            let has_many_zeros = dense.weights.nonzero() as f64 <= weights.len() as f64 * DENSITY_MAX;
-            let sparse = has_many_zeros.then(|| SparseF32::pack(&weights, &dense.bias, activation));
+            let layer = Stored::pack(dense, activation, kernels);
+            let has_many_zeros = dense.weights.nonzero() as f64 <= dense.weights.len() as f64 * DENSITY_MAX;
+            let sparse =
+                has_many_zeros.then(|| SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation));
             let sparse = sparse.and_then(|sparse| WithoutZeros::unless_slower(sparse, &layer, kernels));
             return Ok(Self::Real(layer, sparse));
         };
@@ -56,10 +57,14 @@ impl Layer {
         }
     }
 
-    /// `, 784-512 without zeros from 32 rows on`.
-    pub(crate) fn describe_without_zeros(&self) -> Option<String> {
-        let rows_min = self.without_zeros(usize::MAX)?.rows_min;
-        Some(format!(", {}-{} without zeros from {rows_min} rows on", self.inputs_read(), self.outputs()))
+    /// What was chosen by measuring: `, 784-512 without zeros from 32 rows on`.
+    pub(crate) fn describe_choice(&self) -> Option<String> {
+        let Self::Real(stored, sparse) = self else { return None };
+        let weights = stored.compact().map(|name| format!(" with {name} weights"));
+        let sparse = sparse.as_ref().map(|sparse| format!(" without zeros from {} rows on", sparse.rows_min));
+        let choice = weights.into_iter().chain(sparse).collect::<String>();
+        let is_plain = choice.is_empty();
+        (!is_plain).then(|| format!(", {}-{}{choice}", self.inputs_read(), self.outputs()))
     }
 
     /// How many values of working memory the layer needs beside its rows.

@@ -68,7 +68,7 @@ impl NetworkPlan {
                     let input = Rows { values: raw.take().unwrap_or(&*values), stride, count };
                     match layer.without_zeros(count).filter(|_| self.is_finite(input)) {
                         Some(sparse) => self.kernels.sparse_f32(&sparse.layer, input, output, workspace),
-                        None => self.kernels.dense_f32(dense, input, output),
+                        None => dense.run(self.kernels, input, output),
                     }
                 }
                 Layer::Integer(layer, quantization) => {
@@ -153,8 +153,8 @@ impl Plan for NetworkPlan {
             _ => "int8+f32",
         };
         let widths = self.layers.iter().map(|layer| format!("-{}", layer.outputs())).collect::<String>();
-        let sparse: String = self.layers.iter().filter_map(Layer::describe_without_zeros).collect();
-        format!("native {} {arithmetic} {}{widths}{sparse}", self.kernels.name(), self.features)
+        let choices: String = self.layers.iter().filter_map(Layer::describe_choice).collect();
+        format!("native {} {arithmetic} {}{widths}{choices}", self.kernels.name(), self.features)
     }
 }
 

@@ -6,6 +6,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::array::from_fn;
 
+use crate::Bf16;
 use crate::simd::{Kernel, Simd};
 
 /// Proof that this processor has the dot product extension (ARMv8.2 and later).
@@ -49,6 +50,31 @@ impl Simd for Neon {
     fn load(self, values: &[f32; 16]) -> Self::Real {
         // SAFETY: NEON is always there, and the reference covers what is read or written.
         unsafe { from_fn(|quarter| vld1q_f32(values.as_ptr().add(4 * quarter))) }
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, values: &[Bf16; 16]) -> Self::Real {
+        let start = values.as_ptr().cast::<u16>();
+        // SAFETY: NEON is always there, and the reference covers four times four values of two bytes.
+        unsafe {
+            from_fn(|quarter| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(start.add(4 * quarter)))))
+        }
+    }
+
+    #[inline(always)]
+    fn load_codes(self, codes: &[i8; 16]) -> Self::Real {
+        // SAFETY: NEON is always there, and the reference covers sixteen bytes.
+        unsafe {
+            let all = vld1q_s8(codes.as_ptr());
+            let words = [vmovl_s8(vget_low_s8(all)), vmovl_s8(vget_high_s8(all))];
+            let quarters = [
+                vmovl_s16(vget_low_s16(words[0])),
+                vmovl_s16(vget_high_s16(words[0])),
+                vmovl_s16(vget_low_s16(words[1])),
+                vmovl_s16(vget_high_s16(words[1])),
+            ];
+            from_fn(|i| vcvtq_f32_s32(quarters[i]))
+        }
     }
 
     #[inline(always)]

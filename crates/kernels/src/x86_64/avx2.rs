@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::Bf16;
 use crate::simd::{Kernel, Simd};
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -50,6 +51,30 @@ impl Simd for Avx2 {
         let start = values.as_ptr();
         // SAFETY: the token, and the reference covers sixteen values.
         unsafe { [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))] }
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, values: &[Bf16; 16]) -> Self::Real {
+        let start = values.as_ptr().cast::<__m128i>();
+        // SAFETY: the token, and the reference covers sixteen values of two bytes.
+        unsafe {
+            let first = _mm256_cvtepu16_epi32(_mm_loadu_si128(start));
+            let second = _mm256_cvtepu16_epi32(_mm_loadu_si128(start.add(1)));
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(first)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(second)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn load_codes(self, codes: &[i8; 16]) -> Self::Real {
+        // SAFETY: the token, and the reference covers sixteen bytes.
+        unsafe {
+            let all = _mm_loadu_si128(codes.as_ptr().cast());
+            let upper = _mm_unpackhi_epi64(all, all);
+            [_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(upper))]
+        }
     }
 
     #[inline(always)]

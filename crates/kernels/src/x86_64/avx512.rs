@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::Bf16;
 use crate::simd::{Kernel, Simd};
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -53,6 +54,21 @@ impl Simd for Avx512 {
     fn load(self, values: &[f32; 16]) -> Self::Real {
         // SAFETY: the token, and the reference covers sixteen values.
         unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, values: &[Bf16; 16]) -> Self::Real {
+        // SAFETY: the token, and the reference covers sixteen values of two bytes.
+        unsafe {
+            let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(values.as_ptr().cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
+        }
+    }
+
+    #[inline(always)]
+    fn load_codes(self, codes: &[i8; 16]) -> Self::Real {
+        // SAFETY: the token, and the reference covers sixteen bytes.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(codes.as_ptr().cast()))) }
     }
 
     #[inline(always)]

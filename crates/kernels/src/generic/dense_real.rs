@@ -2,16 +2,17 @@ use super::epilogue;
 use super::tiling::{Corner, Extent, Tiles};
 use crate::panel::PANEL;
 use crate::simd::{Kernel, Simd};
-use crate::{DenseF32, Output, Rows};
+use crate::weight::Weight;
+use crate::{DenseReal, Output, Rows};
 
 /// Runs a layer whose lengths were checked.
-pub(crate) struct RunDenseF32<'a, 'b> {
-    pub(crate) layer: &'a DenseF32,
+pub(crate) struct RunDenseReal<'a, 'b, W> {
+    pub(crate) layer: &'a DenseReal<W>,
     pub(crate) input: &'a Rows<'a, f32>,
     pub(crate) output: &'a mut Output<'b>,
 }
 
-impl Kernel for RunDenseF32<'_, '_> {
+impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
     type Output = ();
 
     #[inline(always)]
@@ -21,27 +22,27 @@ impl Kernel for RunDenseF32<'_, '_> {
     }
 }
 
-struct Walk<'a, 'b, S> {
+struct Walk<'a, 'b, S, W> {
     simd: S,
-    run: RunDenseF32<'a, 'b>,
+    run: RunDenseReal<'a, 'b, W>,
 }
 
-impl<S: Simd> Tiles for Walk<'_, '_, S> {
+impl<S: Simd, W: Weight> Tiles for Walk<'_, '_, S, W> {
     #[inline(always)]
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner) {
-        let RunDenseF32 { layer, input, output } = &mut self.run;
-        self.simd.vectorize(Tile::<ROWS, PANELS> { layer, input, output, corner });
+        let RunDenseReal { layer, input, output } = &mut self.run;
+        self.simd.vectorize(Tile::<W, ROWS, PANELS> { layer, input, output, corner });
     }
 }
 
-struct Tile<'a, 'b, const ROWS: usize, const PANELS: usize> {
-    layer: &'a DenseF32,
+struct Tile<'a, 'b, W, const ROWS: usize, const PANELS: usize> {
+    layer: &'a DenseReal<W>,
     input: &'a Rows<'a, f32>,
     output: &'a mut Output<'b>,
     corner: Corner,
 }
 
-impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANELS> {
+impl<W: Weight, const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, W, ROWS, PANELS> {
     type Output = ();
 
     #[inline(always)]
@@ -52,10 +53,12 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
         for (row, pointer) in rows.iter_mut().enumerate() {
             *pointer = input.row(corner.row + row, inputs).as_ptr();
         }
-        let mut panels = [std::ptr::null(); PANELS];
+        let mut panels = [std::ptr::null::<[W; PANEL]>(); PANELS];
+        let mut scales = [simd.splat(0.0); PANELS];
         let mut sums = [[simd.splat(0.0); PANELS]; ROWS];
         for panel in 0..PANELS {
-            panels[panel] = layer.panel(corner.panel + panel).as_ptr();
+            panels[panel] = layer.panel(corner.panel + panel).as_ptr().cast();
+            scales[panel] = simd.load(layer.panel_scales(corner.panel + panel));
             let bias = simd.load(layer.panel_bias(corner.panel + panel));
             for row in &mut sums {
                 row[panel] = bias;
@@ -64,9 +67,8 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
         for input in 0..inputs {
             let mut weights = [simd.splat(0.0); PANELS];
             for panel in 0..PANELS {
-                // SAFETY: a panel holds `inputs · PANEL` values and `input < inputs`, so sixteen lie from there on.
-                weights[panel] =
-                    simd.load(unsafe { &*panels[panel].add(input * PANEL).cast::<[f32; PANEL]>() });
+                // SAFETY: a panel holds sixteen weights for each input and `input < inputs`.
+                weights[panel] = W::load(simd, unsafe { &*panels[panel].add(input) }, scales[panel]);
             }
             for row in 0..ROWS {
                 // SAFETY: a row holds `inputs` values and `input < inputs`.

@@ -1,38 +1,61 @@
 use crate::panel::{PANEL, of_panel, pad_to, padded};
-use crate::{Activation, Output, Rows};
+use crate::weight::Weight;
+use crate::{Activation, Bf16, Output, Rows};
 
-/// A dense layer on `f32`, packed for the kernels: `y = activation(W x + b)`.
+/// A dense layer on rows of `f32`, packed for the kernels: `y = activation(W x + b)`.
 ///
-/// Each output is the chain `fma(x[k], w[k], …)` over `k` from the first input to the last, started at the bias.
+/// Each output is the chain `fma(x[k], w[k], …)` over `k` from the first input to the last, started at the bias. How the weights are
+/// stored decides what the layer weighs and how fast it comes from memory, not what it gives.
 #[derive(Clone, Debug)]
-pub struct DenseF32 {
+pub struct DenseReal<W> {
     inputs: usize,
     outputs: usize,
     /// `[panels, inputs, PANEL]`; outputs past the last are zero.
-    weights: Vec<f32>,
-    /// Padded to whole panels.
+    weights: Vec<W>,
+    /// Padded to whole panels, as the biases.
+    scales: Vec<f32>,
     bias: Vec<f32>,
     activation: Activation,
 }
 
-impl DenseF32 {
+/// A layer whose weights are `f32`.
+pub type DenseF32 = DenseReal<f32>;
+/// A layer whose weights are the upper halves of `f32`.
+pub type DenseBf16 = DenseReal<Bf16>;
+/// A layer whose weights are codes of eight bits with a scale for each output.
+pub type DenseI8 = DenseReal<i8>;
+
+impl DenseReal<f32> {
     /// Packs `weights` (`[outputs, inputs]`, row-major) with one bias per output.
     ///
     /// # Panics
     /// When there is no input or no output, or `weights` does not have `outputs · inputs` values.
     pub fn pack(weights: &[f32], bias: &[f32], activation: Activation) -> Self {
+        Self::pack_scaled(weights, &[1.0], bias, activation)
+    }
+}
+
+impl<W: Weight> DenseReal<W> {
+    /// Packs `weights` as [`DenseF32::pack`] does, with one scale for all of them, or one per output.
+    ///
+    /// # Panics
+    /// As [`DenseF32::pack`], and when there is another number of scales.
+    pub fn pack_scaled(weights: &[W], scales: &[f32], bias: &[f32], activation: Activation) -> Self {
         let outputs = bias.len();
         assert!(outputs > 0, "a layer has at least one output");
         let inputs = weights.len() / outputs;
         assert!(inputs > 0 && inputs * outputs == weights.len(), "weights are [outputs, inputs]");
-        let mut packed = vec![0.0; padded(outputs) * inputs];
+        assert!(scales.len() == 1 || scales.len() == outputs, "one scale, or one per output");
+        let scales: Vec<f32> = scales.iter().copied().cycle().take(outputs).collect();
+        let mut packed = vec![W::default(); padded(outputs) * inputs];
         for (output, row) in weights.chunks_exact(inputs).enumerate() {
             let panel = &mut packed[output / PANEL * PANEL * inputs..];
             for (input, &weight) in row.iter().enumerate() {
                 panel[input * PANEL + output % PANEL] = weight;
             }
         }
-        Self { inputs, outputs, weights: packed, bias: pad_to(bias, padded(outputs)), activation }
+        let (scales, bias) = (pad_to(&scales, padded(outputs)), pad_to(bias, padded(outputs)));
+        Self { inputs, outputs, weights: packed, scales, bias, activation }
     }
 
     /// The length of a row that goes in.
@@ -59,7 +82,7 @@ impl DenseF32 {
     }
 
     /// The weights of one panel, `[inputs, PANEL]`.
-    pub(crate) fn panel(&self, index: usize) -> &[f32] {
+    pub(crate) fn panel(&self, index: usize) -> &[W] {
         let len = self.inputs * PANEL;
         &self.weights[index * len..][..len]
     }
@@ -67,6 +90,11 @@ impl DenseF32 {
     /// The biases of one panel.
     pub(crate) fn panel_bias(&self, index: usize) -> &[f32; PANEL] {
         of_panel(&self.bias, index)
+    }
+
+    /// The scales of one panel.
+    pub(crate) fn panel_scales(&self, index: usize) -> &[f32; PANEL] {
+        of_panel(&self.scales, index)
     }
 
     pub(crate) fn check(&self, input: &Rows<'_, f32>, output: &Output<'_>) {
