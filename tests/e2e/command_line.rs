@@ -19,6 +19,11 @@ async fn a_model_goes_from_data_to_labelled_predictions() {
     assert_eq!(compressed["compression"].as_array().map(Vec::len), Some(2));
     assert!(compressed["latency"]["before"]["p50_us"].is_number());
 
+    let shown = town.leat(&["models", "show", "digits@2"]).await;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("prune l1_neurons fine_tune_epochs 5 rate 0.5"), "{shown}");
+    assert!(shown.contains("nonzero") && shown.contains("accuracy 0."), "{shown}");
+
     let deployed = town.json(&["deploy", "digits@2"]).await;
     assert_eq!(deployed["routes"][0]["weight"], 100);
     let by_alias = town.json(&["models", "show", "digits@production"]).await;

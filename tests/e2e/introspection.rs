@@ -43,6 +43,8 @@ async fn every_service_answers_ping_info_and_stats_with_true_counts() {
     }
 
     let pings: Vec<MicroPing> = ask_all(&town, MicroVerb::Ping, 5).await;
+    let status = town.json(&["status"]).await;
+    assert_eq!(status["services"].as_array().map(Vec::len), Some(5), "{status}");
     let mut kinds = BTreeMap::new();
     for ping in &pings {
         *kinds.entry(ping.identity.name.clone()).or_insert(0) += 1;

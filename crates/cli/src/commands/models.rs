@@ -1,6 +1,7 @@
 use clap::{Args, Subcommand};
 use leat_contract::{AliasName, Manifest, ModelRef};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
@@ -106,6 +107,9 @@ pub(crate) fn print_manifest(session: &Session, manifest: &Manifest) -> Result<(
     for (name, value) in facts {
         output::line(&format!("  {name:width$}  {value}"));
     }
+    if !manifest.compression.is_empty() {
+        output::line(&compression(manifest));
+    }
     Ok(())
 }
 
@@ -132,11 +136,52 @@ fn facts(manifest: &Manifest) -> Vec<(String, String)> {
     if let Some(dataset) = &manifest.dataset {
         facts.push(("data".to_owned(), format!("{} ({})", dataset.name, dataset.digest)));
     }
-    for step in &manifest.compression {
-        let what = step.get("step").map(ToString::to_string).unwrap_or_default();
-        facts.push(("compression".to_owned(), what));
-    }
     facts
+}
+
+/// What each compression step did, before and after.
+fn compression(manifest: &Manifest) -> String {
+    let rows = manifest.compression.iter().map(|report| {
+        let number = |name: &str| report.get(name).and_then(Value::as_u64);
+        let change = |before: &str, after: &str, show: &dyn Fn(u64) -> String| {
+            number(before)
+                .zip(number(after))
+                .map_or_else(String::new, |(before, after)| format!("{} → {}", show(before), show(after)))
+        };
+        let saturated = report.get("layers").and_then(Value::as_array).map_or(0, |layers| {
+            layers.iter().filter_map(|layer| layer.get("saturated").and_then(Value::as_u64)).sum()
+        });
+        vec![
+            report.get("step").map(words).unwrap_or_default(),
+            change("parameter_bytes_before", "parameter_bytes_after", &output::bytes),
+            change("nonzero_before", "nonzero_after", &|count| count.to_string()),
+            held_out(report),
+            saturated.to_string(),
+        ]
+    });
+    let header = ["step", "weights", "nonzero", "held-out", "saturated"];
+    output::table(&header, rows.collect())
+}
+
+/// A step as a person would say it: `prune l1_neurons rate 0.5`.
+fn words(step: &Value) -> String {
+    match step {
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| format!("{name} {}", words(value));
+            fields.iter().map(field).collect::<Vec<_>>().join(" ")
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The figure that says most, before and after.
+fn held_out(report: &Map<String, Value>) -> String {
+    let metric = |when: &str, name: &str| report.get(when).and_then(|metrics| metrics.get(name)?.as_f64());
+    let found = HEADLINES
+        .into_iter()
+        .find_map(|name| Some((name, metric("held_out_before", name)?, metric("held_out_after", name)?)));
+    found.map(|(name, before, after)| format!("{name} {before:.4} → {after:.4}")).unwrap_or_default()
 }
 
 async fn compare(session: &Session, diff: &Diff) -> Result<(), Error> {
@@ -204,9 +249,12 @@ pub(crate) fn reference(manifest: &Manifest) -> String {
     format!("{}@{}", manifest.model, manifest.version)
 }
 
+/// The figures that say most, the best first.
+const HEADLINES: [&str; 3] = ["accuracy", "r2", "rmse"];
+
 /// The one figure that says most.
 fn headline(manifest: &Manifest) -> String {
-    let first = ["accuracy", "r2", "rmse"].iter().find_map(|name| Some((name, manifest.metrics.get(*name)?)));
+    let first = HEADLINES.iter().find_map(|name| Some((name, manifest.metrics.get(*name)?)));
     first.map(|(name, value)| format!("{value:.4} {name}")).unwrap_or_default()
 }
 

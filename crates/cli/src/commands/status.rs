@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use leat_contract::micro::{MicroIdentity, MicroPing, MicroVerb};
 use leat_contract::{AssetRole, Deployment, Window, WorkerLease, decode_json};
-use leat_messaging::Position;
+use leat_messaging::{Gathering, Position};
 use leat_service_runtime::unix_ms;
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ pub(crate) struct Status {}
 struct Overview {
     server_version: String,
     round_trip_us: u128,
+    /// Every instance of every service that answers now.
+    services: Vec<MicroIdentity>,
     workers: Vec<WorkerLease>,
     deployments: Vec<Deployment>,
     windows: Vec<Window>,
@@ -56,6 +59,7 @@ impl Overview {
             jobs_running += depth.in_work;
         }
         Ok(Self {
+            services: services(session).await?,
             server_version: session.connection.server_version(),
             round_trip_us: session.connection.round_trip(Duration::from_secs(2)).await?.as_micros(),
             workers: leases
@@ -74,6 +78,11 @@ impl Overview {
         let Self { server_version, round_trip_us, jobs_waiting, jobs_running, .. } = self;
         output::line(&format!("broker {server_version}, round trip {round_trip_us} µs"));
         output::line(&format!("jobs: {jobs_waiting} waiting, {jobs_running} running"));
+        let services = self
+            .services
+            .iter()
+            .map(|service| vec![service.name.clone(), service.id.clone(), service.version.clone()]);
+        output::line(&output::table(&["service", "instance", "version"], services.collect()));
         let workers = self.workers.iter().map(|lease| {
             let loaded = lease.loaded.iter();
             let loaded = loaded.map(|loaded| {
@@ -85,9 +94,12 @@ impl Overview {
         let deployments =
             self.deployments.iter().map(|deployment| vec![deployment.model.to_string(), routes(deployment)]);
         output::line(&output::table(&["model", "live routes"], deployments.collect()));
-        let figures = self.windows.iter().flat_map(figures);
+        let figures: Vec<Vec<String>> = self.windows.iter().flat_map(figures).collect();
+        if figures.is_empty() {
+            return output::line("no live figures: the monitor has told nothing in the last 15 s");
+        }
         let header = ["version", "req/s", "p50 ms", "p99 ms", "errors", "accuracy"];
-        output::line(&output::table(&header, figures.collect()));
+        output::line(&output::table(&header, figures));
     }
 }
 
@@ -106,6 +118,16 @@ fn figures(window: &Window) -> Vec<Vec<String>> {
         ]
     };
     window.versions.iter().map(row).collect()
+}
+
+/// Who answers a ping of the micro protocol, of Leat or not, in the order of names.
+async fn services(session: &Session) -> Result<Vec<MicroIdentity>, Error> {
+    let [everybody, _, _] = MicroVerb::Ping.subjects("", "");
+    let answers = session.connection.gather(everybody, Vec::new(), Gathering::default()).await?;
+    let pings = answers.iter().filter_map(|answer| decode_json::<MicroPing>(answer.payload()).ok());
+    let mut services: Vec<MicroIdentity> = pings.map(|ping| ping.identity).collect();
+    services.sort_by(|left, right| (&left.name, &left.id).cmp(&(&right.name, &right.id)));
+    Ok(services)
 }
 
 /// The latest window of each model, unless it is old.

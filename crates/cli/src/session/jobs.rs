@@ -137,7 +137,11 @@ impl Jobs {
             Some(result) if last.what == JobEventKind::Succeeded => Ok(result),
             _ => {
                 let reason = status.error.map(|detail| detail.message).or_else(|| last.message.clone());
-                let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
+                let unexplained = match last.what {
+                    JobEventKind::Cancelled => "somebody asked for its end",
+                    _ => "no reason was given",
+                };
+                let reason = reason.unwrap_or_else(|| unexplained.to_owned());
                 Err(Error::Job { job: id.to_string(), state: last.what.to_string(), reason })
             }
         }
