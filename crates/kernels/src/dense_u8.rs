@@ -24,7 +24,8 @@ pub struct DenseU8Parts<'a> {
 pub struct DenseU8 {
     inputs: usize,
     outputs: usize,
-    /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero.
+    /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero. After the last panel comes the
+    /// tail that the layout asks for.
     weights: Vec<i8>,
     /// As the kernels want it that the layer was packed for.
     layout: IntegerLayout,
@@ -58,10 +59,12 @@ impl DenseU8 {
         let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
         let correction: Vec<i32> =
             parts.codes.chunks_exact(inputs).map(|row| zero_point * sum(row)).collect();
+        let mut weights = interleave(parts.codes, Shape { inputs, outputs, group: layout.group });
+        weights.resize(weights.len() + layout.tail, 0);
         Self {
             inputs,
             outputs,
-            weights: interleave(parts.codes, Shape { inputs, outputs, group: layout.group }),
+            weights,
             layout,
             correction: pad_to(&correction, padded(outputs)),
             multiplier: pad_to(&multiplier, padded(outputs)),
@@ -114,6 +117,12 @@ impl DenseU8 {
         &self.weights[index * len..][..len]
     }
 
+    /// The weights of one panel, of those after it, and the tail.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn panel_and_beyond(&self, index: usize) -> &[i8] {
+        &self.weights[index * self.padded_inputs() * PANEL..]
+    }
+
     /// What turns the exact sums of one panel into real numbers.
     pub(crate) fn panel_terms(&self, index: usize) -> Terms<'_> {
         Terms {
@@ -144,6 +153,8 @@ pub(crate) struct IntegerLayout {
     pub(crate) group: usize,
     /// What the kernel takes off every input code.
     pub(crate) code_offset: u8,
+    /// How many bytes past the last weight a kernel may read.
+    pub(crate) tail: usize,
 }
 
 struct Shape {

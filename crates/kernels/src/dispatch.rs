@@ -8,7 +8,11 @@ use crate::generic::{
 };
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use crate::x86_64::{avx2::Avx2, avx512::Avx512};
+use crate::x86_64::{
+    amx::{self, Amx},
+    avx2::Avx2,
+    avx512::Avx512,
+};
 use crate::{DenseReal, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, Weight, scalar};
 
 /// What the process uses.
@@ -25,6 +29,8 @@ enum Isa {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
 }
@@ -38,6 +44,8 @@ macro_rules! dispatch {
             Isa::Avx2(token) => token.vectorize($kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(token) => token.vectorize($kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx(token) => token.avx512().vectorize($kernel),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(token) => token.vectorize($kernel),
         }
@@ -76,12 +84,14 @@ impl Kernels {
         available.extend(Avx2::detect().map(|token| Self(Isa::Avx2(token))));
         #[cfg(target_arch = "x86_64")]
         available.extend(Avx512::detect().map(|token| Self(Isa::Avx512(token))));
+        #[cfg(target_arch = "x86_64")]
+        available.extend(Amx::detect().map(|token| Self(Isa::Amx(token))));
         #[cfg(target_arch = "aarch64")]
         available.extend(Neon::detect().map(|token| Self(Isa::Neon(token))));
         available
     }
 
-    /// The name of the instruction set: `scalar`, `avx2`, `avx512` or `neon`.
+    /// The name of the instruction set: `scalar`, `avx2`, `avx512`, `amx` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Isa::Scalar => "scalar",
@@ -89,6 +99,8 @@ impl Kernels {
             Isa::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx(_) => "amx",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => "neon",
         }
@@ -137,6 +149,10 @@ impl Kernels {
     pub fn dense_u8(self, layer: &DenseU8, input: Rows<'_, u8>, mut output: Output<'_>) {
         layer.check(self, &input, &output);
         let (input, output) = (&input, &mut output);
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Amx(token) = self.0 {
+            return amx::dense_u8(token, RunDenseU8 { layer, input, output });
+        }
         dispatch!(
             self.0,
             scalar::dense_u8::dense_u8(layer, input, output),
@@ -210,20 +226,26 @@ impl Kernels {
 
     /// As [`Kernels::peak_f32`], with 8-bit codes.
     pub fn peak_u8(self, steps: u64) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Amx(token) = self.0 {
+            return token.peak_u8(steps);
+        }
         dispatch!(self.0, 0, PeakU8 { steps })
     }
 
     /// How the weights of an integer layer have to lie.
     pub(crate) fn integer_layout(self) -> IntegerLayout {
         fn of<S: Simd>(_: S) -> IntegerLayout {
-            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET }
+            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET, tail: 0 }
         }
         match self.0 {
-            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0 },
+            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0, tail: 0 },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(token) => of(token),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(token) => of(token),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx(token) => IntegerLayout { tail: amx::TILE, ..of(token.avx512()) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(token) => of(token),
         }

@@ -13,6 +13,8 @@ mod sparse_f32;
 mod tiling;
 
 pub(crate) use dense_real::RunDenseReal;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use dense_u8::FinishSums;
 pub(crate) use dense_u8::RunDenseU8;
 pub(crate) use peak::{PeakF32, PeakU8};
 pub(crate) use prepare::{FirstNotFinite, Prepare};

@@ -5,6 +5,9 @@
 //! fused, and `exp`, `tanh` and the normal distribution function are our own. So an answer depends neither on the processor
 //! nor on the batch it rode in.
 //!
+//! Tiles (AMX) are used for integers alone, whose sums are exact. Products of `bf16` in hardware (AVX512-BF16, AMX) are not used: they
+//! round activations and flush subnormals, each instruction in its own way, and would give other answers than other processors.
+//!
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
 //!

@@ -34,6 +34,15 @@ pub enum Output<'a> {
 }
 
 impl Output<'_> {
+    /// What comes after the first `len` values or codes.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn skip(&mut self, len: usize) -> Output<'_> {
+        match self {
+            Output::Values(values) => Output::Values(&mut values[len..]),
+            Output::Codes(codes, quantization) => Output::Codes(&mut codes[len..], *quantization),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Output::Values(values) => values.len(),

@@ -160,8 +160,11 @@ fn weight_code() -> impl Strategy<Value = i8> {
     prop_oneof![any::<i8>(), Just(127), Just(-128)]
 }
 
+/// Some layers are longer than the 64 inputs of a tile, and some batches larger than its rows.
 fn integer_case() -> impl Strategy<Value = IntegerCase> {
-    (1_usize..40, 1_usize..150, 1_usize..26, 0_usize..3).prop_flat_map(|(inputs, outputs, rows, gap)| {
+    let small = (1_usize..40, 1_usize..150, 1_usize..26, 0_usize..3);
+    let large = (60_usize..200, 1_usize..40, 14_usize..70, 0_usize..3);
+    prop_oneof![small, large].prop_flat_map(|(inputs, outputs, rows, gap)| {
         let scales = prop_oneof![vec(1e-4_f32..1.0, 1), vec(1e-4_f32..1.0, outputs)];
         let parts = (vec(weight_code(), inputs * outputs), scales, vec(finite(), outputs));
         let layer =

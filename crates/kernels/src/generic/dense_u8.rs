@@ -73,16 +73,50 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
                 }
             }
         }
-        let mut values = [[simd.splat(0.0); PANELS]; ROWS];
-        for panel in 0..PANELS {
-            let terms = layer.panel_terms(corner.panel + panel);
-            let correction = simd.load_integer(terms.correction);
-            let (multiplier, bias) = (simd.load(terms.multiplier), simd.load(terms.bias));
-            for (values, sums) in values.iter_mut().zip(&sums) {
-                let exact = simd.to_real(simd.sub_integer(sums[panel], correction));
-                values[panel] = simd.fma(exact, multiplier, bias);
-            }
+        finish(simd, &sums, layer, corner, output);
+    }
+}
+
+/// Turns exact sums into real numbers, applies the activation and stores them.
+#[inline(always)]
+fn finish<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    sums: &[[S::Integer; PANELS]; ROWS],
+    layer: &DenseU8,
+    corner: Corner,
+    output: &mut Output<'_>,
+) {
+    let mut values = [[simd.splat(0.0); PANELS]; ROWS];
+    for panel in 0..PANELS {
+        let terms = layer.panel_terms(corner.panel + panel);
+        let correction = simd.load_integer(terms.correction);
+        let (multiplier, bias) = (simd.load(terms.multiplier), simd.load(terms.bias));
+        for (values, sums) in values.iter_mut().zip(sums) {
+            let exact = simd.to_real(simd.sub_integer(sums[panel], correction));
+            values[panel] = simd.fma(exact, multiplier, bias);
         }
-        epilogue::finish(simd, values, layer.activation(), &corner.place(layer.stride()), output);
+    }
+    epilogue::finish(simd, values, layer.activation(), &corner.place(layer.stride()), output);
+}
+
+/// Finishes the sums of sixteen rows by one panel that were computed elsewhere.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct FinishSums<'a, 'b> {
+    pub(crate) sums: &'a [[i32; 16]; 16],
+    pub(crate) layer: &'a DenseU8,
+    pub(crate) row: usize,
+    pub(crate) panel: usize,
+    pub(crate) output: &'a mut Output<'b>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel for FinishSums<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { sums, layer, row, panel, output } = self;
+        let sums = sums.each_ref().map(|sums| [simd.load_integer(sums)]);
+        finish(simd, &sums, layer, Corner { row, panel }, output);
     }
 }
