@@ -10,7 +10,7 @@ use crate::contender::{Contender, Leat};
 use crate::models::{self, Kind};
 #[cfg(feature = "peers")]
 use crate::peers::Peers;
-use crate::roofline::Roofline;
+use crate::roofline::{Peak, Roofline};
 use crate::shapes::{self, Shape};
 use crate::timing::medians;
 use crate::{Error, report};
@@ -48,6 +48,8 @@ pub(crate) struct Cell {
     pub(crate) batch: usize,
     /// Multiply-adds of the whole batch, as if nothing was pruned.
     pub(crate) multiply_adds: usize,
+    /// How long they take at the peak that was measured in turns with the runs, in microseconds.
+    pub(crate) peak_us: f64,
     /// The median of one run in microseconds, ours first.
     pub(crate) times_us: Vec<(&'static str, f64)>,
 }
@@ -135,12 +137,18 @@ impl Subject<'_> {
     ) -> Result<Cell, Error> {
         let (names, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
         self.agree(&names, &mut contenders)?;
+        let peak = Peak::of(self.kind);
+        let multiply_adds = self.shape.multiply_adds() * self.batch;
+        let share = multiply_adds as f64 / peak.multiply_adds() as f64;
+        contenders.push(Box::new(peak));
         let times = medians(&mut contenders, budget)?;
+        let peak_us = times.last().map_or(f64::NAN, |time| time * share);
         Ok(Cell {
             shape: self.shape.name,
             kind: self.kind,
             batch: self.batch,
-            multiply_adds: self.shape.multiply_adds() * self.batch,
+            multiply_adds,
+            peak_us,
             times_us: names.into_iter().zip(times).collect(),
         })
     }

@@ -8,7 +8,6 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::Error;
 use crate::engine::{Cell, Run};
-use crate::models::Kind;
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
     // Whoever does not listen needs no answer; the exit code says it too.
@@ -44,7 +43,7 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
     }
     table.set_header(header);
     for cell in &run.cells {
-        table.add_row(row(run, cell, has_peers));
+        table.add_row(row(cell, has_peers));
     }
     align(&mut table, 2);
     say(&format!("\n{table}\n\n{}", compilations(run)))
@@ -64,17 +63,15 @@ pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|error| failed(error.to_string()))
 }
 
-fn row(run: &Run, cell: &Cell, has_peers: bool) -> Vec<String> {
+fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
     let time = |name: &str| cell.times_us.iter().find(|(other, _)| *other == name).map(|(_, time)| *time);
     let ours = time("leat").unwrap_or(f64::NAN);
-    let peak = if cell.kind == Kind::Int8 { run.roofline.u8_per_ns } else { run.roofline.f32_per_ns };
-    let share = cell.multiply_adds as f64 / (ours * 1e3) / peak;
     let mut row = vec![
         cell.shape.to_owned(),
         cell.kind.name().to_owned(),
         cell.batch.to_string(),
         microseconds(ours),
-        format!("{:.0} %", share * 100.0),
+        format!("{:.0} %", cell.peak_us / ours * 100.0),
     ];
     if has_peers {
         for peer in ["onnx runtime", "tract"] {

@@ -6,8 +6,14 @@ use std::time::{Duration, Instant};
 use leat_engine::Kernels;
 use serde::Serialize;
 
+use crate::Error;
+use crate::contender::Contender;
+use crate::models::Kind;
+
 const BUDGET: Duration = Duration::from_millis(300);
 const STEPS: u64 = 200_000;
+/// Some tens of microseconds.
+const PEAK_STEPS: u64 = 10_000;
 /// Larger than any cache of one core's share.
 const MEMORY_BYTES: usize = 512 << 20;
 const PASSES: usize = 3;
@@ -31,6 +37,48 @@ impl Roofline {
             u8_per_ns: best(|| kernels.peak_u8(STEPS)),
             bytes_per_ns: bandwidth(),
         }
+    }
+}
+
+/// A run that does nothing but multiply and add in registers. It takes its turns among the contenders of a cell, so that the peak is
+/// that of the same moments.
+pub(crate) struct Peak {
+    kernels: Kernels,
+    is_integer: bool,
+    steps: u64,
+    multiply_adds: u64,
+}
+
+impl Peak {
+    /// The peak of the arithmetic that a kind of model runs on.
+    pub(crate) fn of(kind: Kind) -> Self {
+        let peak = Self {
+            kernels: Kernels::detect(),
+            is_integer: kind == Kind::Int8,
+            steps: PEAK_STEPS,
+            multiply_adds: 0,
+        };
+        Self { multiply_adds: peak.multiply(), ..peak }
+    }
+
+    /// How many multiply-adds one run does; none where there is nothing to measure.
+    pub(crate) fn multiply_adds(&self) -> u64 {
+        self.multiply_adds
+    }
+
+    fn multiply(&self) -> u64 {
+        if self.is_integer { self.kernels.peak_u8(self.steps) } else { self.kernels.peak_f32(self.steps) }
+    }
+}
+
+impl Contender for Peak {
+    fn run(&mut self) -> Result<(), Error> {
+        self.multiply();
+        Ok(())
+    }
+
+    fn output(&mut self) -> Result<Vec<f32>, Error> {
+        Ok(Vec::new())
     }
 }
 
