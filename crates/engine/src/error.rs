@@ -51,6 +51,13 @@ pub enum Error {
         row: usize,
     },
 
+    /// The operating system refuses threads.
+    #[error("no threads to share batches: {reason}")]
+    Threads {
+        /// What it said.
+        reason: String,
+    },
+
     /// A measurement was asked for without rows, or with an empty batch.
     #[error("nothing to measure: batch {batch}, {values} values")]
     NothingToMeasure {

@@ -2,17 +2,18 @@
 //!
 //! [`compile`] turns a [`leat_model::Model`] into a [`Plan`]: raw rows in, predictions or probabilities out. A row's answer
 //! has the same bits in every batch and on every processor. A plan allocates nothing in steady state: its working memory is
-//! a [`Scratch`] that the caller keeps, one per thread.
+//! a [`Scratch`] that the caller keeps, one per thread. A [`Team`] of threads shares the rows of large batches.
 //!
 //! This crate never changes a model, never trains, and knows no broker and no file. Only [`measure`] looks at a clock.
 //!
-//! Reading order: [`Plan`], [`Batch`], [`Scratch`], [`compile`], `native`, [`measure`].
+//! Reading order: [`Plan`], [`Batch`], [`Scratch`], [`Team`], [`compile`], `native`, [`measure`].
 
 mod compile;
 mod error;
 mod native;
 mod plan;
 mod scratch;
+mod team;
 
 pub mod measure;
 
@@ -21,3 +22,4 @@ pub use error::Error;
 pub use leat_kernels::Kernels;
 pub use plan::{Batch, Plan};
 pub use scratch::Scratch;
+pub use team::Team;

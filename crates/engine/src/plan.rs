@@ -8,6 +8,9 @@ pub trait Plan: Send + Sync {
     /// The length of an output row: one value per target, or one probability per class.
     fn outputs(&self) -> usize;
 
+    /// About how much work a row is: the multiplications of its products, those with zeros included.
+    fn multiply_adds(&self) -> usize;
+
     /// Runs a batch. The answer for a row does not depend on the rows beside it. An empty batch is no error.
     ///
     /// # Errors
@@ -29,7 +32,17 @@ pub struct Batch<'a> {
     pub output: &'a mut [f32],
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    /// The batch in parts of `rows` rows, each with its first row. Its lengths were checked.
+    pub(crate) fn parts(self, rows: usize, plan: &dyn Plan) -> impl Iterator<Item = (usize, Batch<'a>)> {
+        let (features, outputs) = (plan.features(), plan.outputs());
+        let input = self.input.chunks(rows * features);
+        let output = self.output.chunks_mut(rows * outputs);
+        input.zip(output).enumerate().map(move |(index, (input, output))| {
+            (index * rows, Batch { rows: input.len() / features, input, output })
+        })
+    }
+
     /// Checks that input and output hold exactly `rows` rows of these lengths.
     pub(crate) fn check(&self, features: usize, outputs: usize) -> Result<(), Error> {
         let Self { rows, .. } = *self;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leat_contract::{ErrorCode, InferRequest, PredictionRecord};
-use leat_engine::Scratch;
+use leat_engine::{Scratch, Team};
 use leat_messaging::Subject;
 
 use crate::Error;
@@ -121,17 +121,23 @@ impl Batch {
     }
 
     /// Runs the model and writes the answers.
-    pub(crate) fn run(&mut self, limits: BatchLimits, scratch: &mut Scratch, outcome: &mut Outcome) {
+    pub(crate) fn run(
+        &mut self,
+        limits: BatchLimits,
+        team: &Team,
+        scratch: &mut Scratch,
+        outcome: &mut Outcome,
+    ) {
         self.version.meter.began(self.buffers.members.len());
         let begun = Instant::now();
-        let ran = self.run_rows(scratch);
+        let ran = self.run_rows(team, scratch);
         self.compute = begun.elapsed();
         let mut members = std::mem::take(&mut self.buffers.members);
         let count = members.len();
         let mut settled = Vec::with_capacity(count);
         for member in members.drain(..) {
             // One request must not spoil the batch for others: when something failed, each is run for itself.
-            let alone = if ran.is_err() { self.run_alone(&member, scratch) } else { Ok(()) };
+            let alone = if ran.is_err() { self.run_alone(&member, team, scratch) } else { Ok(()) };
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
                 .and_then(|()| self.write(&member, limits, outcome));
@@ -148,7 +154,7 @@ impl Batch {
     }
 
     /// Runs everything, at most so many rows at once as the deployment says.
-    fn run_rows(&mut self, scratch: &mut Scratch) -> Result<(), Error> {
+    fn run_rows(&mut self, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
         let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
         let place = self.rows() * outputs;
         if self.buffers.output.len() < place {
@@ -161,19 +167,19 @@ impl Batch {
         for (input, place) in inputs.zip(places) {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
-            self.version.run(leat_engine::Batch { rows, input, output }, scratch)?;
+            self.version.run(leat_engine::Batch { rows, input, output }, team, scratch)?;
             runs += 1;
         }
         self.version.meter.counts().ran(runs);
         Ok(())
     }
 
-    fn run_alone(&mut self, member: &Member, scratch: &mut Scratch) -> Result<(), Error> {
+    fn run_alone(&mut self, member: &Member, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
         let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
         let Range { start, end } = member.rows;
         let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
-        self.version.run(leat_engine::Batch { rows: member.rows.len(), input, output }, scratch)?;
+        self.version.run(leat_engine::Batch { rows: member.rows.len(), input, output }, team, scratch)?;
         self.version.meter.counts().ran(1);
         Ok(())
     }

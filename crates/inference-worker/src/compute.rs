@@ -128,7 +128,7 @@ impl Computing {
     }
 
     fn run(&mut self, mut batch: Batch, limits: BatchLimits) {
-        batch.run(limits, &mut self.scratch, &mut self.outcome);
+        batch.run(limits, &self.shared.team, &mut self.scratch, &mut self.outcome);
         self.send();
         self.record(&batch.version().model);
         self.spare.push(batch.into_buffers());

@@ -1,9 +1,10 @@
 //! One version of a model in memory: its plan and everything that a request to it needs.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use leat_contract::{Digest, ModelName, ModelVersion, Route};
-use leat_engine::{Batch, Plan, Scratch};
+use leat_engine::{Batch, Plan, Scratch, Team};
 use leat_model::{Body, Model, Signature, Task, blob};
 use tracing::error;
 
@@ -67,11 +68,11 @@ impl LoadedVersion {
     }
 
     fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
-        let mut scratch = Scratch::default();
+        let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
         for rows in [1, rows_max] {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
-            self.run(Batch { rows, input: &input, output: &mut output }, &mut scratch)?;
+            self.run(Batch { rows, input: &input, output: &mut output }, &alone, &mut scratch)?;
         }
         Ok(())
     }
@@ -80,9 +81,9 @@ impl LoadedVersion {
     ///
     /// # Errors
     /// Those of the plan, and [`Error::Panicked`].
-    pub(crate) fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+    pub(crate) fn run(&self, batch: Batch<'_>, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
         // What a panic leaves half-written is thrown away: the outputs with the error, the buffers here.
-        let ran = catch_unwind(AssertUnwindSafe(|| self.plan.run(batch, scratch)));
+        let ran = catch_unwind(AssertUnwindSafe(|| team.run(self.plan.as_ref(), batch, scratch)));
         let Ok(ran) = ran else {
             *scratch = Scratch::default();
             error!(version = ?self, "a plan panicked: this is a defect");

@@ -1,5 +1,6 @@
 //! What an operator can set of a worker.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use leat_service_runtime::{Invalid, Validate, within};
@@ -21,6 +22,9 @@ pub struct Settings {
     pub batch_rows_max: usize,
     /// Threads that run models. One keeps a small model's weights in one processor's cache; more help larger models.
     pub compute_threads: usize,
+    /// Threads that share the rows of one batch when it is large: from some 4 million multiply-adds for each. Small batches run on the
+    /// thread that took them, and answers do not depend on this number.
+    pub threads_per_batch: NonZeroUsize,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,
     /// How often the lease is renewed. It holds for 30 s.
@@ -48,6 +52,7 @@ impl Default for Settings {
             batch_requests_max: 64,
             batch_rows_max: 4096,
             compute_threads: 1,
+            threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             warm_versions_max: 4,
             lease_interval_ms: 10_000,
             telemetry_interval_ms: 1000,
@@ -95,6 +100,7 @@ impl Validate for Settings {
         within("batch_requests_max", self.batch_requests_max, 1..=4096)?;
         within("batch_rows_max", self.batch_rows_max, 1..=leat_contract::limits::ROWS_MAX)?;
         within("compute_threads", self.compute_threads, 1..=256)?;
+        within("threads_per_batch", self.threads_per_batch.get(), 1..=256)?;
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
         within("lease_interval_ms", self.lease_interval_ms, 100..=15_000)?;
         within("telemetry_interval_ms", self.telemetry_interval_ms, 50..=60_000)?;

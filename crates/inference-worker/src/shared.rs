@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
+use leat_engine::Team;
 use leat_messaging::micro;
 use leat_service_runtime::Context;
 use tokio::sync::Semaphore;
 
-use crate::Settings;
 use crate::board::Board;
 use crate::metrics::WorkerMetrics;
 use crate::pace::Pace;
@@ -14,12 +14,15 @@ use crate::queue::Queue;
 use crate::roster::Roster;
 use crate::warm::WarmVersions;
 use crate::work::Work;
+use crate::{Error, Settings};
 
 /// What all parts of a running worker share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) context: Context,
     pub(crate) queue: Queue<Work>,
+    /// Who shares the rows of large batches.
+    pub(crate) team: Team,
     pub(crate) pace: Pace,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) roster: Roster,
@@ -32,8 +35,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, context: Context, micro: micro::Service) -> Self {
-        Self {
+    /// # Errors
+    /// When the operating system refuses the threads for large batches.
+    pub(crate) fn new(settings: Settings, context: Context, micro: micro::Service) -> Result<Self, Error> {
+        Ok(Self {
+            team: Team::new(settings.threads_per_batch)?,
             queue: Queue::new(settings.queue_max),
             pace: Pace::default(),
             metrics: WorkerMetrics::new(&context.metrics),
@@ -44,7 +50,7 @@ impl Shared {
             micro,
             settings,
             context,
-        }
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl Running {
             describe(context.subjects.prefix()),
         )
         .await?;
-        let shared = Arc::new(Shared::new(settings, context, micro));
+        let shared = Arc::new(Shared::new(settings, context, micro)?);
         let (records, arriving) = mpsc::channel(shared.settings.record_buffer_max);
         let threads = (0..shared.settings.compute_threads)
             .map(|index| ComputeThread::start(index, shared.clone(), records.clone()))

@@ -14,6 +14,8 @@ pub(crate) struct NetworkPlan {
     /// Never empty.
     layers: Vec<Layer>,
     task: Task,
+    /// Weights of all layers.
+    multiply_adds: usize,
     /// The longest row of values between two stages.
     stride_max: usize,
     /// The most working memory that a layer needs beside its rows.
@@ -34,6 +36,7 @@ impl NetworkPlan {
             preparation: preparation(&model.preprocessing),
             layers,
             task: model.task,
+            multiply_adds: network.layers.iter().map(|layer| layer.weights.len()).sum(),
             stride_max: stride_max.unwrap_or(0),
             workspace_max: workspace_max.unwrap_or(0),
         })
@@ -131,16 +134,16 @@ impl Plan for NetworkPlan {
         self.outputs
     }
 
+    fn multiply_adds(&self) -> usize {
+        self.multiply_adds
+    }
+
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         batch.check(self.features, self.outputs)?;
         let len = batch.rows.min(BLOCK) * self.stride_max;
         scratch.reserve(len, len, self.workspace_max);
-        let input = batch.input.chunks(BLOCK * self.features);
-        let output = batch.output.chunks_mut(BLOCK * self.outputs);
-        for (block, (input, output)) in input.zip(output).enumerate() {
-            let rows = input.len() / self.features;
-            self.run_block(Batch { rows, input, output }, scratch)
-                .map_err(|error| error.in_block(block * BLOCK))?;
+        for (start, block) in batch.parts(BLOCK, self) {
+            self.run_block(block, scratch).map_err(|error| error.in_block(start))?;
         }
         Ok(())
     }

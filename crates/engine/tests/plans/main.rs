@@ -5,5 +5,7 @@ mod encodings;
 mod forward;
 mod invariance;
 mod measuring;
+mod memory;
 mod models;
 mod refusals;
+mod sharing;

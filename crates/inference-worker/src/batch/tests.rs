@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,8 @@ impl Bench {
         let mut batch = Batch::new(self.served.clone(), chosen, Buffers::default());
         let mut outcome = Outcome::default();
         work.into_iter().for_each(|work| batch.add(work, limits, &mut outcome));
-        batch.run(limits, &mut Scratch::default(), &mut outcome);
+        let team = Team::new(NonZeroUsize::MIN).unwrap();
+        batch.run(limits, &team, &mut Scratch::default(), &mut outcome);
         assert_eq!(batch.into_buffers().input.len(), 0);
         outcome
     }

@@ -72,6 +72,10 @@ pub(crate) fn tiny_deployment(versions: &[Arc<LoadedVersion>], weights: &[u32]) 
 struct Brittle;
 
 impl Plan for Brittle {
+    fn multiply_adds(&self) -> usize {
+        1
+    }
+
     fn features(&self) -> usize {
         2
     }
