@@ -1,4 +1,5 @@
-use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded};
+use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
+use crate::panel::{CODES_PER_STEP, PANEL, padded};
 use crate::{Activation, Kernels, Output, Quantization, Rows};
 
 /// What an integer layer is made of.
@@ -16,6 +17,22 @@ pub struct DenseU8Parts<'a> {
     pub activation: Activation,
 }
 
+impl DenseU8Parts<'_> {
+    /// The length of a row that goes in.
+    pub(crate) fn inputs(&self) -> usize {
+        self.codes.len() / self.bias.len()
+    }
+
+    pub(crate) fn check(&self) {
+        let outputs = self.bias.len();
+        assert!(outputs > 0, "a layer has at least one output");
+        let inputs = self.inputs();
+        assert!(inputs > 0 && inputs * outputs == self.codes.len(), "codes are [outputs, inputs]");
+        assert!(inputs <= DenseU8::INPUTS_MAX, "more inputs than 32-bit sums can hold");
+        assert!(self.scales.len() == 1 || self.scales.len() == outputs, "one scale, or one per output");
+    }
+}
+
 /// A dense layer on `u8` inputs and `i8` weights, packed for the kernels.
 ///
 /// `acc[j] = Σ q[k] · c[j, k]` is exact in `i32`; then
@@ -29,11 +46,7 @@ pub struct DenseU8 {
     weights: Vec<i8>,
     /// As the kernels want it that the layer was packed for.
     layout: IntegerLayout,
-    /// `(zero_point - code_offset) · Σ c[j, k]`, padded to whole panels, as the two below.
-    correction: Vec<i32>,
-    /// `input_scale · scale[j]`.
-    multiplier: Vec<f32>,
-    bias: Vec<f32>,
+    terms: IntegerTerms,
     activation: Activation,
 }
 
@@ -46,19 +59,9 @@ impl DenseU8 {
     /// # Panics
     /// When there is no input, no output or more than [`Self::INPUTS_MAX`] inputs, or lengths do not fit each other.
     pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
-        let outputs = parts.bias.len();
-        assert!(outputs > 0, "a layer has at least one output");
-        let inputs = parts.codes.len() / outputs;
-        assert!(inputs > 0 && inputs * outputs == parts.codes.len(), "codes are [outputs, inputs]");
-        assert!(inputs <= Self::INPUTS_MAX, "more inputs than 32-bit sums can hold");
-        assert!(parts.scales.len() == 1 || parts.scales.len() == outputs, "one scale, or one per output");
-        let scales = parts.scales.iter().cycle().take(outputs);
-        let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
+        parts.check();
+        let (inputs, outputs) = (parts.inputs(), parts.bias.len());
         let layout = kernels.integer_layout();
-        let zero_point = i32::from(parts.input.zero_point) - i32::from(layout.code_offset);
-        let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
-        let correction: Vec<i32> =
-            parts.codes.chunks_exact(inputs).map(|row| zero_point * sum(row)).collect();
         let mut weights = interleave(parts.codes, Shape { inputs, outputs, group: layout.group });
         weights.resize(weights.len() + layout.tail, 0);
         Self {
@@ -66,9 +69,7 @@ impl DenseU8 {
             outputs,
             weights,
             layout,
-            correction: pad_to(&correction, padded(outputs)),
-            multiplier: pad_to(&multiplier, padded(outputs)),
-            bias: pad_to(parts.bias, padded(outputs)),
+            terms: IntegerTerms::of(parts, layout),
             activation: parts.activation,
         }
     }
@@ -90,7 +91,7 @@ impl DenseU8 {
 
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
-        self.bias.len()
+        self.terms.len()
     }
 
     pub(crate) fn activation(&self) -> Activation {
@@ -98,7 +99,7 @@ impl DenseU8 {
     }
 
     pub(crate) fn panels(&self) -> usize {
-        self.bias.len() / PANEL
+        self.terms.len() / PANEL
     }
 
     /// How many inputs lie side by side for each output.
@@ -125,36 +126,14 @@ impl DenseU8 {
 
     /// What turns the exact sums of one panel into real numbers.
     pub(crate) fn panel_terms(&self, index: usize) -> Terms<'_> {
-        Terms {
-            correction: of_panel(&self.correction, index),
-            multiplier: of_panel(&self.multiplier, index),
-            bias: of_panel(&self.bias, index),
-        }
+        self.terms.panel(index)
     }
 
     pub(crate) fn check(&self, kernels: Kernels, input: &Rows<'_, u8>, output: &Output<'_>) {
-        assert!(self.layout == kernels.integer_layout(), "the layer was packed for other kernels");
+        self.layout.check(kernels);
         assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
         assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
     }
-}
-
-/// What turns the exact sums of one panel into real numbers.
-pub(crate) struct Terms<'a> {
-    pub(crate) correction: &'a [i32; PANEL],
-    pub(crate) multiplier: &'a [f32; PANEL],
-    pub(crate) bias: &'a [f32; PANEL],
-}
-
-/// How the weights of an integer layer lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IntegerLayout {
-    /// How many inputs lie side by side for each output.
-    pub(crate) group: usize,
-    /// What the kernel takes off every input code.
-    pub(crate) code_offset: u8,
-    /// How many bytes past the last weight a kernel may read.
-    pub(crate) tail: usize,
 }
 
 struct Shape {

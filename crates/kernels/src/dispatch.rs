@@ -2,10 +2,11 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "aarch64")]
 use crate::aarch64::neon::Neon;
-use crate::dense_u8::IntegerLayout;
 use crate::generic::{
-    FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseReal, RunDenseU8, RunSparseF32, Softmax,
+    FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseReal, RunDenseU8, RunSparseF32, RunSparseU8,
+    Softmax,
 };
+use crate::integer_terms::IntegerLayout;
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{
@@ -13,7 +14,9 @@ use crate::x86_64::{
     avx2::Avx2,
     avx512::Avx512,
 };
-use crate::{DenseReal, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, Weight, scalar};
+use crate::{
+    DenseReal, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, SparseU8, Weight, scalar,
+};
 
 /// What the process uses.
 static CHOSEN: OnceLock<Kernels> = OnceLock::new();
@@ -157,6 +160,26 @@ impl Kernels {
             self.0,
             scalar::dense_u8::dense_u8(layer, input, output),
             RunDenseU8 { layer, input, output }
+        );
+    }
+
+    /// Runs an integer layer with few weights on rows of codes; the bits are those of the dense one. Worth it from sixteen rows on.
+    ///
+    /// # Panics
+    /// As [`Kernels::dense_u8`], or when the workspace is shorter than the layer's.
+    pub fn sparse_u8(
+        self,
+        layer: &SparseU8,
+        input: Rows<'_, u8>,
+        mut output: Output<'_>,
+        workspace: &mut [u8],
+    ) {
+        layer.check(self, &input, &output, workspace);
+        let (input, output) = (&input, &mut output);
+        dispatch!(
+            self.0,
+            scalar::sparse_u8::sparse_u8(layer, input, output),
+            RunSparseU8 { layer, input, output, workspace }
         );
     }
 

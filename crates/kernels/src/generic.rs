@@ -10,6 +10,7 @@ mod prepare;
 mod quantize;
 mod softmax;
 mod sparse_f32;
+mod sparse_u8;
 mod tiling;
 
 pub(crate) use dense_real::RunDenseReal;
@@ -21,3 +22,4 @@ pub(crate) use prepare::{FirstNotFinite, Prepare};
 pub(crate) use quantize::Quantize;
 pub(crate) use softmax::Softmax;
 pub(crate) use sparse_f32::RunSparseF32;
+pub(crate) use sparse_u8::RunSparseU8;

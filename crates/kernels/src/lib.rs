@@ -11,7 +11,7 @@
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
 //!
-//! Reading order: [`Kernels`], [`DenseReal`], [`Weight`], [`DenseU8`], [`SparseF32`], [`Output`], [`Activation`],
+//! Reading order: [`Kernels`], [`DenseReal`], [`Weight`], [`DenseU8`], [`SparseF32`], [`SparseU8`], [`Output`], [`Activation`],
 //! [`Quantization`], [`Preparation`], then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
 #![allow(
     unsafe_code,
@@ -25,6 +25,7 @@ mod dense_real;
 mod dense_u8;
 mod dispatch;
 mod generic;
+mod integer_terms;
 mod panel;
 mod preparation;
 mod quantization;
@@ -32,6 +33,7 @@ mod rows;
 mod scalar;
 mod simd;
 mod sparse_f32;
+mod sparse_u8;
 mod weight;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -45,4 +47,5 @@ pub use preparation::Preparation;
 pub use quantization::Quantization;
 pub use rows::{Output, Rows};
 pub use sparse_f32::SparseF32;
+pub use sparse_u8::SparseU8;
 pub use weight::{Bf16, Weight};

@@ -9,3 +9,4 @@ pub(crate) mod prepare;
 pub(crate) mod quantize;
 pub(crate) mod softmax;
 pub(crate) mod sparse_f32;
+pub(crate) mod sparse_u8;

@@ -76,6 +76,8 @@ pub(crate) trait Simd: Copy {
     fn weights(self, block: &[i8; 64], part: usize) -> Self::Weights;
     /// Part `part` of four input codes.
     fn codes(self, four: [u8; 4], part: usize) -> Self::Codes;
+    /// Adds to each lane the products of its own four codes, with `CODE_OFFSET` taken off, and four weights that all lanes share, exactly.
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer;
     /// Adds the products of one part to the sums, exactly.
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer;
 }

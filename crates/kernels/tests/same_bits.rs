@@ -3,7 +3,7 @@
 
 use leat_kernels::{
     Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output,
-    Preparation, Quantization, Rows, SparseF32, Weight,
+    Preparation, Quantization, Rows, SparseF32, SparseU8, Weight,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -138,8 +138,12 @@ struct IntegerLayer {
 
 impl IntegerLayer {
     fn pack(&self, kernels: Kernels) -> DenseU8 {
+        self.parts(|parts| DenseU8::pack(&parts, kernels))
+    }
+
+    fn parts<T>(&self, pack: impl FnOnce(DenseU8Parts<'_>) -> T) -> T {
         let Self { codes, scales, bias, input, activation } = self;
-        DenseU8::pack(&DenseU8Parts { codes, scales, bias, input: *input, activation: *activation }, kernels)
+        pack(DenseU8Parts { codes, scales, bias, input: *input, activation: *activation })
     }
 }
 
@@ -162,11 +166,15 @@ fn weight_code() -> impl Strategy<Value = i8> {
 
 /// Some layers are longer than the 64 inputs of a tile, and some batches larger than its rows.
 fn integer_case() -> impl Strategy<Value = IntegerCase> {
+    integer_case_of(weight_code().boxed())
+}
+
+fn integer_case_of(weight: BoxedStrategy<i8>) -> impl Strategy<Value = IntegerCase> {
     let small = (1_usize..40, 1_usize..150, 1_usize..26, 0_usize..3);
     let large = (60_usize..200, 1_usize..40, 14_usize..70, 0_usize..3);
-    prop_oneof![small, large].prop_flat_map(|(inputs, outputs, rows, gap)| {
+    prop_oneof![small, large].prop_flat_map(move |(inputs, outputs, rows, gap)| {
         let scales = prop_oneof![vec(1e-4_f32..1.0, 1), vec(1e-4_f32..1.0, outputs)];
-        let parts = (vec(weight_code(), inputs * outputs), scales, vec(finite(), outputs));
+        let parts = (vec(weight.clone(), inputs * outputs), scales, vec(finite(), outputs));
         let layer =
             (parts, quantization(), activation()).prop_map(|((codes, scales, bias), input, activation)| {
                 IntegerLayer { codes, scales, bias, input, activation }
@@ -273,6 +281,22 @@ proptest! {
             Kernels::scalar().dense_real(&case.dense, rows, output);
         });
         prop_assert_eq!(without_signs_of_zeros(dense), without_signs_of_zeros(expected));
+    }
+
+    #[test]
+    fn sparse_u8_gives_the_bits_of_the_dense_layer(
+        case in integer_case_of(prop_oneof![12 => Just(0), 1 => weight_code()].boxed()),
+    ) {
+        let expected = run_integer(Kernels::scalar(), &case, 0..case.rows);
+        for kernels in Kernels::available() {
+            let layer = case.layer.parts(|parts| SparseU8::pack(&parts, kernels));
+            let mut workspace = vec![0xaa; layer.workspace()];
+            let stored = store(case.rows * layer.stride(), case.target, |output| {
+                let rows = Rows { values: &case.input, stride: case.stride, count: case.rows };
+                kernels.sparse_u8(&layer, rows, output, &mut workspace);
+            });
+            prop_assert_eq!(&stored, &expected);
+        }
     }
 
     #[test]

@@ -256,6 +256,19 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
+        // SAFETY: the token, and the reference covers 64 bytes.
+        unsafe {
+            let weights =
+                vreinterpretq_s8_u32(vdupq_n_u32(u32::from_le_bytes(weights.map(i8::cast_unsigned))));
+            from_fn(|i| {
+                let codes = veorq_u8(vld1q_u8(codes.as_ptr().add(16 * i)), vdupq_n_u8(0x80));
+                signed_dot(sums[i], vreinterpretq_s8_u8(codes), weights)
+            })
+        }
+    }
+
+    #[inline(always)]
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
         // SAFETY: the token.
         unsafe { from_fn(|i| signed_dot(sums[i], weights[i], codes)) }

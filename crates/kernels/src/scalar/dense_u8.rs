@@ -1,5 +1,4 @@
 use super::epilogue;
-use crate::dense_u8::Terms;
 use crate::panel::PANEL;
 use crate::{DenseU8, Output, Rows};
 
@@ -8,10 +7,10 @@ pub(crate) fn dense_u8(layer: &DenseU8, input: &Rows<'_, u8>, output: &mut Outpu
     for row in 0..input.count {
         let codes = input.row(row, layer.padded_inputs());
         for panel in 0..layer.panels() {
-            let Terms { correction, multiplier, bias } = layer.panel_terms(panel);
+            let terms = layer.panel_terms(panel);
             let start = row * layer.stride() + panel * PANEL;
             for (lane, sum) in sums(layer, panel, codes).into_iter().enumerate() {
-                let y = ((sum - correction[lane]) as f32).mul_add(multiplier[lane], bias[lane]);
+                let y = terms.real(sum, lane);
                 epilogue::finish(y, layer.activation(), start + lane, output);
             }
         }

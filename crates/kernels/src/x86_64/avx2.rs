@@ -284,6 +284,26 @@ impl Simd for Avx2 {
         }
     }
 
+    /// Codes at even places and those at odd ones, widened to 16 bits: products of pairs cannot saturate then.
+    #[inline(always)]
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
+        let [w0, w1, w2, w3] = weights.map(i32::from);
+        let start = codes.as_ptr().cast::<__m256i>();
+        // SAFETY: the token, and the reference covers both halves of 32 bytes.
+        unsafe {
+            let even_weights = _mm256_set1_epi32((w0 & 0xffff) | (w2 << 16));
+            let odd_weights = _mm256_set1_epi32((w1 & 0xffff) | (w3 << 16));
+            let add = |sum: __m256i, codes: __m256i| {
+                let even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
+                let odd = _mm256_srli_epi16::<8>(codes);
+                let products = _mm256_madd_epi16(even, even_weights);
+                let products = _mm256_add_epi32(products, _mm256_madd_epi16(odd, odd_weights));
+                _mm256_add_epi32(sum, products)
+            };
+            [add(sums[0], _mm256_loadu_si256(start)), add(sums[1], _mm256_loadu_si256(start.add(1)))]
+        }
+    }
+
     #[inline(always)]
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
         // SAFETY: the token.

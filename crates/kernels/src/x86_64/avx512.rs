@@ -244,6 +244,16 @@ impl Simd for Avx512 {
         unsafe { _mm512_set1_epi32(i32::from_le_bytes(four)) }
     }
 
+    #[inline(always)]
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
+        // SAFETY: the token, and the reference covers 64 bytes.
+        unsafe {
+            let codes = _mm512_loadu_si512(codes.as_ptr().cast());
+            let weights = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+            _mm512_dpbusd_epi32(sums, codes, weights)
+        }
+    }
+
     /// `vpdpbusd` adds four products of 8 bits to each 32-bit sum without saturating on the way.
     #[inline(always)]
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {

@@ -1,0 +1,128 @@
+use std::ops::Range;
+
+use super::epilogue::{self, Place};
+use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
+use crate::simd::{Kernel, Simd};
+use crate::{Output, Rows, SparseU8};
+
+/// Four neighbouring codes of sixteen rows, row by row.
+type Lanes = [u8; BLOCK];
+
+/// Runs a layer whose lengths and kernels were checked. Here a lane is a row, as for `f32`: rows are turned so that four neighbouring
+/// codes of sixteen rows lie side by side, and each block of weights then costs one product for all of them.
+pub(crate) struct RunSparseU8<'a, 'b> {
+    pub(crate) layer: &'a SparseU8,
+    pub(crate) input: &'a Rows<'a, u8>,
+    pub(crate) output: &'a mut Output<'b>,
+    pub(crate) workspace: &'a mut [u8],
+}
+
+impl Kernel for RunSparseU8<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let start = self.parts::<S, 2>(simd, 0);
+        let start = self.parts::<S, 1>(simd, start);
+        if start < self.input.count {
+            let Self { layer, input, output, workspace } = self;
+            simd.vectorize(Part::<1> { layer, input, output, workspace, rows: start..input.count });
+        }
+    }
+}
+
+impl RunSparseU8<'_, '_> {
+    /// Goes down the rows while there are enough for `VECTORS` whole vectors. Gives the row of what remains.
+    #[inline(always)]
+    fn parts<S: Simd, const VECTORS: usize>(&mut self, simd: S, mut start: usize) -> usize {
+        while start + VECTORS * PANEL <= self.input.count {
+            let rows = start..start + VECTORS * PANEL;
+            start = rows.end;
+            let Self { layer, input, output, workspace } = self;
+            simd.vectorize(Part::<VECTORS> { layer, input, output, workspace, rows });
+        }
+        start
+    }
+}
+
+/// At most `VECTORS` vectors of rows.
+struct Part<'a, 'b, const VECTORS: usize> {
+    layer: &'a SparseU8,
+    input: &'a Rows<'a, u8>,
+    output: &'a mut Output<'b>,
+    workspace: &'a mut [u8],
+    rows: Range<usize>,
+}
+
+impl<const VECTORS: usize> Kernel for Part<'_, '_, VECTORS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { layer, input, output, workspace, rows } = self;
+        let (blocks, _) = workspace.as_chunks_mut::<BLOCK>();
+        let (blocks, _) = blocks.as_chunks_mut::<VECTORS>();
+        let blocks = &mut blocks[..layer.blocks()];
+        turn(layer, input, rows.clone(), blocks);
+        for panel in 0..layer.panels() {
+            let values = values(simd, layer, panel, blocks);
+            for (vector, values) in values.into_iter().enumerate() {
+                for (row, values) in rows.clone().skip(vector * PANEL).zip(simd.transpose(values)) {
+                    let start = row * layer.stride() + panel * PANEL;
+                    let place = Place { start, stride: layer.stride() };
+                    epilogue::finish(simd, [[values]], layer.activation(), &place, output);
+                }
+            }
+        }
+    }
+}
+
+/// The real numbers of one panel: for each vector of rows those of sixteen outputs.
+#[inline(always)]
+fn values<S: Simd, const VECTORS: usize>(
+    simd: S,
+    layer: &SparseU8,
+    panel: usize,
+    blocks: &[[Lanes; VECTORS]],
+) -> [[S::Real; PANEL]; VECTORS] {
+    let mut all = [[simd.splat(0.0); PANEL]; VECTORS];
+    let terms = layer.panel_terms(panel);
+    for index in 0..PANEL {
+        let mut sums = [simd.zero(); VECTORS];
+        for entry in layer.entries(panel * PANEL + index) {
+            // SAFETY: an entry's block is below `layer.blocks()`, which is how many there are.
+            let codes = unsafe { blocks.get_unchecked(entry.block as usize) };
+            for (sum, codes) in sums.iter_mut().zip(codes) {
+                *sum = simd.dot_rows(*sum, codes, entry.weights);
+            }
+        }
+        let correction = simd.load_integer(&[terms.correction[index]; PANEL]);
+        let (multiplier, bias) = (simd.splat(terms.multiplier[index]), simd.splat(terms.bias[index]));
+        for (all, sum) in all.iter_mut().zip(sums) {
+            let exact = simd.to_real(simd.sub_integer(sum, correction));
+            all[index] = simd.fma(exact, multiplier, bias);
+        }
+    }
+    all
+}
+
+/// Rows become blocks; what is past the last row is zero.
+#[inline(always)]
+fn turn<const VECTORS: usize>(
+    layer: &SparseU8,
+    input: &Rows<'_, u8>,
+    rows: Range<usize>,
+    blocks: &mut [[Lanes; VECTORS]],
+) {
+    for (index, row) in (0..VECTORS * PANEL).map(|index| (index, rows.start + index)) {
+        let (vector, lane) = (index / PANEL, index % PANEL);
+        let (codes, _) = match row < rows.end {
+            true => input.row(row, layer.padded_inputs()).as_chunks::<CODES_PER_STEP>(),
+            false => (&[][..], &[][..]),
+        };
+        for (index, block) in blocks.iter_mut().enumerate() {
+            let codes = codes.get(index).copied().unwrap_or_default();
+            block[vector][lane * CODES_PER_STEP..][..CODES_PER_STEP].copy_from_slice(&codes);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use crate::panel::{PANEL, of_panel, pad_to, padded};
+use crate::{DenseU8Parts, Kernels};
+
+/// What turns the exact sums of an integer layer into real numbers. Each list is padded to whole panels.
+#[derive(Clone, Debug)]
+pub(crate) struct IntegerTerms {
+    /// `(zero_point - code_offset) · Σ c[j, k]`.
+    correction: Vec<i32>,
+    /// `input_scale · scale[j]`.
+    multiplier: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl IntegerTerms {
+    /// The terms of a layer whose lengths were checked.
+    pub(crate) fn of(parts: &DenseU8Parts<'_>, layout: IntegerLayout) -> Self {
+        let outputs = parts.bias.len();
+        let scales = parts.scales.iter().cycle().take(outputs);
+        let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
+        let zero_point = i32::from(parts.input.zero_point) - i32::from(layout.code_offset);
+        let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
+        let rows = parts.codes.chunks_exact(parts.inputs());
+        let correction: Vec<i32> = rows.map(|row| zero_point * sum(row)).collect();
+        Self {
+            correction: pad_to(&correction, padded(outputs)),
+            multiplier: pad_to(&multiplier, padded(outputs)),
+            bias: pad_to(parts.bias, padded(outputs)),
+        }
+    }
+
+    /// How many outputs there are, padding included.
+    pub(crate) fn len(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// The terms of one panel.
+    pub(crate) fn panel(&self, index: usize) -> Terms<'_> {
+        Terms {
+            correction: of_panel(&self.correction, index),
+            multiplier: of_panel(&self.multiplier, index),
+            bias: of_panel(&self.bias, index),
+        }
+    }
+}
+
+/// What turns the exact sums of one panel into real numbers.
+pub(crate) struct Terms<'a> {
+    pub(crate) correction: &'a [i32; PANEL],
+    pub(crate) multiplier: &'a [f32; PANEL],
+    pub(crate) bias: &'a [f32; PANEL],
+}
+
+impl Terms<'_> {
+    /// The real number of the sum in a lane.
+    pub(crate) fn real(&self, sum: i32, lane: usize) -> f32 {
+        ((sum - self.correction[lane]) as f32).mul_add(self.multiplier[lane], self.bias[lane])
+    }
+}
+
+/// How a set of kernels wants an integer layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IntegerLayout {
+    /// How many inputs lie side by side for each output.
+    pub(crate) group: usize,
+    /// What the kernel takes off every input code.
+    pub(crate) code_offset: u8,
+    /// How many bytes past the last weight a kernel may read.
+    pub(crate) tail: usize,
+}
+
+impl IntegerLayout {
+    pub(crate) fn check(self, kernels: Kernels) {
+        assert!(self == kernels.integer_layout(), "the layer was packed for other kernels");
+    }
+}

@@ -1,0 +1,112 @@
+use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
+use crate::panel::{CODES_PER_STEP, PANEL};
+use crate::{Activation, DenseU8Parts, Kernels, Output, Rows};
+
+/// An integer layer most of whose blocks of four neighbouring weights of one output are zero. It gives the bits of `DenseU8`: sums of
+/// integers are exact in any order.
+#[derive(Clone, Debug)]
+pub struct SparseU8 {
+    inputs: usize,
+    outputs: usize,
+    /// The blocks of each output that are not zero, in the order of the inputs.
+    entries: Vec<BlockEntry>,
+    /// Where the entries of each output begin, and where those of the last one end.
+    starts: Vec<usize>,
+    terms: IntegerTerms,
+    layout: IntegerLayout,
+    activation: Activation,
+}
+
+/// Four weights of one output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockEntry {
+    /// A quarter of their first input.
+    pub(crate) block: u32,
+    pub(crate) weights: [i8; CODES_PER_STEP],
+}
+
+impl SparseU8 {
+    /// Packs a layer for these kernels; others refuse it.
+    ///
+    /// # Panics
+    /// As [`crate::DenseU8::pack`].
+    pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
+        parts.check();
+        let layout = kernels.integer_layout();
+        let (mut entries, mut starts) = (Vec::new(), vec![0]);
+        for row in parts.codes.chunks_exact(parts.inputs()) {
+            for (block, codes) in (0_u32..).zip(row.chunks(CODES_PER_STEP)) {
+                let mut weights = [0; CODES_PER_STEP];
+                weights[..codes.len()].copy_from_slice(codes);
+                if weights != [0; CODES_PER_STEP] {
+                    entries.push(BlockEntry { block, weights });
+                }
+            }
+            starts.push(entries.len());
+        }
+        Self {
+            inputs: parts.inputs(),
+            outputs: parts.bias.len(),
+            entries,
+            starts,
+            terms: IntegerTerms::of(parts, layout),
+            layout,
+            activation: parts.activation,
+        }
+    }
+
+    /// The share of blocks that are not zero.
+    pub fn density(&self) -> f64 {
+        self.entries.len() as f64 / (self.blocks() * self.outputs) as f64
+    }
+
+    /// How many codes of an input row are read: the inputs rounded up to a multiple of four. The extra ones meet zero weights.
+    pub fn padded_inputs(&self) -> usize {
+        self.inputs.next_multiple_of(CODES_PER_STEP)
+    }
+
+    /// The distance between the starts of two rows that come out.
+    pub fn stride(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// How many bytes of working memory the kernels need: 32 rows, block by block.
+    pub fn workspace(&self) -> usize {
+        self.padded_inputs() * PANEL * 2
+    }
+
+    pub(crate) fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// How many blocks of four a row has.
+    pub(crate) fn blocks(&self) -> usize {
+        self.padded_inputs() / CODES_PER_STEP
+    }
+
+    pub(crate) fn panels(&self) -> usize {
+        self.stride() / PANEL
+    }
+
+    /// The nonzero blocks of an output; none of one that is only padding.
+    pub(crate) fn entries(&self, output: usize) -> &[BlockEntry] {
+        if output < self.outputs { &self.entries[self.starts[output]..self.starts[output + 1]] } else { &[] }
+    }
+
+    pub(crate) fn panel_terms(&self, index: usize) -> Terms<'_> {
+        self.terms.panel(index)
+    }
+
+    pub(crate) fn check(
+        &self,
+        kernels: Kernels,
+        input: &Rows<'_, u8>,
+        output: &Output<'_>,
+        workspace: &[u8],
+    ) {
+        self.layout.check(kernels);
+        assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
+        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+        assert!(workspace.len() >= self.workspace(), "the workspace is too small");
+    }
+}
