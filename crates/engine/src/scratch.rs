@@ -8,6 +8,8 @@ pub struct Scratch {
     pub(crate) codes: [Vec<u8>; 2],
     /// What a kernel needs beside its rows.
     pub(crate) workspace: Vec<f32>,
+    /// Likewise for codes.
+    pub(crate) code_workspace: Vec<u8>,
 }
 
 impl Scratch {
@@ -15,14 +17,15 @@ impl Scratch {
     pub fn bytes(&self) -> usize {
         let values = self.values.iter().map(Vec::capacity).sum::<usize>() + self.workspace.capacity();
         let codes: usize = self.codes.iter().map(Vec::capacity).sum();
-        values * size_of::<f32>() + codes
+        values * size_of::<f32>() + codes + self.code_workspace.capacity()
     }
 
-    /// Makes each buffer at least this long. What they hold is unspecified.
-    pub(crate) fn reserve(&mut self, values: usize, codes: usize, workspace: usize) {
+    /// Makes the buffers for rows and the workspaces at least this long. What they hold is unspecified.
+    pub(crate) fn reserve(&mut self, rows: usize, workspace: usize, code_workspace: usize) {
         grow(&mut self.workspace, workspace);
-        self.values.iter_mut().for_each(|buffer| grow(buffer, values));
-        self.codes.iter_mut().for_each(|buffer| grow(buffer, codes));
+        grow(&mut self.code_workspace, code_workspace);
+        self.values.iter_mut().for_each(|buffer| grow(buffer, rows));
+        self.codes.iter_mut().for_each(|buffer| grow(buffer, rows));
     }
 }
 

@@ -1,98 +1,201 @@
-use leat_kernels::{Activation, DenseU8, DenseU8Parts, Kernels, Quantization, SparseF32};
+use leat_kernels::{
+    Activation, DenseU8, DenseU8Parts, Kernels, Output, Quantization, Rows, SparseF32, SparseU8,
+};
 use leat_model::{ActivationQuantization, Dense, Encoding};
 
 use super::stored::Stored;
 use super::without_zeros::WithoutZeros;
 use crate::Error;
 
-/// Layers with a larger share of nonzero weights are not even tried without their zeros.
+/// Layers with a larger share of nonzero weights, or of nonzero blocks of weights, are not even tried without their zeros.
 const DENSITY_MAX: f64 = 0.5;
 
 /// A packed layer.
 pub(crate) enum Layer {
-    /// Runs on rows of `f32`, also without its zeros when that was measured to be faster.
-    Real(Stored, Option<WithoutZeros>),
+    /// Runs on rows of `f32`.
+    Real(RealLayer),
     /// Runs on rows of codes.
-    Integer(DenseU8, Quantization),
+    Integer(IntegerLayer),
+}
+
+/// A layer on rows of `f32`, also without its zeros when that was measured to be faster.
+pub(crate) struct RealLayer {
+    dense: Stored,
+    pub(crate) sparse: Option<WithoutZeros<SparseF32>>,
+}
+
+/// A layer on rows of codes, likewise.
+pub(crate) struct IntegerLayer {
+    dense: DenseU8,
+    pub(crate) sparse: Option<WithoutZeros<SparseU8>>,
+    input: Quantization,
+}
+
+/// Working memory that layers need beside their rows.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Workspace {
+    pub(crate) values: usize,
+    pub(crate) codes: usize,
+}
+
+impl Workspace {
+    /// What is enough for either.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { values: self.values.max(other.values), codes: self.codes.max(other.codes) }
+    }
 }
 
 impl Layer {
     /// Packs a layer of a valid network.
     pub(crate) fn pack(dense: &Dense, kernels: Kernels) -> Result<Self, Error> {
-        let activation = activation(dense.activation);
-        let (Encoding::Int8 { codes, scales }, Some(input)) =
-            (&dense.weights.encoding, dense.input_quantization)
-        else {
-            let layer = Stored::pack(dense, activation, kernels);
-            let has_many_zeros = dense.weights.nonzero() as f64 <= dense.weights.len() as f64 * DENSITY_MAX;
-            let sparse =
-                has_many_zeros.then(|| SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation));
-            let sparse = sparse.and_then(|sparse| WithoutZeros::unless_slower(sparse, &layer, kernels));
-            return Ok(Self::Real(layer, sparse));
-        };
-        if dense.inputs() > DenseU8::INPUTS_MAX {
-            let (inputs, max) = (dense.inputs(), DenseU8::INPUTS_MAX);
-            let what =
-                format!("an integer layer of {inputs} inputs; more than {max} overflow its 32-bit sums");
-            return Err(Error::Unsupported { what });
+        match (&dense.weights.encoding, dense.input_quantization) {
+            (Encoding::Int8 { codes, scales }, Some(input)) => {
+                let (input, activation) = (quantization(input), activation(dense.activation));
+                let parts = DenseU8Parts { codes, scales, bias: &dense.bias, input, activation };
+                IntegerLayer::pack(&parts, dense.inputs(), kernels).map(Self::Integer)
+            }
+            _ => Ok(Self::Real(RealLayer::pack(dense, kernels))),
         }
-        let input = quantization(input);
-        let parts = DenseU8Parts { codes, scales, bias: &dense.bias, input, activation };
-        Ok(Self::Integer(DenseU8::pack(&parts, kernels), input))
     }
 
     /// The quantization of the rows that go in, when the layer runs on integers.
     pub(crate) fn input_quantization(&self) -> Option<Quantization> {
         match self {
-            Self::Real(..) => None,
-            Self::Integer(_, quantization) => Some(*quantization),
-        }
-    }
-
-    /// The layer without its zeros, when it runs so many rows faster that way.
-    pub(crate) fn without_zeros(&self, rows: usize) -> Option<&WithoutZeros> {
-        match self {
-            Self::Real(_, Some(sparse)) if rows >= sparse.rows_min => Some(sparse),
-            _ => None,
+            Self::Real(_) => None,
+            Self::Integer(layer) => Some(layer.input),
         }
     }
 
     /// What was chosen by measuring: `, 784-512 without zeros from 32 rows on`.
     pub(crate) fn describe_choice(&self) -> Option<String> {
-        let Self::Real(stored, sparse) = self else { return None };
-        let weights = stored.compact().map(|name| format!(" with {name} weights"));
-        let sparse = sparse.as_ref().map(|sparse| format!(" without zeros from {} rows on", sparse.rows_min));
+        let (stored, rows_min) = match self {
+            Self::Real(layer) => (layer.dense.compact(), layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
+            Self::Integer(layer) => (None, layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
+        };
+        let weights = stored.map(|name| format!(" with {name} weights"));
+        let sparse = rows_min.map(|rows_min| format!(" without zeros from {rows_min} rows on"));
         let choice = weights.into_iter().chain(sparse).collect::<String>();
         let is_plain = choice.is_empty();
-        (!is_plain).then(|| format!(", {}-{}{choice}", self.inputs_read(), self.outputs()))
+        (!is_plain).then(|| format!(", {}-{}{choice}", self.inputs(), self.outputs()))
     }
 
-    /// How many values of working memory the layer needs beside its rows.
-    pub(crate) fn workspace(&self) -> usize {
-        self.without_zeros(usize::MAX).map_or(0, |sparse| sparse.layer.workspace())
+    /// How much working memory the layer needs beside its rows.
+    pub(crate) fn workspace(&self) -> Workspace {
+        match self {
+            Self::Real(RealLayer { sparse: Some(sparse), .. }) => {
+                Workspace { values: sparse.layer.workspace(), codes: 0 }
+            }
+            Self::Integer(IntegerLayer { sparse: Some(sparse), .. }) => {
+                Workspace { values: 0, codes: sparse.layer.workspace() }
+            }
+            _ => Workspace::default(),
+        }
     }
 
     /// The distance between the starts of two rows that come out.
     pub(crate) fn stride(&self) -> usize {
         match self {
-            Self::Real(layer, _) => layer.stride(),
-            Self::Integer(layer, _) => layer.stride(),
+            Self::Real(layer) => layer.dense.stride(),
+            Self::Integer(layer) => layer.dense.stride(),
         }
     }
 
     /// The length of a row that comes out.
     pub(crate) fn outputs(&self) -> usize {
         match self {
-            Self::Real(layer, _) => layer.outputs(),
-            Self::Integer(layer, _) => layer.outputs(),
+            Self::Real(layer) => layer.dense.outputs(),
+            Self::Integer(layer) => layer.dense.outputs(),
         }
     }
 
     /// How many values or codes of a row are read.
     pub(crate) fn inputs_read(&self) -> usize {
         match self {
-            Self::Real(layer, _) => layer.inputs(),
-            Self::Integer(layer, _) => layer.padded_inputs(),
+            Self::Real(layer) => layer.dense.inputs(),
+            Self::Integer(layer) => layer.dense.padded_inputs(),
+        }
+    }
+
+    /// The length of a row that goes in.
+    fn inputs(&self) -> usize {
+        match self {
+            Self::Real(layer) => layer.dense.inputs(),
+            Self::Integer(layer) => layer.dense.inputs(),
+        }
+    }
+}
+
+impl RealLayer {
+    fn pack(dense: &Dense, kernels: Kernels) -> Self {
+        let activation = activation(dense.activation);
+        let stored = Stored::pack(dense, activation, kernels);
+        let has_many_zeros = dense.weights.nonzero() as f64 <= dense.weights.len() as f64 * DENSITY_MAX;
+        let sparse =
+            has_many_zeros.then(|| SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation));
+        let sparse =
+            sparse.and_then(|sparse| WithoutZeros::<SparseF32>::unless_slower(sparse, &stored, kernels));
+        Self { dense: stored, sparse }
+    }
+
+    /// Runs rows through the layer.
+    pub(crate) fn run(
+        &self,
+        kernels: Kernels,
+        input: Rows<'_, f32>,
+        output: Output<'_>,
+        workspace: &mut [f32],
+    ) {
+        // Zero weights may not be left out where an input is infinite: their product would be NaN.
+        let is_finite = || kernels.first_not_finite(&input.values[..input.count * input.stride]).is_none();
+        match &self.sparse {
+            Some(sparse) if input.count >= sparse.rows_min && is_finite() => {
+                kernels.sparse_f32(&sparse.layer, input, output, workspace);
+            }
+            _ => self.dense.run(kernels, input, output),
+        }
+    }
+}
+
+impl IntegerLayer {
+    fn pack(parts: &DenseU8Parts<'_>, inputs: usize, kernels: Kernels) -> Result<Self, Error> {
+        if inputs > DenseU8::INPUTS_MAX {
+            let max = DenseU8::INPUTS_MAX;
+            let what =
+                format!("an integer layer of {inputs} inputs; more than {max} overflow its 32-bit sums");
+            return Err(Error::Unsupported { what });
+        }
+        let dense = DenseU8::pack(parts, kernels);
+        let sparse = SparseU8::pack(parts, kernels);
+        let sparse = (sparse.density() <= DENSITY_MAX).then_some(sparse);
+        let sparse =
+            sparse.and_then(|sparse| WithoutZeros::<SparseU8>::unless_slower(sparse, &dense, kernels));
+        Ok(Self { dense, sparse, input: parts.input })
+    }
+
+    /// Quantizes whole rows of inputs. The rows of codes are as far apart as codes of a row are read.
+    pub(crate) fn quantize(&self, kernels: Kernels, values: &[f32], codes: &mut [u8]) {
+        let (inputs, stride) = (self.dense.inputs(), self.dense.padded_inputs());
+        if stride == inputs {
+            return kernels.quantize(values, self.input, &mut codes[..values.len()]);
+        }
+        for (values, codes) in values.chunks_exact(inputs).zip(codes.chunks_exact_mut(stride)) {
+            kernels.quantize(values, self.input, &mut codes[..inputs]);
+        }
+    }
+
+    /// Runs rows through the layer.
+    pub(crate) fn run(
+        &self,
+        kernels: Kernels,
+        input: Rows<'_, u8>,
+        output: Output<'_>,
+        workspace: &mut [u8],
+    ) {
+        match &self.sparse {
+            Some(sparse) if input.count >= sparse.rows_min => {
+                kernels.sparse_u8(&sparse.layer, input, output, workspace);
+            }
+            _ => kernels.dense_u8(&self.dense, input, output),
         }
     }
 }

@@ -1,8 +1,8 @@
-use leat_kernels::{Kernels, Output, Preparation, Quantization, Rows};
+use leat_kernels::{Kernels, Output, Preparation, Rows};
 use leat_model::{Model, Network, Preprocessing, Task};
 
 use super::BLOCK;
-use super::layer::Layer;
+use super::layer::{Layer, Workspace};
 use crate::{Batch, Error, Plan, Scratch};
 
 /// A native network, packed.
@@ -19,7 +19,7 @@ pub(crate) struct NetworkPlan {
     /// The longest row of values between two stages.
     stride_max: usize,
     /// The most working memory that a layer needs beside its rows.
-    workspace_max: usize,
+    workspace_max: Workspace,
 }
 
 impl NetworkPlan {
@@ -28,7 +28,8 @@ impl NetworkPlan {
         let pack = |layer| Layer::pack(layer, kernels);
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
-        let workspace_max = layers.iter().map(Layer::workspace).max();
+        let workspaces = layers.iter().map(Layer::workspace);
+        let workspace_max = workspaces.fold(Workspace::default(), Workspace::max);
         Ok(Self {
             kernels,
             features: network.features(),
@@ -38,7 +39,7 @@ impl NetworkPlan {
             task: model.task,
             multiply_adds: network.layers.iter().map(|layer| layer.weights.len()).sum(),
             stride_max: stride_max.unwrap_or(0),
-            workspace_max: workspace_max.unwrap_or(0),
+            workspace_max,
         })
     }
 
@@ -46,7 +47,8 @@ impl NetworkPlan {
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
-        let Scratch { values: [values, values_out], codes: [codes, codes_out], workspace } = scratch;
+        let Scratch { values: [values, values_out], codes: [codes, codes_out], workspace, code_workspace } =
+            scratch;
         let (mut values, mut values_out) = (values.as_mut_slice(), values_out.as_mut_slice());
         let (mut codes, mut codes_out) = (codes.as_mut_slice(), codes_out.as_mut_slice());
         // Rows that need no preparation are read where they are.
@@ -67,20 +69,17 @@ impl NetworkPlan {
             };
             let count = batch.rows;
             match layer {
-                Layer::Real(dense, _) => {
+                Layer::Real(real) => {
                     let input = Rows { values: raw.take().unwrap_or(&*values), stride, count };
-                    match layer.without_zeros(count).filter(|_| self.is_finite(input)) {
-                        Some(sparse) => self.kernels.sparse_f32(&sparse.layer, input, output, workspace),
-                        None => dense.run(self.kernels, input, output),
-                    }
+                    real.run(self.kernels, input, output, workspace);
                 }
-                Layer::Integer(layer, quantization) => {
+                Layer::Integer(integer) => {
                     if index == 0 {
-                        let values = raw.take().unwrap_or(&*values);
-                        stride = layer.padded_inputs();
-                        self.quantize(&values[..count * self.features], *quantization, codes, stride);
+                        let values = &raw.take().unwrap_or(&*values)[..count * self.features];
+                        integer.quantize(self.kernels, values, codes);
+                        stride = layer.inputs_read();
                     }
-                    self.kernels.dense_u8(layer, Rows { values: codes, stride, count }, output);
+                    integer.run(self.kernels, Rows { values: codes, stride, count }, output, code_workspace);
                 }
             }
             stride = layer.stride();
@@ -89,21 +88,6 @@ impl NetworkPlan {
         }
         let count = batch.rows;
         self.answer(batch, Rows { values, stride, count })
-    }
-
-    /// Whether zero weights may be left out: an infinite input times zero would be NaN.
-    fn is_finite(&self, rows: Rows<'_, f32>) -> bool {
-        self.kernels.first_not_finite(&rows.values[..rows.count * rows.stride]).is_none()
-    }
-
-    /// Quantizes rows of features to rows of codes that are `stride` apart.
-    fn quantize(&self, values: &[f32], quantization: Quantization, codes: &mut [u8], stride: usize) {
-        if stride == self.features {
-            return self.kernels.quantize(values, quantization, &mut codes[..values.len()]);
-        }
-        for (values, codes) in values.chunks_exact(self.features).zip(codes.chunks_exact_mut(stride)) {
-            self.kernels.quantize(values, quantization, &mut codes[..self.features]);
-        }
     }
 
     /// Turns what the last layer gave into the answer.
@@ -141,7 +125,8 @@ impl Plan for NetworkPlan {
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         batch.check(self.features, self.outputs)?;
         let len = batch.rows.min(BLOCK) * self.stride_max;
-        scratch.reserve(len, len, self.workspace_max);
+        let Workspace { values, codes } = self.workspace_max;
+        scratch.reserve(len, values, codes);
         for (start, block) in batch.parts(BLOCK, self) {
             self.run_block(block, scratch).map_err(|error| error.in_block(start))?;
         }

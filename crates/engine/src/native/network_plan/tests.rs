@@ -1,5 +1,5 @@
-use leat_kernels::SparseF32;
-use leat_model::{Activation, Body, Dense, Lineage, Signature, Tensor};
+use leat_kernels::{DenseU8Parts, Quantization, SparseF32, SparseU8};
+use leat_model::{Activation, ActivationQuantization, Body, Dense, Encoding, Lineage, Signature, Tensor};
 
 use super::super::layer::activation;
 use super::super::without_zeros::WithoutZeros;
@@ -37,14 +37,35 @@ fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
     };
     let mut plan = NetworkPlan::new(&model, network, Kernels::detect()).expect("a valid model");
     for (layer, dense) in plan.layers.iter_mut().zip(&network.layers) {
-        let Layer::Real(_, without_zeros) = layer else { panic!("all layers are real") };
-        *without_zeros = rows_min.map(|rows_min| {
-            let layer = SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation(dense.activation));
-            WithoutZeros { layer, rows_min }
-        });
+        let activation = activation(dense.activation);
+        match layer {
+            Layer::Real(real) => {
+                real.sparse = rows_min.map(|rows_min| {
+                    let layer = SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation);
+                    WithoutZeros { layer, rows_min }
+                });
+            }
+            Layer::Integer(integer) => {
+                let Encoding::Int8 { codes, scales } = &dense.weights.encoding else { panic!("codes") };
+                let input = Quantization { scale: 0.02, zero_point: 100 };
+                let parts = DenseU8Parts { codes, scales, bias: &dense.bias, input, activation };
+                integer.sparse = rows_min
+                    .map(|rows_min| WithoutZeros { layer: SparseU8::pack(&parts, plan.kernels), rows_min });
+            }
+        }
     }
-    plan.workspace_max = plan.layers.iter().map(Layer::workspace).max().unwrap_or(0);
+    plan.workspace_max = plan.layers.iter().map(Layer::workspace).fold(Workspace::default(), Workspace::max);
     plan
+}
+
+/// The same network on integers.
+fn quantized(mut network: Network) -> Network {
+    for layer in &mut network.layers {
+        let codes = layer.weights.to_f32().iter().map(|weight| (weight * 60.0) as i8).collect();
+        layer.weights = Tensor::int8(layer.weights.shape.clone(), codes, vec![1.0 / 60.0]);
+        layer.input_quantization = Some(ActivationQuantization { scale: 0.02, zero_point: 100 });
+    }
+    network
 }
 
 fn run(plan: &NetworkPlan, input: &[f32]) -> Result<Vec<u32>, String> {
@@ -57,13 +78,15 @@ fn run(plan: &NetworkPlan, input: &[f32]) -> Result<Vec<u32>, String> {
 
 #[test]
 fn leaving_zeros_out_changes_no_answer() {
-    let network = network(0.05);
-    let (with, without) = (plan(&network, None), plan(&network, Some(1)));
-    for rows in [1, 15, 16, 33, 130] {
-        let input: Vec<f32> = (0..rows * 21).map(|at| ((at * 104_729) % 997) as f32 / 250.0 - 2.0).collect();
-        assert_eq!(run(&without, &input), run(&with, &input), "{rows} rows");
+    for network in [network(0.05), quantized(network(0.05))] {
+        let (with, without) = (plan(&network, None), plan(&network, Some(1)));
+        for rows in [1, 15, 16, 33, 130] {
+            let values = (0..rows * 21).map(|at| ((at * 104_729) % 997) as f32 / 250.0 - 2.0);
+            let input: Vec<f32> = values.collect();
+            assert_eq!(run(&without, &input), run(&with, &input), "{rows} rows");
+        }
+        assert!(without.describe().ends_with(", 21-40 without zeros from 1 rows on, 40-17 without zeros from 1 rows on, 17-3 without zeros from 1 rows on"), "{}", without.describe());
     }
-    assert!(without.describe().ends_with(", 21-40 without zeros from 1 rows on, 40-17 without zeros from 1 rows on, 17-3 without zeros from 1 rows on"), "{}", without.describe());
 }
 
 #[test]
