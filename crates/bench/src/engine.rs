@@ -21,6 +21,9 @@ const TOLERANCE: f32 = 1e-3;
 /// Likewise where weights were rounded to fewer bits.
 const TOLERANCE_ROUNDED: f32 = 0.25;
 
+/// The name of the same model with all its weights, run by us too.
+pub(crate) const UNPRUNED: &str = "leat, not pruned";
+
 /// The figures of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
@@ -54,6 +57,17 @@ pub(crate) struct Cell {
     pub(crate) times_us: Vec<(&'static str, f64)>,
 }
 
+impl Cell {
+    /// The time of a contender that took part.
+    pub(crate) fn time(&self, contender: &str) -> Option<f64> {
+        self.times_us.iter().find(|(name, _)| *name == contender).map(|(_, time)| *time)
+    }
+
+    pub(crate) fn ours(&self) -> f64 {
+        self.time("leat").unwrap_or(f64::NAN)
+    }
+}
+
 pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
     if let Some(name) = &options.cpu {
         Kernels::choose(name).map_err(Error::Usage)?;
@@ -80,8 +94,11 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
             for &batch in &options.batches {
                 let input = models::rows(batch, shape.features());
                 let ours: Box<dyn Contender> = Box::new(Leat::new(&model, &input)?);
-                #[allow(unused_mut, reason = "without the feature there are no peers to add")]
                 let mut contenders = vec![("leat", ours)];
+                if let Some(unpruned) = kind.unpruned() {
+                    let unpruned = models::compressed(&dense, unpruned)?;
+                    contenders.push((UNPRUNED, Box::new(Leat::new(&unpruned, &input)?)));
+                }
                 #[cfg(feature = "peers")]
                 if let Some(peers) = &peers {
                     contenders.extend(peers.of(&shape, kind, &input)?);
@@ -164,7 +181,7 @@ impl Subject<'_> {
             Kind::F32 => TOLERANCE,
             Kind::Bf16 | Kind::Int8 | Kind::WeightOnlyInt8 => TOLERANCE_ROUNDED,
             // The peers run the model before it was pruned.
-            Kind::Pruned => return Ok(()),
+            Kind::Pruned | Kind::PrunedInt8 => return Ok(()),
         };
         let Some((ours, others)) = outputs.split_first() else { return Ok(()) };
         let size = mean(ours.iter().map(|value| value.abs()));

@@ -36,10 +36,27 @@ pub(crate) enum Kind {
     WeightOnlyInt8,
     /// `f32` with nine in ten weights removed.
     Pruned,
+    /// Eight-bit integers after nine in ten weights were removed.
+    PrunedInt8,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::F32, Self::Bf16, Self::Int8, Self::WeightOnlyInt8, Self::Pruned];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::F32, Self::Bf16, Self::Int8, Self::WeightOnlyInt8, Self::Pruned, Self::PrunedInt8];
+
+    /// Whether products are of integers.
+    pub(crate) fn is_integer(self) -> bool {
+        matches!(self, Self::Int8 | Self::PrunedInt8)
+    }
+
+    /// The same with all its weights, for those that lost some.
+    pub(crate) fn unpruned(self) -> Option<Self> {
+        match self {
+            Self::Pruned => Some(Self::F32),
+            Self::PrunedInt8 => Some(Self::Int8),
+            _ => None,
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -48,6 +65,7 @@ impl Kind {
             Self::Int8 => "int8",
             Self::WeightOnlyInt8 => "int8 weights",
             Self::Pruned => "pruned 90 %",
+            Self::PrunedInt8 => "pruned int8",
         }
     }
 }
@@ -92,6 +110,7 @@ pub(crate) fn compressed(model: &Model, kind: Kind) -> Result<Model, Error> {
             return Ok(with_layers(&quantized, |layer| layer.input_quantization = None));
         }
         Kind::Int8 => Step::Quantize(Quantize::Int8 { calibration: Calibration::MinMax, per_channel: true }),
+        Kind::PrunedInt8 => return compressed(&compressed(model, Kind::Pruned)?, Kind::Int8),
         Kind::Pruned => Step::Prune(Prune::Rate { rate: PRUNED, scope: Scope::PerLayer }),
     };
     let rows = table(model);

@@ -47,7 +47,7 @@ impl Peers {
         // Nobody makes use of zeros or of smaller weights beside arithmetic in f32: there the peers run what they can.
         let (file, is_for_tract) = match kind {
             Kind::F32 | Kind::Bf16 | Kind::WeightOnlyInt8 | Kind::Pruned => (path("f32"), true),
-            Kind::Int8 => (path("int8"), false),
+            Kind::Int8 | Kind::PrunedInt8 => (path("int8"), false),
         };
         let mut peers: Contenders =
             vec![("onnx runtime", Box::new(OnnxRuntime::new(&self.environment, &file, batch)?))];

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::Error;
-use crate::engine::{Cell, Run};
+use crate::engine::{Cell, Run, UNPRUNED};
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
     // Whoever does not listen needs no answer; the exit code says it too.
@@ -36,7 +36,7 @@ pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
 pub(crate) fn tables(run: &Run) -> Result<(), Error> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    let has_peers = run.cells.iter().any(|cell| cell.times_us.len() > 1);
+    let has_peers = run.cells.iter().any(|cell| cell.time("onnx runtime").is_some());
     let mut header = vec!["shape", "weights", "batch", "leat µs", "of peak"];
     if has_peers {
         header.extend(["onnx runtime µs", "ratio", "tract µs", "ratio"]);
@@ -46,7 +46,7 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
         table.add_row(row(cell, has_peers));
     }
     align(&mut table, 2);
-    say(&format!("\n{table}\n\n{}", compilations(run)))
+    say(&format!("\n{table}\n\n{}\n\n{}", pruned(run), compilations(run)))
 }
 
 /// Prints a line. A reader that went away ends the benchmark.
@@ -64,8 +64,7 @@ pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
 }
 
 fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
-    let time = |name: &str| cell.times_us.iter().find(|(other, _)| *other == name).map(|(_, time)| *time);
-    let ours = time("leat").unwrap_or(f64::NAN);
+    let ours = cell.ours();
     let mut row = vec![
         cell.shape.to_owned(),
         cell.kind.name().to_owned(),
@@ -75,12 +74,33 @@ fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
     ];
     if has_peers {
         for peer in ["onnx runtime", "tract"] {
-            let peer = time(peer);
+            let peer = cell.time(peer);
             row.push(peer.map(microseconds).unwrap_or_default());
             row.push(peer.map(|peer| format!("{:.2}", peer / ours)).unwrap_or_default());
         }
     }
     row
+}
+
+/// Pruned models beside the same models with all their weights.
+fn pruned(run: &Run) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["shape", "weights", "batch", "leat µs", "not pruned µs", "ratio"]);
+    for cell in &run.cells {
+        if let Some(unpruned) = cell.time(UNPRUNED) {
+            table.add_row([
+                cell.shape.to_owned(),
+                cell.kind.name().to_owned(),
+                cell.batch.to_string(),
+                microseconds(cell.ours()),
+                microseconds(unpruned),
+                format!("{:.2}", unpruned / cell.ours()),
+            ]);
+        }
+    }
+    align(&mut table, 2);
+    table
 }
 
 fn compilations(run: &Run) -> Table {

@@ -54,7 +54,7 @@ impl Peak {
     pub(crate) fn of(kind: Kind) -> Self {
         let peak = Self {
             kernels: Kernels::detect(),
-            is_integer: kind == Kind::Int8,
+            is_integer: kind.is_integer(),
             steps: PEAK_STEPS,
             multiply_adds: 0,
         };

@@ -1,9 +1,14 @@
+use std::array::from_fn;
 use std::ops::Range;
 
 use super::epilogue::{self, Place};
 use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
 use crate::simd::{Kernel, Simd};
+use crate::sparse_u8::BlockEntry;
 use crate::{Output, Rows, SparseU8};
+
+/// How many outputs are computed side by side.
+const TOGETHER: usize = 4;
 
 /// Four neighbouring codes of sixteen rows, row by row.
 type Lanes = [u8; BLOCK];
@@ -87,23 +92,47 @@ fn values<S: Simd, const VECTORS: usize>(
 ) -> [[S::Real; PANEL]; VECTORS] {
     let mut all = [[simd.splat(0.0); PANEL]; VECTORS];
     let terms = layer.panel_terms(panel);
-    for index in 0..PANEL {
-        let mut sums = [simd.zero(); VECTORS];
-        for entry in layer.entries(panel * PANEL + index) {
-            // SAFETY: an entry's block is below `layer.blocks()`, which is how many there are.
-            let codes = unsafe { blocks.get_unchecked(entry.block as usize) };
-            for (sum, codes) in sums.iter_mut().zip(codes) {
-                *sum = simd.dot_rows(*sum, codes, entry.weights);
+    for start in (0..PANEL).step_by(TOGETHER) {
+        let entries: [_; TOGETHER] = from_fn(|output| layer.entries(panel * PANEL + start + output));
+        for (index, sums) in (start..).zip(sums(simd, entries, blocks)) {
+            let correction = simd.load_integer(&[terms.correction[index]; PANEL]);
+            let (multiplier, bias) = (simd.splat(terms.multiplier[index]), simd.splat(terms.bias[index]));
+            for (all, sum) in all.iter_mut().zip(sums) {
+                let exact = simd.to_real(simd.sub_integer(sum, correction));
+                all[index] = simd.fma(exact, multiplier, bias);
             }
-        }
-        let correction = simd.load_integer(&[terms.correction[index]; PANEL]);
-        let (multiplier, bias) = (simd.splat(terms.multiplier[index]), simd.splat(terms.bias[index]));
-        for (all, sum) in all.iter_mut().zip(sums) {
-            let exact = simd.to_real(simd.sub_integer(sum, correction));
-            all[index] = simd.fma(exact, multiplier, bias);
         }
     }
     all
+}
+
+/// The exact sums of a few outputs, for each vector of rows. They are computed side by side, because the latency of one sum is several
+/// products.
+#[inline(always)]
+fn sums<S: Simd, const VECTORS: usize>(
+    simd: S,
+    entries: [&[BlockEntry]; TOGETHER],
+    blocks: &[[Lanes; VECTORS]],
+) -> [[S::Integer; VECTORS]; TOGETHER] {
+    let mut sums = [[simd.zero(); VECTORS]; TOGETHER];
+    let add = |sums: &mut [S::Integer; VECTORS], entry: &BlockEntry| {
+        // SAFETY: an entry's block is below `layer.blocks()`, which is how many there are.
+        let codes = unsafe { blocks.get_unchecked(entry.block as usize) };
+        for (sum, codes) in sums.iter_mut().zip(codes) {
+            *sum = simd.dot_rows(*sum, codes, entry.weights);
+        }
+    };
+    let shortest = entries.iter().map(|entries| entries.len()).min().unwrap_or(0);
+    for place in 0..shortest {
+        for (sums, entries) in sums.iter_mut().zip(entries) {
+            // SAFETY: `place` is below the length of the shortest.
+            add(sums, unsafe { entries.get_unchecked(place) });
+        }
+    }
+    for (sums, entries) in sums.iter_mut().zip(entries) {
+        entries[shortest..].iter().for_each(|entry| add(sums, entry));
+    }
+    sums
 }
 
 /// Rows become blocks; what is past the last row is zero.
