@@ -11,6 +11,7 @@ use self::onnx_runtime::OnnxRuntime;
 use self::tract::Tract;
 use crate::Error;
 use crate::contender::Contender;
+use crate::engine::EXACT;
 use crate::models::Kind;
 use crate::shapes::Shape;
 
@@ -53,6 +54,8 @@ impl Peers {
             vec![("onnx runtime", Box::new(OnnxRuntime::new(&self.environment, &file, batch)?))];
         if is_for_tract {
             peers.push(("tract", Box::new(Tract::new(&file, batch)?)));
+        } else {
+            peers.push((EXACT, Box::new(OnnxRuntime::exact(&self.environment, &file, batch)?)));
         }
         Ok(peers)
     }

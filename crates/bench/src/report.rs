@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::Error;
-use crate::engine::{Cell, Run, UNPRUNED};
+use crate::engine::{Cell, EXACT, Run, UNPRUNED};
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
     // Whoever does not listen needs no answer; the exit code says it too.
@@ -46,7 +46,7 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
         table.add_row(row(cell, has_peers));
     }
     align(&mut table, 2);
-    say(&format!("\n{table}\n\n{}\n\n{}", pruned(run), compilations(run)))
+    say(&format!("\n{table}\n\n{}\n\n{}\n\n{}", exact(run), pruned(run), compilations(run)))
 }
 
 /// Prints a line. A reader that went away ends the benchmark.
@@ -80,6 +80,41 @@ fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
         }
     }
     row
+}
+
+/// Integers beside ONNX Runtime as it is by default and told to be exact. How far its answers are off stands there for models of which
+/// both have the same weights.
+fn exact(run: &Run) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header([
+        "shape",
+        "weights",
+        "batch",
+        "leat µs",
+        "default µs",
+        "off by",
+        "ratio",
+        "exact µs",
+        "ratio",
+    ]);
+    for cell in &run.cells {
+        let (Some(default), Some(exact)) = (cell.time("onnx runtime"), cell.time(EXACT)) else { continue };
+        let distance = cell.distances.iter().find(|(name, _)| *name == "onnx runtime");
+        table.add_row([
+            cell.shape.to_owned(),
+            cell.kind.name().to_owned(),
+            cell.batch.to_string(),
+            microseconds(cell.ours()),
+            microseconds(default),
+            distance.map(|(_, distance)| format!("{:.1} %", distance * 100.0)).unwrap_or_default(),
+            format!("{:.2}", default / cell.ours()),
+            microseconds(exact),
+            format!("{:.2}", exact / cell.ours()),
+        ]);
+    }
+    align(&mut table, 2);
+    table
 }
 
 /// Pruned models beside the same models with all their weights.

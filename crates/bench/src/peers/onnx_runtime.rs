@@ -21,13 +21,26 @@ pub(super) struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
+    /// As it is by default: where the processor has no instruction that multiplies integers exactly, its sums saturate.
     pub(super) fn new(
         environment: &Environment,
         model: &Path,
         batch: super::PeerBatch<'_>,
     ) -> Result<Self, Error> {
+        Self::bind(session(environment, model, "0")?, batch)
+    }
+
+    /// With integer sums that never saturate.
+    pub(super) fn exact(
+        environment: &Environment,
+        model: &Path,
+        batch: super::PeerBatch<'_>,
+    ) -> Result<Self, Error> {
+        Self::bind(session(environment, model, "1")?, batch)
+    }
+
+    fn bind(session: Session, batch: super::PeerBatch<'_>) -> Result<Self, Error> {
         let super::PeerBatch { rows, input, outputs } = batch;
-        let session = session(environment, model)?;
         let features = input.len() / rows;
         let input = Tensor::from_array(([rows, features], input.to_vec())).map_err(|error| failed(&error))?;
         let output =
@@ -39,12 +52,14 @@ impl OnnxRuntime {
     }
 }
 
-fn session(environment: &Environment, model: &Path) -> Result<Session, Error> {
+fn session(environment: &Environment, model: &Path, precision: &str) -> Result<Session, Error> {
     let builder = Session::builder(environment).map_err(|error| failed(&error))?;
     let builder = builder.with_intra_threads(1).map_err(|error| failed(&error))?;
     let builder = builder.with_inter_threads(1).map_err(|error| failed(&error))?;
-    let mut builder =
+    let builder =
         builder.with_optimization_level(GraphOptimizationLevel::All).map_err(|error| failed(&error))?;
+    let mut builder =
+        builder.with_config_entry("session.x64quantprecision", precision).map_err(|error| failed(&error))?;
     builder.commit_from_file(model).map_err(|error| failed(&error))
 }
 
