@@ -56,12 +56,14 @@ fn dense_u8(inputs: usize, outputs: usize, rows: usize) {
         .map(|kernels| (kernels.name(), DenseU8::pack(&parts, kernels)))
         .collect();
     let input = vec![200; inputs.next_multiple_of(4) * rows];
+    let mut workspace = Vec::new();
     let mut output = vec![0; rows * outputs.next_multiple_of(PANEL)];
     compare(&format!("dense_u8 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
         let (_, layer) =
             packed.iter().find(|(name, _)| *name == kernels.name()).expect("every set is packed for");
+        workspace.resize(layer.workspace(rows), 0);
         let rows = Rows { values: &input, stride: layer.padded_inputs(), count: rows };
-        kernels.dense_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION));
+        kernels.dense_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION), &mut workspace);
     });
 }
 

@@ -1,17 +1,17 @@
 use crate::panel::{PANEL, of_panel, pad_to, padded};
 use crate::weight::Weight;
-use crate::{Activation, Bf16, Output, Rows};
+use crate::{Activation, Aligned, Bf16, Output, Rows};
 
 /// A dense layer on rows of `f32`, packed for the kernels: `y = activation(W x + b)`.
 ///
 /// Each output is the chain `fma(x[k], w[k], …)` over `k` from the first input to the last, started at the bias. How the weights are
 /// stored decides what the layer weighs and how fast it comes from memory, not what it gives.
 #[derive(Clone, Debug)]
-pub struct DenseReal<W> {
+pub struct DenseReal<W: Weight> {
     inputs: usize,
     outputs: usize,
     /// `[panels, inputs, PANEL]`; outputs past the last are zero.
-    weights: Vec<W>,
+    weights: Aligned<W>,
     /// Padded to whole panels, as the biases.
     scales: Vec<f32>,
     bias: Vec<f32>,
@@ -47,7 +47,7 @@ impl<W: Weight> DenseReal<W> {
         assert!(inputs > 0 && inputs * outputs == weights.len(), "weights are [outputs, inputs]");
         assert!(scales.len() == 1 || scales.len() == outputs, "one scale, or one per output");
         let scales: Vec<f32> = scales.iter().copied().cycle().take(outputs).collect();
-        let mut packed = vec![W::default(); padded(outputs) * inputs];
+        let mut packed = Aligned::new(padded(outputs) * inputs);
         for (output, row) in weights.chunks_exact(inputs).enumerate() {
             let panel = &mut packed[output / PANEL * PANEL * inputs..];
             for (input, &weight) in row.iter().enumerate() {
@@ -79,6 +79,11 @@ impl<W: Weight> DenseReal<W> {
 
     pub(crate) fn panels(&self) -> usize {
         self.bias.len() / PANEL
+    }
+
+    /// The weights of all panels.
+    pub(crate) fn weights(&self) -> &[W] {
+        &self.weights
     }
 
     /// The weights of one panel, `[inputs, PANEL]`.

@@ -1,6 +1,6 @@
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
 use crate::panel::{CODES_PER_STEP, PANEL, padded};
-use crate::{Activation, Kernels, Output, Quantization, Rows};
+use crate::{Activation, Aligned, Kernels, Output, Quantization, Rows};
 
 /// What an integer layer is made of.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub struct DenseU8 {
     outputs: usize,
     /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero. After the last panel comes the
     /// tail that the layout asks for.
-    weights: Vec<i8>,
+    weights: Aligned<i8>,
     /// As the kernels want it that the layer was packed for.
     layout: IntegerLayout,
     terms: IntegerTerms,
@@ -62,8 +62,7 @@ impl DenseU8 {
         parts.check();
         let (inputs, outputs) = (parts.inputs(), parts.bias.len());
         let layout = kernels.integer_layout();
-        let mut weights = interleave(parts.codes, Shape { inputs, outputs, group: layout.group });
-        weights.resize(weights.len() + layout.tail, 0);
+        let weights = interleave(parts.codes, Shape { inputs, outputs, layout });
         Self {
             inputs,
             outputs,
@@ -92,6 +91,11 @@ impl DenseU8 {
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
         self.terms.len()
+    }
+
+    /// How many bytes of working memory the kernels that the layer was packed for need for so many rows.
+    pub fn workspace(&self, rows: usize) -> usize {
+        if rows < self.layout.wide_rows_min { 0 } else { rows * self.padded_inputs() * size_of::<u16>() }
     }
 
     pub(crate) fn activation(&self) -> Activation {
@@ -129,8 +133,15 @@ impl DenseU8 {
         self.terms.panel(index)
     }
 
-    pub(crate) fn check(&self, kernels: Kernels, input: &Rows<'_, u8>, output: &Output<'_>) {
+    pub(crate) fn check(
+        &self,
+        kernels: Kernels,
+        input: &Rows<'_, u8>,
+        output: &Output<'_>,
+        workspace: &[u8],
+    ) {
         self.layout.check(kernels);
+        assert!(workspace.len() >= self.workspace(input.count), "the workspace is too small");
         assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
         assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
     }
@@ -139,13 +150,13 @@ impl DenseU8 {
 struct Shape {
     inputs: usize,
     outputs: usize,
-    group: usize,
+    layout: IntegerLayout,
 }
 
-fn interleave(codes: &[i8], shape: Shape) -> Vec<i8> {
-    let Shape { inputs, outputs, group } = shape;
+fn interleave(codes: &[i8], shape: Shape) -> Aligned<i8> {
+    let Shape { inputs, outputs, layout: IntegerLayout { group, tail, .. } } = shape;
     let padded_inputs = inputs.next_multiple_of(CODES_PER_STEP);
-    let mut packed = vec![0; padded(outputs) * padded_inputs];
+    let mut packed = Aligned::new(padded(outputs) * padded_inputs + tail);
     for (output, row) in codes.chunks_exact(inputs).enumerate() {
         let panel = &mut packed[output / PANEL * PANEL * padded_inputs..];
         for (input, &code) in row.iter().enumerate() {

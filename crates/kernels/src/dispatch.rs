@@ -11,7 +11,7 @@ use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{
     amx::{self, Amx},
-    avx2::Avx2,
+    avx2::{self, Avx2},
     avx512::Avx512,
 };
 use crate::{
@@ -147,14 +147,24 @@ impl Kernels {
     /// Runs a dense layer on rows of codes.
     ///
     /// # Panics
-    /// When the layer was packed for kernels that want another order of weights, the input rows are shorter than its padded inputs, or
-    /// the output is shorter than `count · stride`.
-    pub fn dense_u8(self, layer: &DenseU8, input: Rows<'_, u8>, mut output: Output<'_>) {
-        layer.check(self, &input, &output);
+    /// When the layer was packed for kernels that want another order of weights, the input rows are shorter than its padded inputs,
+    /// the output is shorter than `count · stride`, or the workspace is shorter than the layer's for so many rows.
+    pub fn dense_u8(
+        self,
+        layer: &DenseU8,
+        input: Rows<'_, u8>,
+        mut output: Output<'_>,
+        workspace: &mut [u8],
+    ) {
+        layer.check(self, &input, &output, workspace);
         let (input, output) = (&input, &mut output);
         #[cfg(target_arch = "x86_64")]
-        if let Isa::Amx(token) = self.0 {
-            return amx::dense_u8(token, RunDenseU8 { layer, input, output });
+        match self.0 {
+            Isa::Avx2(token) => {
+                return avx2::dense_u8(token, RunDenseU8 { layer, input, output }, workspace);
+            }
+            Isa::Amx(token) => return amx::dense_u8(token, RunDenseU8 { layer, input, output }),
+            _ => {}
         }
         dispatch!(
             self.0,
@@ -259,12 +269,12 @@ impl Kernels {
     /// How the weights of an integer layer have to lie.
     pub(crate) fn integer_layout(self) -> IntegerLayout {
         fn of<S: Simd>(_: S) -> IntegerLayout {
-            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET, tail: 0 }
+            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET, tail: 0, wide_rows_min: usize::MAX }
         }
         match self.0 {
-            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0, tail: 0 },
+            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0, tail: 0, wide_rows_min: usize::MAX },
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => of(token),
+            Isa::Avx2(token) => IntegerLayout { wide_rows_min: avx2::WIDE_ROWS_MIN, ..of(token) },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(token) => of(token),
             #[cfg(target_arch = "x86_64")]

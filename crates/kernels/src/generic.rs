@@ -11,12 +11,12 @@ mod quantize;
 mod softmax;
 mod sparse_f32;
 mod sparse_u8;
-mod tiling;
+pub(crate) mod tiling;
 
 pub(crate) use dense_real::RunDenseReal;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use dense_u8::FinishSums;
-pub(crate) use dense_u8::RunDenseU8;
+pub(crate) use dense_u8::{CodeRow, RunDenseU8, finish, sums};
 pub(crate) use peak::{PeakF32, PeakU8};
 pub(crate) use prepare::{FirstNotFinite, Prepare};
 pub(crate) use quantize::Quantize;

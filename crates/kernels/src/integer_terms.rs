@@ -1,4 +1,6 @@
-use crate::panel::{PANEL, of_panel, pad_to, padded};
+use std::array::from_fn;
+
+use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded};
 use crate::{DenseU8Parts, Kernels};
 
 /// What turns the exact sums of an integer layer into real numbers. Each list is padded to whole panels.
@@ -66,9 +68,26 @@ pub(crate) struct IntegerLayout {
     pub(crate) code_offset: u8,
     /// How many bytes past the last weight a kernel may read.
     pub(crate) tail: usize,
+    /// From so many rows on, a kernel first widens their codes to 16 bits.
+    pub(crate) wide_rows_min: usize,
 }
 
 impl IntegerLayout {
+    /// How many inputs a block of a sparse layer has. Kernels that multiply pairs take two inputs as 16-bit numbers, all others four.
+    pub(crate) fn block(self) -> usize {
+        if self.group == 2 { 2 } else { CODES_PER_STEP }
+    }
+
+    /// At most a block of weights as the kernels of a sparse layer take it.
+    pub(crate) fn block_of_weights(self, codes: &[i8]) -> [u8; CODES_PER_STEP] {
+        let code = |index: usize| codes.get(index).copied().unwrap_or_default();
+        if self.block() == CODES_PER_STEP {
+            return from_fn(|index| code(index).cast_unsigned());
+        }
+        let [[a, b], [c, d]] = [0, 1].map(|index| i16::from(code(index)).to_le_bytes());
+        [a, b, c, d]
+    }
+
     pub(crate) fn check(self, kernels: Kernels) {
         assert!(self == kernels.integer_layout(), "the layer was packed for other kernels");
     }

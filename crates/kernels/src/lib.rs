@@ -21,6 +21,7 @@
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod activation;
+mod aligned;
 mod dense_real;
 mod dense_u8;
 mod dispatch;
@@ -39,6 +40,7 @@ mod weight;
 mod x86_64;
 
 pub use activation::Activation;
+pub use aligned::Aligned;
 pub use dense_real::{DenseBf16, DenseF32, DenseI8, DenseReal};
 pub use dense_u8::{DenseU8, DenseU8Parts};
 pub use dispatch::Kernels;

@@ -65,6 +65,9 @@ pub(crate) trait Simd: Copy {
     /// Lane `i` of vector `j` becomes lane `j` of vector `i`.
     fn transpose(self, square: [Self::Real; 16]) -> [Self::Real; 16];
 
+    /// Asks for the line of memory at an address, which need not be valid. Where there is no such instruction, nothing happens.
+    fn prefetch(self, address: *const u8);
+
     fn zero(self) -> Self::Integer;
     fn load_integer(self, values: &[i32; 16]) -> Self::Integer;
     fn sub_integer(self, a: Self::Integer, b: Self::Integer) -> Self::Integer;
@@ -76,8 +79,9 @@ pub(crate) trait Simd: Copy {
     fn weights(self, block: &[i8; 64], part: usize) -> Self::Weights;
     /// Part `part` of four input codes.
     fn codes(self, four: [u8; 4], part: usize) -> Self::Codes;
-    /// Adds to each lane the products of its own four codes, with `CODE_OFFSET` taken off, and four weights that all lanes share, exactly.
-    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer;
+    /// Adds to each lane the products of its own codes, with `CODE_OFFSET` taken off, and weights that all lanes share, exactly: four of
+    /// each, or two of two bytes where `GROUP` is two.
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [u8; 4]) -> Self::Integer;
     /// Adds the products of one part to the sums, exactly.
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer;
 }

@@ -1,9 +1,9 @@
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
-use crate::panel::{CODES_PER_STEP, PANEL};
+use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
 use crate::{Activation, DenseU8Parts, Kernels, Output, Rows};
 
-/// An integer layer most of whose blocks of four neighbouring weights of one output are zero. It gives the bits of `DenseU8`: sums of
-/// integers are exact in any order.
+/// An integer layer most of whose blocks of neighbouring weights of one output are zero: blocks of four, or of two where the kernels
+/// multiply 16-bit numbers. It gives the bits of `DenseU8`: sums of integers are exact in any order.
 #[derive(Clone, Debug)]
 pub struct SparseU8 {
     inputs: usize,
@@ -17,12 +17,13 @@ pub struct SparseU8 {
     activation: Activation,
 }
 
-/// Four weights of one output.
+/// A block of weights of one output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockEntry {
-    /// A quarter of their first input.
+    /// How many blocks of inputs are before it.
     pub(crate) block: u32,
-    pub(crate) weights: [i8; CODES_PER_STEP],
+    /// Four weights, or two of two bytes each.
+    pub(crate) weights: [u8; CODES_PER_STEP],
 }
 
 impl SparseU8 {
@@ -35,11 +36,9 @@ impl SparseU8 {
         let layout = kernels.integer_layout();
         let (mut entries, mut starts) = (Vec::new(), vec![0]);
         for row in parts.codes.chunks_exact(parts.inputs()) {
-            for (block, codes) in (0_u32..).zip(row.chunks(CODES_PER_STEP)) {
-                let mut weights = [0; CODES_PER_STEP];
-                weights[..codes.len()].copy_from_slice(codes);
-                if weights != [0; CODES_PER_STEP] {
-                    entries.push(BlockEntry { block, weights });
+            for (block, codes) in (0_u32..).zip(row.chunks(layout.block())) {
+                if codes.iter().any(|&code| code != 0) {
+                    entries.push(BlockEntry { block, weights: layout.block_of_weights(codes) });
                 }
             }
             starts.push(entries.len());
@@ -72,16 +71,21 @@ impl SparseU8 {
 
     /// How many bytes of working memory the kernels need: 32 rows, block by block.
     pub fn workspace(&self) -> usize {
-        self.padded_inputs() * PANEL * 2
+        self.blocks() * BLOCK * 2
     }
 
     pub(crate) fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// How many blocks of four a row has.
+    /// How many blocks a row has.
     pub(crate) fn blocks(&self) -> usize {
-        self.padded_inputs() / CODES_PER_STEP
+        self.padded_inputs() / self.layout.block()
+    }
+
+    /// How many inputs a block has.
+    pub(crate) fn block(&self) -> usize {
+        self.layout.block()
     }
 
     pub(crate) fn panels(&self) -> usize {

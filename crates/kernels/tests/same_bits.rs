@@ -188,9 +188,10 @@ fn integer_case_of(weight: BoxedStrategy<i8>) -> impl Strategy<Value = IntegerCa
 fn run_integer(kernels: Kernels, case: &IntegerCase, rows: std::ops::Range<usize>) -> Stored {
     let input = &case.input[rows.start * case.stride..rows.end * case.stride];
     let layer = case.layer.pack(kernels);
+    let mut workspace = vec![0xaa; layer.workspace(rows.len())];
     store(rows.len() * layer.stride(), case.target, |output| {
         let rows = Rows { values: input, stride: case.stride, count: rows.len() };
-        kernels.dense_u8(&layer, rows, output);
+        kernels.dense_u8(&layer, rows, output, &mut workspace);
     })
 }
 
@@ -418,7 +419,7 @@ fn integer_sums_are_exact_at_the_extremes() {
             let mut out = vec![0.0; layer.stride()];
             let rows = vec![code; layer.padded_inputs()];
             let rows = Rows { values: &rows, stride: rows.len(), count: 1 };
-            kernels.dense_u8(&layer, rows, Output::Values(&mut out));
+            kernels.dense_u8(&layer, rows, Output::Values(&mut out), &mut []);
             let exact = i64::from(code) * i64::from(weight) * inputs as i64;
             assert_eq!(out[0], (exact as f64 + 0.5) as f32, "{code} · {weight} on {}", kernels.name());
         }

@@ -79,16 +79,17 @@ impl Layer {
         (!is_plain).then(|| format!(", {}-{}{choice}", self.inputs(), self.outputs()))
     }
 
-    /// How much working memory the layer needs beside its rows.
-    pub(crate) fn workspace(&self) -> Workspace {
+    /// How much working memory the layer needs beside so many rows.
+    pub(crate) fn workspace(&self, rows: usize) -> Workspace {
         match self {
-            Self::Real(RealLayer { sparse: Some(sparse), .. }) => {
-                Workspace { values: sparse.layer.workspace(), codes: 0 }
+            Self::Real(RealLayer { sparse, .. }) => {
+                let values = sparse.as_ref().map_or(0, |sparse| sparse.layer.workspace());
+                Workspace { values, codes: 0 }
             }
-            Self::Integer(IntegerLayer { sparse: Some(sparse), .. }) => {
-                Workspace { values: 0, codes: sparse.layer.workspace() }
+            Self::Integer(IntegerLayer { dense, sparse, .. }) => {
+                let sparse = sparse.as_ref().map_or(0, |sparse| sparse.layer.workspace());
+                Workspace { values: 0, codes: dense.workspace(rows).max(sparse) }
             }
-            _ => Workspace::default(),
         }
     }
 
@@ -195,7 +196,7 @@ impl IntegerLayer {
             Some(sparse) if input.count >= sparse.rows_min => {
                 kernels.sparse_u8(&sparse.layer, input, output, workspace);
             }
-            _ => kernels.dense_u8(&self.dense, input, output),
+            _ => kernels.dense_u8(&self.dense, input, output, workspace),
         }
     }
 }

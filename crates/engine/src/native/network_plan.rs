@@ -18,8 +18,6 @@ pub(crate) struct NetworkPlan {
     multiply_adds: usize,
     /// The longest row of values between two stages.
     stride_max: usize,
-    /// The most working memory that a layer needs beside its rows.
-    workspace_max: Workspace,
 }
 
 impl NetworkPlan {
@@ -28,8 +26,6 @@ impl NetworkPlan {
         let pack = |layer| Layer::pack(layer, kernels);
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
-        let workspaces = layers.iter().map(Layer::workspace);
-        let workspace_max = workspaces.fold(Workspace::default(), Workspace::max);
         Ok(Self {
             kernels,
             features: network.features(),
@@ -39,7 +35,6 @@ impl NetworkPlan {
             task: model.task,
             multiply_adds: network.layers.iter().map(|layer| layer.weights.len()).sum(),
             stride_max: stride_max.unwrap_or(0),
-            workspace_max,
         })
     }
 
@@ -124,9 +119,10 @@ impl Plan for NetworkPlan {
 
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         batch.check(self.features, self.outputs)?;
-        let len = batch.rows.min(BLOCK) * self.stride_max;
-        let Workspace { values, codes } = self.workspace_max;
-        scratch.reserve(len, values, codes);
+        let rows = batch.rows.min(BLOCK);
+        let workspaces = self.layers.iter().map(|layer| layer.workspace(rows));
+        let Workspace { values, codes } = workspaces.fold(Workspace::default(), Workspace::max);
+        scratch.reserve(rows * self.stride_max, values, codes);
         for (start, block) in batch.parts(BLOCK, self) {
             self.run_block(block, scratch).map_err(|error| error.in_block(start))?;
         }

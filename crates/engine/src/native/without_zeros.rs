@@ -54,8 +54,8 @@ fn integer_gain(sparse: &SparseU8, dense: &DenseU8, kernels: Kernels, rows: usiz
     let values = vec![100; rows * dense.padded_inputs()];
     let input = Rows { values: &values, stride: dense.padded_inputs(), count: rows };
     let mut output = vec![0.0; rows * dense.stride()];
-    let mut workspace = vec![0; sparse.workspace()];
-    let with = quickest_ns(|| kernels.dense_u8(dense, input, Output::Values(&mut output)));
+    let mut workspace = vec![0; sparse.workspace().max(dense.workspace(rows))];
+    let with = quickest_ns(|| kernels.dense_u8(dense, input, Output::Values(&mut output), &mut workspace));
     let without =
         quickest_ns(|| kernels.sparse_u8(sparse, input, Output::Values(&mut output), &mut workspace));
     with / without

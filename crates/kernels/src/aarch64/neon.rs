@@ -204,6 +204,10 @@ impl Simd for Neon {
         turned
     }
 
+    /// The intrinsic is not stable; the processor sees that weights are read one after the other.
+    #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
+
     #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: NEON is always there.
@@ -256,11 +260,10 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [u8; 4]) -> Self::Integer {
         // SAFETY: the token, and the reference covers 64 bytes.
         unsafe {
-            let weights =
-                vreinterpretq_s8_u32(vdupq_n_u32(u32::from_le_bytes(weights.map(i8::cast_unsigned))));
+            let weights = vreinterpretq_s8_u32(vdupq_n_u32(u32::from_le_bytes(weights)));
             from_fn(|i| {
                 let codes = veorq_u8(vld1q_u8(codes.as_ptr().add(16 * i)), vdupq_n_u8(0x80));
                 signed_dot(sums[i], vreinterpretq_s8_u8(codes), weights)

@@ -1,5 +1,5 @@
 use super::epilogue;
-use super::tiling::{Corner, Extent, Tiles};
+use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Tiles};
 use crate::panel::BLOCK;
 use crate::simd::{Kernel, Simd};
 use crate::{DenseU8, Output, Rows};
@@ -16,7 +16,7 @@ impl Kernel for RunDenseU8<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let extent = Extent { rows: self.input.count, panels: self.layer.panels() };
+        let extent = Extent { rows: self.input.count, panels: 0..self.layer.panels() };
         extent.visit(S::SUMS, &mut Walk { simd, run: self });
     }
 }
@@ -28,9 +28,9 @@ struct Walk<'a, 'b, S> {
 
 impl<S: Simd> Tiles for Walk<'_, '_, S> {
     #[inline(always)]
-    fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner) {
+    fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share) {
         let RunDenseU8 { layer, input, output } = &mut self.run;
-        self.simd.vectorize(Tile::<ROWS, PANELS> { layer, input, output, corner });
+        self.simd.vectorize(Tile::<ROWS, PANELS> { layer, input, output, corner, share });
     }
 }
 
@@ -39,6 +39,7 @@ struct Tile<'a, 'b, const ROWS: usize, const PANELS: usize> {
     input: &'a Rows<'a, u8>,
     output: &'a mut Output<'b>,
     corner: Corner,
+    share: Share,
 }
 
 impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANELS> {
@@ -46,40 +47,111 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, input, output, corner } = self;
-        let blocks = layer.blocks();
-        let mut rows = [std::ptr::null::<[u8; 4]>(); ROWS];
-        for (row, pointer) in rows.iter_mut().enumerate() {
-            *pointer = input.row(corner.row + row, layer.padded_inputs()).as_ptr().cast();
+        assert!(ROWS * PANELS <= S::SUMS, "the sums of a tile stay in registers");
+        let Self { layer, input, output, corner, share } = self;
+        let mut codes = [Narrow(std::ptr::null()); ROWS];
+        for (row, codes) in codes.iter_mut().enumerate() {
+            *codes = Narrow(input.row(corner.row + row, layer.padded_inputs()).as_ptr().cast());
         }
-        let mut panels = [std::ptr::null::<[i8; BLOCK]>(); PANELS];
-        for (panel, pointer) in panels.iter_mut().enumerate() {
-            *pointer = layer.panel(corner.panel + panel).as_ptr().cast();
+        // SAFETY: a row holds four codes for each block.
+        let sums: [[_; PANELS]; ROWS] = unsafe { sums(simd, &codes, layer, corner, share) };
+        finish(simd, &sums, layer, corner, output);
+    }
+}
+
+/// The codes of one row.
+pub(crate) trait CodeRow<S: Simd>: Copy {
+    /// Part `part` of block `block`.
+    ///
+    /// # Safety
+    /// The row holds that block.
+    unsafe fn part(self, simd: S, block: usize, part: usize) -> S::Codes;
+}
+
+/// Codes as they are, four to a block.
+#[derive(Clone, Copy)]
+struct Narrow(*const [u8; 4]);
+
+impl<S: Simd> CodeRow<S> for Narrow {
+    #[inline(always)]
+    unsafe fn part(self, simd: S, block: usize, part: usize) -> S::Codes {
+        // SAFETY: the row holds that block.
+        simd.codes(unsafe { *self.0.add(block) }, part)
+    }
+}
+
+/// The exact sums of a tile.
+///
+/// # Safety
+/// Each row holds every block of the layer.
+#[inline(always)]
+pub(crate) unsafe fn sums<S: Simd, R: CodeRow<S>, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    rows: &[R; ROWS],
+    layer: &DenseU8,
+    corner: Corner,
+    share: Share,
+) -> [[S::Integer; PANELS]; ROWS] {
+    let mut panels = [std::ptr::null(); PANELS];
+    for (panel, pointer) in panels.iter_mut().enumerate() {
+        *pointer = layer.panel(corner.panel + panel).as_ptr().cast();
+    }
+    let bytes = layer.blocks() * BLOCK;
+    let next = panels.map(|panel: *const [i8; BLOCK]| panel.cast::<u8>().wrapping_add(PANELS * bytes));
+    let (mut ahead, operands) = (Ahead::new(next, share, bytes), Operands { rows, panels });
+    let mut sums = [[simd.zero(); PANELS]; ROWS];
+    let whole = layer.blocks() / STEPS * STEPS;
+    for block in (0..whole).step_by(STEPS) {
+        ahead.fetch(simd);
+        for index in 0..STEPS {
+            // SAFETY: the layer has that block, and so has each row.
+            unsafe { operands.add(simd, block + index, &mut sums) };
         }
-        let mut sums = [[simd.zero(); PANELS]; ROWS];
-        for block in 0..blocks {
-            for part in 0..S::PARTS {
-                let mut weights = [simd.weights(&[0; BLOCK], part); PANELS];
-                for panel in 0..PANELS {
-                    // SAFETY: a panel holds `blocks` blocks and `block < blocks`.
-                    weights[panel] = simd.weights(unsafe { &*panels[panel].add(block) }, part);
-                }
-                for row in 0..ROWS {
-                    // SAFETY: a row holds four codes for each block and `block < blocks`.
-                    let codes = simd.codes(unsafe { *rows[row].add(block) }, part);
-                    for panel in 0..PANELS {
-                        sums[row][panel] = simd.dot(sums[row][panel], weights[panel], codes);
-                    }
+    }
+    for block in whole..layer.blocks() {
+        // SAFETY: likewise.
+        unsafe { operands.add(simd, block, &mut sums) };
+    }
+    sums
+}
+
+/// What the products of a tile are of.
+struct Operands<'a, R, const ROWS: usize, const PANELS: usize> {
+    rows: &'a [R; ROWS],
+    /// As many blocks as the layer has.
+    panels: [*const [i8; BLOCK]; PANELS],
+}
+
+impl<R, const ROWS: usize, const PANELS: usize> Operands<'_, R, ROWS, PANELS> {
+    /// Adds the products of one block.
+    ///
+    /// # Safety
+    /// The layer and each row have that block.
+    #[inline(always)]
+    unsafe fn add<S: Simd>(&self, simd: S, block: usize, sums: &mut [[S::Integer; PANELS]; ROWS])
+    where
+        R: CodeRow<S>,
+    {
+        for part in 0..S::PARTS {
+            let mut weights = [simd.weights(&[0; BLOCK], part); PANELS];
+            for (weights, panel) in weights.iter_mut().zip(self.panels) {
+                // SAFETY: the panel has that block.
+                *weights = simd.weights(unsafe { &*panel.add(block) }, part);
+            }
+            for (sums, row) in sums.iter_mut().zip(self.rows) {
+                // SAFETY: the row has that block.
+                let codes = unsafe { row.part(simd, block, part) };
+                for (sum, weights) in sums.iter_mut().zip(weights) {
+                    *sum = simd.dot(*sum, weights, codes);
                 }
             }
         }
-        finish(simd, &sums, layer, corner, output);
     }
 }
 
 /// Turns exact sums into real numbers, applies the activation and stores them.
 #[inline(always)]
-fn finish<S: Simd, const ROWS: usize, const PANELS: usize>(
+pub(crate) fn finish<S: Simd, const ROWS: usize, const PANELS: usize>(
     simd: S,
     sums: &[[S::Integer; PANELS]; ROWS],
     layer: &DenseU8,

@@ -12,6 +12,23 @@ pub(super) struct Place {
     pub(super) stride: usize,
 }
 
+/// The sums of a tile as they were stored.
+#[inline(always)]
+pub(super) fn stored<S: Simd, const ROWS: usize, const PANELS: usize>(
+    simd: S,
+    place: &Place,
+    values: &[f32],
+) -> [[S::Real; PANELS]; ROWS] {
+    let mut sums = [[simd.splat(0.0); PANELS]; ROWS];
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let values = &values[place.start + row * place.stride..][..PANELS * PANEL];
+        for (sum, values) in sums.iter_mut().zip(values.as_chunks::<PANEL>().0) {
+            *sum = simd.load(values);
+        }
+    }
+    sums
+}
+
 /// Applies the activation to the sums of a tile and stores them.
 #[inline(always)]
 pub(super) fn finish<S: Simd, const ROWS: usize, const PANELS: usize>(

@@ -1,6 +1,7 @@
 use std::hint::black_box;
 
-use crate::panel::{BLOCK, PANEL};
+use super::tiling::STEPS;
+use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
 use crate::simd::{Kernel, Simd};
 
 /// Multiplies and adds `f32` without touching memory. Gives how many products that were.
@@ -34,7 +35,7 @@ impl Kernel for PeakU8 {
         if S::SUMS >= 24 {
             multiply_u8::<S, 12>(simd, self.steps)
         } else {
-            multiply_u8::<S, 5>(simd, self.steps)
+            multiply_u8::<S, 4>(simd, self.steps)
         }
     }
 }
@@ -57,24 +58,19 @@ fn multiply_f32<S: Simd, const CHAINS: usize>(simd: S, steps: u64) -> u64 {
     steps * (CHAINS * PANEL) as u64
 }
 
+/// Codes change from step to step and weights from chain to chain: where a product is apart from its sum, one of the same factors would
+/// be computed once.
 #[inline(always)]
 fn multiply_u8<S: Simd, const CHAINS: usize>(simd: S, steps: u64) -> u64 {
-    let blocks = black_box([[1; BLOCK]; CHAINS]);
-    let (weights, codes) = (simd.weights(&blocks[0], 0), simd.codes(black_box([1; 4]), 0));
+    let (blocks, codes) = (black_box([[1; BLOCK]; CHAINS]), black_box([[1; CODES_PER_STEP]; STEPS]));
+    let weights = blocks.each_ref().map(|block| simd.weights(block, 0));
     let mut sums = [simd.zero(); CHAINS];
-    for _ in 0..steps {
-        if S::PARTS == 1 {
-            for sum in &mut sums {
-                *sum = simd.dot(*sum, weights, codes);
-            }
-            continue;
-        }
-        // Where a product is apart from its sum, one that is the same for all chains or steps would be computed once.
-        let four = black_box([1; 4]);
+    for step in 0..steps {
+        let four = codes[step as usize % STEPS];
         for part in 0..S::PARTS {
             let codes = simd.codes(four, part);
-            for (sum, block) in sums.iter_mut().zip(&blocks) {
-                *sum = simd.dot(*sum, simd.weights(block, part), codes);
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                *sum = simd.dot(*sum, weights, codes);
             }
         }
     }

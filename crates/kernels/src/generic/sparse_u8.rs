@@ -10,11 +10,11 @@ use crate::{Output, Rows, SparseU8};
 /// How many outputs are computed side by side.
 const TOGETHER: usize = 4;
 
-/// Four neighbouring codes of sixteen rows, row by row.
+/// A block of neighbouring codes of sixteen rows, row by row.
 type Lanes = [u8; BLOCK];
 
-/// Runs a layer whose lengths and kernels were checked. Here a lane is a row, as for `f32`: rows are turned so that four neighbouring
-/// codes of sixteen rows lie side by side, and each block of weights then costs one product for all of them.
+/// Runs a layer whose lengths and kernels were checked. Here a lane is a row, as for `f32`: rows are turned so that the
+/// neighbouring codes of a block lie side by side for sixteen rows, and each block of weights then costs one product for all of them.
 pub(crate) struct RunSparseU8<'a, 'b> {
     pub(crate) layer: &'a SparseU8,
     pub(crate) input: &'a Rows<'a, u8>,
@@ -144,14 +144,32 @@ fn turn<const VECTORS: usize>(
     blocks: &mut [[Lanes; VECTORS]],
 ) {
     for (index, row) in (0..VECTORS * PANEL).map(|index| (index, rows.start + index)) {
-        let (vector, lane) = (index / PANEL, index % PANEL);
-        let (codes, _) = match row < rows.end {
-            true => input.row(row, layer.padded_inputs()).as_chunks::<CODES_PER_STEP>(),
-            false => (&[][..], &[][..]),
-        };
+        let place = Lane { vector: index / PANEL, lane: index % PANEL };
+        let codes = if row < rows.end { input.row(row, layer.padded_inputs()) } else { &[] };
+        match layer.block() {
+            CODES_PER_STEP => place.fill(codes.as_chunks::<CODES_PER_STEP>().0, blocks, |codes| codes),
+            _ => place.fill(codes.as_chunks::<2>().0, blocks, |[first, second]| [first, 0, second, 0]),
+        }
+    }
+}
+
+/// Where the codes of one row go in each block.
+struct Lane {
+    vector: usize,
+    lane: usize,
+}
+
+impl Lane {
+    #[inline(always)]
+    fn fill<const CODES: usize, const VECTORS: usize>(
+        &self,
+        codes: &[[u8; CODES]],
+        blocks: &mut [[Lanes; VECTORS]],
+        spread: impl Fn([u8; CODES]) -> [u8; CODES_PER_STEP],
+    ) {
         for (index, block) in blocks.iter_mut().enumerate() {
-            let codes = codes.get(index).copied().unwrap_or_default();
-            block[vector][lane * CODES_PER_STEP..][..CODES_PER_STEP].copy_from_slice(&codes);
+            let codes = codes.get(index).copied().map_or([0; CODES_PER_STEP], &spread);
+            block[self.vector][self.lane * CODES_PER_STEP..][..CODES_PER_STEP].copy_from_slice(&codes);
         }
     }
 }

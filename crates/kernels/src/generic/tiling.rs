@@ -1,11 +1,22 @@
+use std::ops::Range;
+
 use super::epilogue::Place;
 use crate::panel::PANEL;
+use crate::simd::Simd;
 
 /// The first row and the first panel of a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Corner {
-    pub(super) row: usize,
-    pub(super) panel: usize,
+pub(crate) struct Corner {
+    pub(crate) row: usize,
+    pub(crate) panel: usize,
+}
+
+/// The place of a tile in its column, which shares the work of fetching the weights of the next column among its tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    /// How many tiles were before it.
+    pub(crate) tile: usize,
+    pub(crate) tiles: usize,
 }
 
 impl Corner {
@@ -17,135 +28,177 @@ impl Corner {
 }
 
 /// A layer cut into tiles: so many rows by so many panels whose sums all stay in registers.
-pub(super) trait Tiles {
-    fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner);
+pub(crate) trait Tiles {
+    fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share);
 }
 
-/// How many rows and panels a layer has to go through.
-#[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) rows: usize,
-    pub(super) panels: usize,
+/// The rows and the panels that tiles have to cover.
+#[derive(Clone)]
+pub(crate) struct Extent {
+    pub(crate) rows: usize,
+    pub(crate) panels: Range<usize>,
 }
 
 impl Extent {
     /// Visits every tile, for an instruction set that holds `sums` panels of sums.
     ///
-    /// Full tiles come first, their panels outermost, so that the weights come from memory once for all rows; then the rows that
-    /// are left over. The fewer the rows of a tile, the more panels it has: many sums in flight hide the latency of each.
+    /// Panels are outermost, so that the weights come from memory once for all rows. The fewer the rows of a tile, the more panels
+    /// it has: many sums in flight hide the latency of each.
     #[inline(always)]
-    pub(super) fn visit(self, sums: usize, tiles: &mut impl Tiles) {
+    pub(crate) fn visit(self, sums: usize, tiles: &mut impl Tiles) {
         if sums >= 24 { self.visit_24(tiles) } else { self.visit_6(tiles) }
     }
 
     /// Tiles for 24 sums: 32 registers of sixteen lanes.
     #[inline(always)]
     fn visit_24(self, tiles: &mut impl Tiles) {
-        let tiled = self.rows - self.rows % 8;
-        // Three panels at a time, but never one alone when there are others to go with.
-        let threes = match self.panels % 3 {
-            1 => self.panels.saturating_sub(4),
-            rest => self.panels - rest,
-        };
-        let panel = Self { panels: threes, ..self }.down::<8, 3>(tiles, 0, tiled);
-        let panel = self.down::<8, 2>(tiles, panel, tiled);
-        self.down::<8, 1>(tiles, panel, tiled);
-        let start = Corner { row: tiled, panel: 0 };
-        match self.rows - tiled {
+        let heights = Heights::of(self.rows, 8);
+        let mut columns = Columns { heights, tiles, next: self.panels.start, end: self.panels.end };
+        match self.rows {
             0 => {}
-            1 => {
-                let corner = self.across::<1, 8>(tiles, start);
-                let corner = self.across::<1, 4>(tiles, corner);
-                let corner = self.across::<1, 2>(tiles, corner);
-                self.across::<1, 1>(tiles, corner);
+            1 | 2 => {
+                columns.wide::<8>();
+                columns.wide::<4>();
+                columns.wide::<2>();
             }
-            2 => {
-                let corner = self.across::<2, 8>(tiles, start);
-                let corner = self.across::<2, 4>(tiles, corner);
-                let corner = self.across::<2, 2>(tiles, corner);
-                self.across::<2, 1>(tiles, corner);
+            3 | 4 => {
+                columns.wide::<6>();
+                columns.wide::<3>();
             }
-            3 => {
-                let corner = self.across::<3, 6>(tiles, start);
-                let corner = self.across::<3, 3>(tiles, corner);
-                self.across::<3, 1>(tiles, corner);
-            }
-            4 => {
-                let corner = self.across::<4, 6>(tiles, start);
-                let corner = self.across::<4, 3>(tiles, corner);
-                self.across::<4, 1>(tiles, corner);
-            }
-            5 => {
-                let corner = self.across::<5, 4>(tiles, start);
-                let corner = self.across::<5, 2>(tiles, corner);
-                self.across::<5, 1>(tiles, corner);
-            }
-            6 => {
-                let corner = self.across::<6, 4>(tiles, start);
-                let corner = self.across::<6, 2>(tiles, corner);
-                self.across::<6, 1>(tiles, corner);
+            5 | 6 => {
+                columns.wide::<4>();
+                columns.wide::<2>();
             }
             _ => {
-                let corner = self.across::<7, 3>(tiles, start);
-                self.across::<7, 1>(tiles, corner);
+                columns.wide_but_for_four::<3>();
+                columns.wide::<2>();
             }
         }
+        columns.wide::<1>();
     }
 
     /// Tiles for 6 sums: 12 registers of eight lanes of 16, or 24 of four lanes of 32.
     #[inline(always)]
     fn visit_6(self, tiles: &mut impl Tiles) {
-        let tiled = self.rows - self.rows % 6;
-        self.down::<6, 1>(tiles, 0, tiled);
-        let start = Corner { row: tiled, panel: 0 };
-        match self.rows - tiled {
-            0 => {}
+        let heights = Heights::of(self.rows, 6);
+        let mut columns = Columns { heights, tiles, next: self.panels.start, end: self.panels.end };
+        match self.rows {
+            0 => return,
             1 => {
-                let corner = self.across::<1, 4>(tiles, start);
-                let corner = self.across::<1, 2>(tiles, corner);
-                self.across::<1, 1>(tiles, corner);
+                columns.wide::<4>();
+                columns.wide::<2>();
             }
-            2 => {
-                let corner = self.across::<2, 2>(tiles, start);
-                self.across::<2, 1>(tiles, corner);
-            }
-            3 => {
-                let corner = self.across::<3, 2>(tiles, start);
-                self.across::<3, 1>(tiles, corner);
-            }
-            4 => _ = self.across::<4, 1>(tiles, start),
-            _ => _ = self.across::<5, 1>(tiles, start),
+            2 | 3 => columns.wide::<2>(),
+            _ => {}
+        }
+        columns.wide::<1>();
+    }
+}
+
+/// How rows are shared among tiles: as few tiles as can be, each about as high as the others, because what is left over for a low one
+/// costs as much as a high one.
+#[derive(Clone, Copy)]
+struct Heights {
+    tiles: usize,
+    /// The height of the lower ones; the first `higher` have one row more.
+    low: usize,
+    higher: usize,
+}
+
+impl Heights {
+    fn of(rows: usize, highest: usize) -> Self {
+        let tiles = rows.div_ceil(highest).max(1);
+        Self { tiles, low: rows / tiles, higher: rows % tiles }
+    }
+}
+
+/// Columns of tiles from left to right, each going down all the rows.
+struct Columns<'a, T> {
+    heights: Heights,
+    tiles: &'a mut T,
+    /// The first panel that is not yet covered.
+    next: usize,
+    end: usize,
+}
+
+impl<T: Tiles> Columns<'_, T> {
+    /// Columns of `PANELS` panels while so many are left.
+    #[inline(always)]
+    fn wide<const PANELS: usize>(&mut self) {
+        while self.next + PANELS <= self.end {
+            self.down::<PANELS>();
         }
     }
 
-    /// Goes down the rows before `tiled` while `PANELS` panels are left. Gives the panel of what remains.
+    /// Likewise, but never so that one panel is left alone when there are others to go with.
     #[inline(always)]
-    fn down<const ROWS: usize, const PANELS: usize>(
-        self,
-        tiles: &mut impl Tiles,
-        mut panel: usize,
-        tiled: usize,
-    ) -> usize {
-        while panel + PANELS <= self.panels {
-            for row in (0..tiled).step_by(ROWS) {
-                tiles.tile::<ROWS, PANELS>(Corner { row, panel });
-            }
-            panel += PANELS;
+    fn wide_but_for_four<const PANELS: usize>(&mut self) {
+        while self.next + PANELS <= self.end && self.next + PANELS + 1 != self.end {
+            self.down::<PANELS>();
         }
-        panel
     }
 
-    /// Runs tiles from the corner to the right while `PANELS` panels are left. Gives the corner of what remains.
     #[inline(always)]
-    fn across<const ROWS: usize, const PANELS: usize>(
-        self,
-        tiles: &mut impl Tiles,
-        mut corner: Corner,
-    ) -> Corner {
-        while corner.panel + PANELS <= self.panels {
-            tiles.tile::<ROWS, PANELS>(corner);
-            corner.panel += PANELS;
+    fn down<const PANELS: usize>(&mut self) {
+        let Heights { tiles, low, higher } = self.heights;
+        let mut corner = Corner { row: 0, panel: self.next };
+        for tile in 0..tiles {
+            let height = low + usize::from(tile < higher);
+            self.tile::<PANELS>(height, corner, Share { tile, tiles });
+            corner.row += height;
         }
-        corner
+        self.next += PANELS;
+    }
+
+    #[inline(always)]
+    fn tile<const PANELS: usize>(&mut self, height: usize, corner: Corner, share: Share) {
+        match height {
+            1 => self.tiles.tile::<1, PANELS>(corner, share),
+            2 => self.tiles.tile::<2, PANELS>(corner, share),
+            3 => self.tiles.tile::<3, PANELS>(corner, share),
+            4 => self.tiles.tile::<4, PANELS>(corner, share),
+            5 => self.tiles.tile::<5, PANELS>(corner, share),
+            6 => self.tiles.tile::<6, PANELS>(corner, share),
+            7 => self.tiles.tile::<7, PANELS>(corner, share),
+            _ => self.tiles.tile::<8, PANELS>(corner, share),
+        }
+    }
+}
+
+/// How many steps a loop makes at once: few enough for the code to stay small, enough that what is no arithmetic hardly counts, also
+/// where another thread shares the processor's core.
+pub(crate) const STEPS: usize = 4;
+
+/// How many bytes come from memory at once.
+const LINE: usize = 64;
+
+/// The weights of the next column, fetched line by line while a tile is computed.
+pub(crate) struct Ahead<const PANELS: usize> {
+    next: [*const u8; PANELS],
+    /// How many bytes further on a tile goes with each fetch.
+    stride: usize,
+}
+
+impl<const PANELS: usize> Ahead<PANELS> {
+    /// For a tile that goes through `bytes` of each panel, `STEPS` steps of a line at most between two fetches; `panels` are where the
+    /// weights of the next column begin.
+    #[inline(always)]
+    pub(crate) fn new(panels: [*const u8; PANELS], share: Share, bytes: usize) -> Self {
+        let start = bytes / share.tiles * share.tile;
+        // The processor by itself follows several panels that are read once; it is only slow to follow a single one.
+        let is_followed = share.tiles == 1 && PANELS > 1;
+        let stride = if is_followed { 0 } else { STEPS * LINE / share.tiles };
+        Self { next: panels.map(|panel| panel.wrapping_add(start)), stride }
+    }
+
+    /// Fetches what belongs to `STEPS` steps.
+    #[inline(always)]
+    pub(crate) fn fetch<S: Simd>(&mut self, simd: S) {
+        for next in &mut self.next {
+            for line in (0..self.stride).step_by(LINE) {
+                simd.prefetch(next.wrapping_add(line));
+            }
+            *next = next.wrapping_add(self.stride);
+        }
     }
 }

@@ -9,7 +9,8 @@ pub(crate) fn sparse_u8(layer: &SparseU8, input: &Rows<'_, u8>, output: &mut Out
         for index in 0..layer.stride() {
             let products = layer.entries(index).iter().flat_map(|entry| {
                 let codes = codes[entry.block as usize];
-                codes.into_iter().zip(entry.weights).map(|(code, weight)| i32::from(code) * i32::from(weight))
+                let weights = entry.weights.map(u8::cast_signed);
+                codes.into_iter().zip(weights).map(|(code, weight)| i32::from(code) * i32::from(weight))
             });
             let y = layer.panel_terms(index / PANEL).real(products.sum(), index % PANEL);
             epilogue::finish(y, layer.activation(), row * layer.stride() + index, output);

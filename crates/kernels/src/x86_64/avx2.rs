@@ -3,10 +3,14 @@
 //! Every `unsafe` block below rests on the token: its holder has AVX2 and FMA. Loads and stores go through references that cover
 //! what is read or written.
 
+mod dense_u8;
+
 use std::arch::x86_64::*;
 
 use crate::Bf16;
 use crate::simd::{Kernel, Simd};
+
+pub(crate) use dense_u8::{WIDE_ROWS_MIN, dense_u8};
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
@@ -220,6 +224,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const u8) {
+        // SAFETY: the token; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: the token.
         unsafe { [_mm256_setzero_si256(); 2] }
@@ -284,23 +294,17 @@ impl Simd for Avx2 {
         }
     }
 
-    /// Codes at even places and those at odd ones, widened to 16 bits: products of pairs cannot saturate then.
     #[inline(always)]
-    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
-        let [w0, w1, w2, w3] = weights.map(i32::from);
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [u8; 4]) -> Self::Integer {
         let start = codes.as_ptr().cast::<__m256i>();
         // SAFETY: the token, and the reference covers both halves of 32 bytes.
         unsafe {
-            let even_weights = _mm256_set1_epi32((w0 & 0xffff) | (w2 << 16));
-            let odd_weights = _mm256_set1_epi32((w1 & 0xffff) | (w3 << 16));
-            let add = |sum: __m256i, codes: __m256i| {
-                let even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
-                let odd = _mm256_srli_epi16::<8>(codes);
-                let products = _mm256_madd_epi16(even, even_weights);
-                let products = _mm256_add_epi32(products, _mm256_madd_epi16(odd, odd_weights));
-                _mm256_add_epi32(sum, products)
-            };
-            [add(sums[0], _mm256_loadu_si256(start)), add(sums[1], _mm256_loadu_si256(start.add(1)))]
+            let weights = _mm256_set1_epi32(i32::from_le_bytes(weights));
+            let products = [
+                _mm256_madd_epi16(_mm256_loadu_si256(start), weights),
+                _mm256_madd_epi16(_mm256_loadu_si256(start.add(1)), weights),
+            ];
+            [_mm256_add_epi32(sums[0], products[0]), _mm256_add_epi32(sums[1], products[1])]
         }
     }
 

@@ -199,6 +199,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const u8) {
+        // SAFETY: the token; a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn zero(self) -> Self::Integer {
         // SAFETY: the token.
         unsafe { _mm512_setzero_si512() }
@@ -245,11 +251,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [i8; 4]) -> Self::Integer {
+    fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [u8; 4]) -> Self::Integer {
         // SAFETY: the token, and the reference covers 64 bytes.
         unsafe {
             let codes = _mm512_loadu_si512(codes.as_ptr().cast());
-            let weights = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+            let weights = _mm512_set1_epi32(i32::from_le_bytes(weights));
             _mm512_dpbusd_epi32(sums, codes, weights)
         }
     }

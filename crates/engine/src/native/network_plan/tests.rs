@@ -54,7 +54,6 @@ fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
             }
         }
     }
-    plan.workspace_max = plan.layers.iter().map(Layer::workspace).fold(Workspace::default(), Workspace::max);
     plan
 }
 
