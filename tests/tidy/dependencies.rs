@@ -19,8 +19,9 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "broker" | "messaging" => vec!["contract"],
         "service-runtime" => vec!["contract", "messaging"],
         "catalogue" => vec!["contract", "messaging", "service-runtime"],
+        "gateway" => PLATFORM.to_vec(),
         service if SERVICES.contains(&service) => [PLATFORM, MODEL].concat(),
-        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker"]].concat(),
+        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker", "gateway"]].concat(),
         _ => return None,
     };
     Some(row)
