@@ -1,6 +1,7 @@
 //! The gateway as its clients meet it: those of the protocols it speaks, and those that mean it ill.
 
 mod clients;
+mod encryption;
 mod guarded;
 mod hostile;
 mod http;

@@ -7,12 +7,15 @@ use leat_contract::{Alias, AliasName, AssetRole, Deployment, ModelName, ModelVer
 use leat_messaging::{Change, Error, KeyValue, Storage, Watched};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tracing::warn;
 
 /// The deployments and aliases. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Served {
     known: Arc<RwLock<Known>>,
+    /// How many of the two buckets have been read whole.
+    listed: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +46,13 @@ impl Served {
     /// The version that an alias points at.
     pub(crate) fn alias(&self, model: &ModelName, alias: &AliasName) -> Option<ModelVersion> {
         self.read(|known| known.aliases.get(&(model.clone(), alias.clone())).copied())
+    }
+
+    /// Waits until everything that is there has been read once.
+    pub(crate) async fn listed(&self) {
+        let mut listed = self.listed.subscribe();
+        let all = listed.wait_for(|buckets| *buckets == 2).await;
+        assert!(all.is_ok(), "self holds the sender, so it cannot be gone");
     }
 
     /// Follows the deployments for ever.
@@ -78,10 +88,15 @@ impl Served {
         apply: impl Fn(&mut Known, Change<T>),
     ) -> Result<(), Error> {
         let mut watch = bucket.watch_matching(filter)?;
+        let mut is_first = true;
         loop {
             match watch.next().await {
                 Ok(Watched::Change(change)) => {
                     apply(&mut self.known.write().unwrap_or_else(PoisonError::into_inner), change);
+                }
+                Ok(Watched::Current) if is_first => {
+                    is_first = false;
+                    self.listed.send_modify(|buckets| *buckets += 1);
                 }
                 Ok(Watched::Current) => {}
                 Err(error) => warn!(%error, "a document is passed over"),

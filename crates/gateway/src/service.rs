@@ -51,15 +51,21 @@ impl Service for Gateway {
         let _micro = describe(&context).await?;
         let served = follow(&context);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
-        let edge = Arc::new(edge(settings, keys, served, &context));
+        let edge = Arc::new(edge(settings, keys, served.clone(), &context));
         let connected = Connected { grpc: grpc::Services::new(&edge), edge };
         let terms = Terms { connected, bounds, tls };
         info!(http = %http.address, grpc = %grpc.address, tls = terms.tls.is_some(), "the gateway is open");
-        context.readiness.set_ready();
         let stop = context.shutdown.clone();
+        let listed = async {
+            // Before that an absent model could not be told from an unknown one.
+            if stop.run_until_cancelled(served.listed()).await.is_some() {
+                context.readiness.set_ready();
+            }
+        };
         tokio::join!(
+            listed,
             http.serve(terms.clone(), connections_max, stop.clone()),
-            grpc.serve(terms, connections_max, stop)
+            grpc.serve(terms, connections_max, stop.clone())
         );
         Ok(())
     }

@@ -38,7 +38,7 @@ def fails(call, code, word):
     raise AssertionError(f"expected {code}")
 
 
-def main(_, address, path):
+def main(http_address, address, path):
     values = rows(path, 3)
     stub = GRPCInferenceServiceStub(grpc.insecure_channel(address))
     assert stub.ServerLive(ServerLiveRequest()).live and stub.ServerReady(ServerReadyRequest()).ready
@@ -52,6 +52,9 @@ def main(_, address, path):
     assert answers[0] == answers[1] and answers[0].id == "o-1" and answers[0].model_version == "1"
     probabilities = struct.unpack("<30f", answers[0].raw_output_contents[0])
     assert abs(sum(probabilities) - 3) < 1e-3, probabilities
+
+    # HTTP/2 without TLS is understood on the port of HTTP too, and so is gRPC.
+    assert GRPCInferenceServiceStub(grpc.insecure_channel(http_address)).ServerLive(ServerLiveRequest()).live
 
     both = request(values, False, model_name="digits")
     both.raw_input_contents.append(values.tobytes())

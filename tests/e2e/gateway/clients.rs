@@ -68,7 +68,7 @@ async fn schemathesis_finds_no_server_error() {
 }
 
 /// What a script prints, which must have ended well.
-async fn python(script: &str, arguments: &[&str]) -> String {
+pub(super) async fn python(script: &str, arguments: &[&str]) -> String {
     let output = Command::new(venv().await.join("bin/python"))
         .arg(scripts().join(script))
         .args(arguments)

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use leat_test_harness::eventually;
 use tokio::process::{Child, Command};
 
+use super::http::get;
 use crate::town::{Town, leat};
 
 /// The process and its ports.
@@ -35,5 +36,14 @@ impl Guarded {
         })
         .await;
         Self { http: ports.http, grpc: ports.grpc, _process: process }
+    }
+
+    /// Waits until it takes requests, where it speaks without TLS.
+    pub(super) async fn ready(&self) {
+        let http = self.http;
+        eventually("the gateway is ready", || async move {
+            (get(http, "/v2/health/ready").await.status == 200).then_some(())
+        })
+        .await;
     }
 }

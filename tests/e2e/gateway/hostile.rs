@@ -28,6 +28,7 @@ async fn ten_thousand_hostile_requests_leave_the_gateway_healthy_and_its_memory_
         ("LEAT_GATEWAY__IDLE_TIMEOUT_MS", "1500"),
     ];
     let ports = Guarded::start(&town, "flooded", &settings).await;
+    ports.ready().await;
     let seed = 20_261_125;
     println!("seed {seed}");
     // The first round fills what is kept for reuse; only what later ones add would be a leak.

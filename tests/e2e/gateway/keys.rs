@@ -24,6 +24,7 @@ async fn keys_rates_and_rights_are_kept() {
     std::fs::write(&keys, list.to_string()).expect("written");
     let path = keys.to_string_lossy().into_owned();
     let gateway = Guarded::start(&town, "guarded", &[("LEAT_GATEWAY__KEYS_FILE", &path)]).await;
+    gateway.ready().await;
     let ask = async |request: &str, key: Option<&str>| {
         let value = key.map(|key| format!("Bearer {key}")).unwrap_or_default();
         let headers: Vec<(&str, &str)> = key.map(|_| ("authorization", value.as_str())).into_iter().collect();
