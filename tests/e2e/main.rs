@@ -3,6 +3,7 @@
 
 mod broker_restart;
 mod command_line;
+mod gateway;
 mod introspection;
 mod jobs;
 mod python_client;

@@ -43,8 +43,19 @@ async fn an_old_broker_is_refused_with_both_versions() {
 async fn a_second_cluster_on_one_broker_is_refused_before_it_takes_over_names() {
     let town = Town::with_workers(1).await;
     let folder = town.path("second");
-    let arguments =
-        ["up", "--workers", "1", "--http-port", "0", "--data-dir", folder.to_str().expect("a path")];
+    let arguments = [
+        "up",
+        "--workers",
+        "1",
+        "--metrics-port",
+        "0",
+        "--http-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--data-dir",
+        folder.to_str().expect("a path"),
+    ];
     let output = town.leat(&arguments).await;
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
@@ -56,7 +67,20 @@ async fn a_second_cluster_on_one_broker_is_refused_before_it_takes_over_names() 
 async fn nothing_outlives_a_killed_cluster() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut up = Command::new(leat())
-        .args(["up", "--workers", "1", "--port", "0", "--http-port", "0", "--data-dir"])
+        .args([
+            "up",
+            "--workers",
+            "1",
+            "--port",
+            "0",
+            "--metrics-port",
+            "0",
+            "--http-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--data-dir",
+        ])
         .arg(folder.path())
         .env_remove("NATS_URL")
         .stderr(Stdio::piped())

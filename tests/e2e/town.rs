@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use leat_cli::{Cluster, ClusterOptions, LoadOptions};
+use leat_catalogue::Catalogue;
+use leat_cli::{Cluster, ClusterOptions, GatewayPorts, LoadOptions};
 use leat_contract::{Encoding, InferRequest, Subjects, Tensor, TensorData};
 use leat_messaging::{ConnectOptions, Connection, Patience, Storage};
 use leat_model::Task;
@@ -30,13 +31,26 @@ pub(crate) struct Town {
 impl Town {
     /// A broker, trainer, compressor, monitor and some inference workers.
     pub(crate) async fn with_workers(workers: u16) -> Self {
+        Self::with(workers, None).await
+    }
+
+    /// The same with a gateway, and two versions of a digits model: the first has all live traffic, the second none.
+    pub(crate) async fn with_gateway(workers: u16) -> Self {
+        let town = Self::with(workers, Some(GatewayPorts { http: 0, grpc: 0 })).await;
+        town.make_two_digits_versions().await;
+        town.route_second_version_without_traffic().await;
+        town
+    }
+
+    async fn with(workers: u16, gateway: Option<GatewayPorts>) -> Self {
         let turn = ONE_AT_A_TIME.lock().await;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = ClusterOptions {
             leat: leat(),
             workers,
             port: 0,
-            http_port: None,
+            metrics_port: None,
+            gateway,
             data_dir: folder.path().to_owned(),
             external_url: None,
             subjects: Subjects::default(),
@@ -74,8 +88,13 @@ impl Town {
     /// Two versions of a digits model, the first of them deployed.
     pub(crate) async fn with_two_digits_versions(workers: u16) -> Self {
         let town = Self::with_workers(workers).await;
-        town.train_digits().await;
-        town.json(&[
+        town.make_two_digits_versions().await;
+        town
+    }
+
+    async fn make_two_digits_versions(&self) {
+        self.train_digits().await;
+        self.json(&[
             "compress",
             "digits@1",
             "--prune",
@@ -86,8 +105,16 @@ impl Town {
             "int8",
         ])
         .await;
-        town.json(&["deploy", "digits@1"]).await;
-        town
+        self.json(&["deploy", "digits@1"]).await;
+    }
+
+    /// Adds a route of weight 0, on which the second version answers only when it is named.
+    async fn route_second_version_without_traffic(&self) {
+        let catalogue = Catalogue::new(&self.storage, |_| {});
+        let second = "digits@2".parse().expect("a reference");
+        let manifest = catalogue.registry().resolve(&second).await.expect("the second version");
+        let entry = catalogue.deployments().route(&manifest, 0, |_| {}).await.expect("routed");
+        catalogue.wait_until_served(&entry, Duration::from_secs(60)).await.expect("served");
     }
 
     /// Requests for the live route of digits from many requesters, repeated when a worker is lost or the broker away.

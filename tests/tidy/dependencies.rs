@@ -4,7 +4,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 use crate::{assert_tidy, workspace_root};
 
-const PLATFORM: &[&str] = &["contract", "messaging", "service-runtime"];
+const PLATFORM: &[&str] = &["contract", "messaging", "service-runtime", "catalogue"];
 const MODEL: &[&str] = &["kernels", "model", "engine", "training", "compression", "statistics"];
 const SERVICES: &[&str] = &["trainer", "compressor", "inference-worker", "monitor"];
 
@@ -18,8 +18,10 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "bench" => MODEL.to_vec(),
         "broker" | "messaging" => vec!["contract"],
         "service-runtime" => vec!["contract", "messaging"],
+        "catalogue" => vec!["contract", "messaging", "service-runtime"],
+        "gateway" => PLATFORM.to_vec(),
         service if SERVICES.contains(&service) => [PLATFORM, MODEL].concat(),
-        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker"]].concat(),
+        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker", "gateway"]].concat(),
         _ => return None,
     };
     Some(row)

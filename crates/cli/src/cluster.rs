@@ -12,7 +12,7 @@ use leat_contract::{ControlVerb, PingReply, Subjects, WorkerId, decode_json};
 use leat_messaging::{ConnectOptions, Connection};
 
 use folder_lock::FolderLock;
-pub use options::{ClusterOptions, ServiceKind};
+pub use options::{ClusterOptions, GatewayPorts, ServiceKind};
 use process::ServiceProcess;
 
 use crate::Error;
@@ -31,6 +31,7 @@ pub struct Cluster {
     subjects: Subjects,
     log_dir: PathBuf,
     services: Vec<ServiceProcess>,
+    gateway: Option<GatewayPorts>,
     connection: Connection,
     /// Two brokers must never write to one folder.
     _folder: FolderLock,
@@ -54,12 +55,13 @@ impl Cluster {
             subjects: options.subjects.clone(),
             log_dir: options.log_dir(),
             services: Vec::new(),
+            gateway: options.gateway.map(GatewayPorts::chosen).transpose()?,
             connection,
             _folder: folder,
         };
         cluster.refuse_taken_names(options).await?;
         for (kind, instance) in options.services()? {
-            cluster.spawn(kind, instance, options.http_port.filter(|_| kind == ServiceKind::Monitor))?;
+            cluster.spawn(kind, instance, options.metrics_port.filter(|_| kind == ServiceKind::Monitor))?;
         }
         for index in 0..cluster.services.len() {
             cluster.wait_until_ready(index).await?;
@@ -76,6 +78,11 @@ impl Cluster {
     /// The subjects under this cluster's prefix.
     pub fn subjects(&self) -> &Subjects {
         &self.subjects
+    }
+
+    /// Where the gateway listens on 127.0.0.1, when there is one.
+    pub fn gateway(&self) -> Option<GatewayPorts> {
+        self.gateway
     }
 
     /// Where each service logs, one file per instance.
@@ -173,7 +180,12 @@ impl Cluster {
         found.ok_or_else(|| Error::NotFound { what: "service instance", name: instance.to_owned() })
     }
 
-    fn spawn(&mut self, kind: ServiceKind, instance: WorkerId, http_port: Option<u16>) -> Result<(), Error> {
+    fn spawn(
+        &mut self,
+        kind: ServiceKind,
+        instance: WorkerId,
+        metrics_port: Option<u16>,
+    ) -> Result<(), Error> {
         let log = self.log_dir.join(format!("{instance}.log"));
         let launch = process::Launch {
             leat: self.leat.clone(),
@@ -181,7 +193,8 @@ impl Cluster {
             instance,
             url: self.url.clone(),
             prefix: self.subjects.prefix().to_owned(),
-            http_port,
+            metrics_port,
+            gateway: self.gateway.filter(|_| kind == ServiceKind::Gateway),
             log,
         };
         self.services.push(ServiceProcess::spawn(launch)?);

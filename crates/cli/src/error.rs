@@ -91,3 +91,31 @@ impl Error {
         move |cause| Self::Io { action, path, cause }
     }
 }
+
+/// What to do about it is for people at a terminal, so it is said here.
+impl From<leat_catalogue::Error> for Error {
+    fn from(error: leat_catalogue::Error) -> Self {
+        use leat_catalogue::Error as Catalogue;
+        let text = error.to_string();
+        match error {
+            Catalogue::Messaging(error) => error.into(),
+            Catalogue::Contract(error) => error.into(),
+            Catalogue::UnknownVersion { reference, known } => {
+                let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+                let hint = match known.as_slice() {
+                    [] => format!("there is no model {}; `leat models ls` lists them", reference.name),
+                    known => format!("{} has versions {}", reference.name, known.join(", ")),
+                };
+                Self::Unknown { what: "model version", name: reference.to_string(), hint }
+            }
+            Catalogue::NotDeployed { model } => {
+                let hint = format!("deploy a version with `leat deploy {model}@1`");
+                Self::Unknown { what: "deployment", name: model.to_string(), hint }
+            }
+            Catalogue::NotServed { .. } => {
+                Self::Usage(format!("{text}; `leat status` shows what each has loaded"))
+            }
+            _ => Self::Usage(text),
+        }
+    }
+}

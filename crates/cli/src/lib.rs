@@ -19,7 +19,7 @@ mod run;
 mod session;
 
 pub use arguments::Arguments;
-pub use cluster::{Cluster, ClusterOptions, ServiceKind};
+pub use cluster::{Cluster, ClusterOptions, GatewayPorts, ServiceKind};
 pub use error::Error;
 pub use load::{Load, LoadOptions, LoadReport};
 pub use run::run;

@@ -1,22 +1,19 @@
 //! What commands share when they are connected: the registry, deployments and jobs, seen from a client.
 
-mod deployments;
 mod jobs;
 mod readable;
-mod registry;
 
 use std::time::Duration;
 
+use leat_catalogue::Catalogue;
 use leat_contract::{AssetRole, Subjects};
 use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storage};
 
-pub(crate) use deployments::Deployments;
 pub(crate) use jobs::Jobs;
 pub(crate) use readable::readable;
-pub(crate) use registry::{PRODUCTION, Registry};
 
-use crate::Error;
 use crate::arguments::{GlobalOptions, OutputFormat};
+use crate::{Error, output};
 
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 /// One short wait covers a broker that is just starting; a person should not wait longer for a wrong address.
@@ -74,12 +71,8 @@ impl Session {
         Ok(Self { connection, storage, subjects, output: OutputFormat::Text })
     }
 
-    pub(crate) fn registry(&self) -> Registry {
-        Registry::new(&self.storage)
-    }
-
-    pub(crate) fn deployments(&self) -> Deployments {
-        Deployments::new(&self.storage)
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        Catalogue::new(&self.storage, |error| output::say(&format!("left out: {error}")))
     }
 
     pub(crate) fn jobs(&self) -> Jobs {

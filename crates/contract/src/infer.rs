@@ -2,6 +2,7 @@
 //!
 //! The tensor form is the body of the Open Inference Protocol V2; the short form is for people and scripts.
 
+mod bin;
 mod datatype;
 mod decoding;
 mod element;

@@ -16,6 +16,8 @@ pub enum ServiceKind {
     InferenceWorker,
     /// Merges telemetry and labels into windows, alerts and metrics.
     Monitor,
+    /// Takes HTTP and gRPC onto the subjects of inference.
+    Gateway,
 }
 
 impl ServiceKind {
@@ -26,8 +28,39 @@ impl ServiceKind {
             Self::Compressor => "compressor",
             Self::InferenceWorker => "inference-worker",
             Self::Monitor => "monitor",
+            Self::Gateway => "gateway",
         }
     }
+}
+
+/// The gateway's ports on 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayPorts {
+    /// For HTTP.
+    pub http: u16,
+    /// For gRPC.
+    pub grpc: u16,
+}
+
+impl GatewayPorts {
+    /// The same with a free port in place of 0.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn chosen(self) -> Result<Self, Error> {
+        Ok(Self { http: chosen(self.http)?, grpc: chosen(self.grpc)? })
+    }
+}
+
+/// The port is free now; whoever takes it before the gateway does makes the gateway fail by name.
+fn chosen(port: u16) -> Result<u16, Error> {
+    if port != 0 {
+        return Ok(port);
+    }
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    let none = |error| Error::Usage(format!("there is no free port on 127.0.0.1: {error}"));
+    Ok(address.map_err(none)?.port())
 }
 
 /// What a cluster consists of.
@@ -40,7 +73,9 @@ pub struct ClusterOptions {
     /// The broker's port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// The port for the monitor's metrics on 127.0.0.1; none leaves them off.
-    pub http_port: Option<u16>,
+    pub metrics_port: Option<u16>,
+    /// The gateway's ports; 0 takes a free one, and none starts no gateway.
+    pub gateway: Option<GatewayPorts>,
     /// Where streams, objects and logs are kept.
     pub data_dir: PathBuf,
     /// A broker that runs already; then none is started.
@@ -64,6 +99,9 @@ impl ClusterOptions {
             (ServiceKind::Monitor, "monitor-1"),
         ] {
             services.push((kind, name.parse()?));
+        }
+        if self.gateway.is_some() {
+            services.push((ServiceKind::Gateway, "gateway-1".parse()?));
         }
         for number in 1..=self.workers {
             services.push((ServiceKind::InferenceWorker, format!("worker-{number}").parse()?));

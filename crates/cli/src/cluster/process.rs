@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use leat_contract::WorkerId;
 use tokio::process::{Child, Command};
 
-use super::ServiceKind;
+use super::{GatewayPorts, ServiceKind};
 use crate::Error;
 
 /// Longer than a service's own shutdown deadline, so that it normally ends by itself.
@@ -27,7 +27,8 @@ pub(super) struct Launch {
     pub(super) instance: WorkerId,
     pub(super) url: String,
     pub(super) prefix: String,
-    pub(super) http_port: Option<u16>,
+    pub(super) metrics_port: Option<u16>,
+    pub(super) gateway: Option<GatewayPorts>,
     pub(super) log: PathBuf,
 }
 
@@ -122,8 +123,13 @@ impl Launch {
             .stdout(log)
             .stderr(errors)
             .kill_on_drop(true);
-        if let Some(port) = self.http_port {
+        if let Some(port) = self.metrics_port {
             command.env("LEAT_HTTP__BIND", format!("127.0.0.1:{port}"));
+        }
+        if let Some(ports) = self.gateway {
+            command
+                .env("LEAT_GATEWAY__HTTP_BIND", format!("127.0.0.1:{}", ports.http))
+                .env("LEAT_GATEWAY__GRPC_BIND", format!("127.0.0.1:{}", ports.grpc));
         }
         // Its own process group, so that Ctrl-C in a terminal reaches us alone and we stop everything in order.
         #[cfg(unix)]

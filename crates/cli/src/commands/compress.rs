@@ -84,7 +84,7 @@ struct Steps(Vec<CompressStep>);
 
 pub(crate) async fn run(global: &GlobalOptions, compress: Compress) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let parent = session.registry().resolve(&compress.model).await?;
+    let parent = session.catalogue().registry().resolve(&compress.model).await?;
     let steps = compress.steps();
     if steps.is_empty() {
         return Err(Error::Usage("say what to do: for example --prune 0.5 --quantize int8".to_owned()));

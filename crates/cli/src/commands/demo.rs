@@ -2,13 +2,13 @@ use clap::{Args, ValueEnum};
 use leat_contract::Subjects;
 
 use crate::arguments::GlobalOptions;
-use crate::cluster::{Cluster, ClusterOptions};
+use crate::cluster::{Cluster, ClusterOptions, GatewayPorts};
 use crate::commands::up::{addresses, asked_to_stop, own_executable, watch_over};
 use crate::demo::{Scenario, Story};
 use crate::{Error, output};
 
 /// Where `--keep` serves metrics.
-const KEPT_HTTP_PORT: u16 = 9464;
+const KEPT_METRICS_PORT: u16 = 9464;
 
 /// Run the whole loop on real data and print what came of it.
 #[derive(Debug, Args)]
@@ -47,7 +47,8 @@ pub(crate) async fn run(global: &GlobalOptions, demo: Demo) -> Result<(), Error>
         leat: own_executable()?,
         workers: 2,
         port: 0,
-        http_port: demo.keep.then_some(KEPT_HTTP_PORT),
+        metrics_port: demo.keep.then_some(KEPT_METRICS_PORT),
+        gateway: demo.keep.then_some(GatewayPorts { http: 0, grpc: 0 }),
         data_dir: folder.path().to_owned(),
         external_url: global.nats_url.clone(),
         subjects: Subjects::new(&global.prefix)?,
@@ -82,7 +83,7 @@ async fn perform(
     if let Err(error) = &outcome {
         output::say(&error.to_string());
     }
-    output::say(&format!("{}{}", addresses(&cluster, KEPT_HTTP_PORT), hints(&cluster, scenario, options)));
+    output::say(&format!("{}{}", addresses(&cluster, KEPT_METRICS_PORT), hints(&cluster, scenario, options)));
     watch_over(cluster).await;
     outcome
 }

@@ -1,19 +1,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, WorkerLease};
+use leat_contract::{Deployment, ModelName, ModelRef};
 use leat_messaging::Entry;
-use leat_service_runtime::unix_ms;
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::arguments::GlobalOptions;
-use crate::session::{PRODUCTION, Session};
+use crate::session::Session;
 use crate::{Error, output};
-
-const READY_POLL: Duration = Duration::from_millis(50);
-/// A worker tries again what it could not load; what still fails after this long is told.
-const FAILED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Send live traffic to a version, all of it or a share.
 #[derive(Debug, Args)]
@@ -99,39 +93,28 @@ pub(crate) struct Wait {
 
 pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let manifest = session.registry().resolve(&deploy.model).await?;
-    let entry =
-        session.deployments().route(&manifest, deploy.weight, |next| deploy.serving.apply(next)).await?;
-    if entry.value.routes.len() == 1 {
-        point_production_at(&session, &entry.value).await?;
-    }
+    let manifest = session.catalogue().registry().resolve(&deploy.model).await?;
+    let catalogue = session.catalogue();
+    let entry = catalogue.deploy(&manifest, deploy.weight, |next| deploy.serving.apply(next)).await?;
     finish(&session, &entry, deploy.wait).await
 }
 
 pub(crate) async fn promote(global: &GlobalOptions, promote: Promote) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let manifest = session.registry().resolve(&promote.model).await?;
-    let entry = promote_to(&session, &manifest).await?;
+    let manifest = session.catalogue().registry().resolve(&promote.model).await?;
+    let entry = session.catalogue().promote(&manifest).await?;
     finish(&session, &entry, promote.wait).await
-}
-
-/// Sends all live traffic to a version and moves the alias `production` there.
-pub(crate) async fn promote_to(session: &Session, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
-    let entry = session.deployments().route(manifest, 100, |_| ()).await?;
-    point_production_at(session, &entry.value).await?;
-    Ok(entry)
 }
 
 pub(crate) async fn rollback(global: &GlobalOptions, rollback: Rollback) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let entry = session.deployments().rollback(&rollback.model).await?;
-    point_production_at(&session, &entry.value).await?;
+    let entry = session.catalogue().rollback(&rollback.model).await?;
     finish(&session, &entry, rollback.wait).await
 }
 
 pub(crate) async fn undeploy(global: &GlobalOptions, undeploy: Undeploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    session.deployments().remove(&undeploy.model).await?;
+    session.catalogue().deployments().remove(&undeploy.model).await?;
     if session.is_json() {
         return output::json(&json!({ "model": undeploy.model, "served": false }));
     }
@@ -139,15 +122,9 @@ pub(crate) async fn undeploy(global: &GlobalOptions, undeploy: Undeploy) -> Resu
     Ok(())
 }
 
-/// The version with the largest share is the one in production.
-async fn point_production_at(session: &Session, deployment: &Deployment) -> Result<(), Error> {
-    let Some(route) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
-    session.registry().move_alias(&deployment.model, &PRODUCTION.parse()?, route.version).await
-}
-
 async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Result<(), Error> {
     if !wait.no_wait {
-        let workers = wait_until_served(session, entry, Duration::from_secs(wait.timeout)).await?;
+        let workers = session.catalogue().wait_until_served(entry, Duration::from_secs(wait.timeout)).await?;
         output::say(&format!("{workers} workers serve the new routes"));
     }
     if session.is_json() {
@@ -162,55 +139,4 @@ pub(crate) fn routes(deployment: &Deployment) -> String {
     let route =
         |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
     deployment.routes.iter().map(route).collect::<Vec<_>>().join(", ")
-}
-
-/// Waits until every live worker has applied a deployment; gives how many there are.
-///
-/// # Errors
-/// When a worker cannot load a version, or there is no such worker in time.
-pub(crate) async fn wait_until_served(
-    session: &Session,
-    entry: &Entry<Deployment>,
-    timeout: Duration,
-) -> Result<usize, Error> {
-    let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
-    let (began, deadline) = (Instant::now(), Instant::now() + timeout);
-    loop {
-        let now = unix_ms();
-        let (entries, _) = leases.entries_readable().await?;
-        let live: Vec<WorkerLease> =
-            entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();
-        let failure = live.iter().find_map(|lease| load_failure(lease, &entry.value));
-        if let Some(failure) = failure.filter(|_| began.elapsed() > FAILED_PATIENCE) {
-            return Err(failure);
-        }
-        let has_applied = |lease: &&WorkerLease| {
-            lease
-                .deployment_revisions
-                .get(&entry.value.model)
-                .is_some_and(|revision| *revision >= entry.revision)
-        };
-        let applied = live.iter().filter(has_applied).count();
-        if applied > 0 && applied == live.len() {
-            return Ok(applied);
-        }
-        if Instant::now() >= deadline {
-            let text = format!(
-                "{applied} of {} workers serve {} after {timeout:?}; `leat status` shows what each has loaded",
-                live.len(),
-                routes(&entry.value)
-            );
-            return Err(Error::Usage(text));
-        }
-        tokio::time::sleep(READY_POLL).await;
-    }
-}
-
-fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
-    let failed = deployment.routes.iter().find_map(|route| {
-        let loaded = lease.loaded(&deployment.model, route.version)?;
-        (loaded.state == LoadState::Failed && loaded.digest == route.digest).then_some(loaded)
-    })?;
-    let reason = failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str());
-    Some(Error::Usage(format!("{} cannot load {}@{}: {reason}", lease.worker, failed.model, failed.version)))
 }

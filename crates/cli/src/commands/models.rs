@@ -51,7 +51,9 @@ pub(crate) async fn run(global: &GlobalOptions, models: Models) -> Result<(), Er
     let session = Session::open(global).await?;
     match models {
         Models::Ls => list(&session).await,
-        Models::Show(show) => print_manifest(&session, &session.registry().resolve(&show.model).await?),
+        Models::Show(show) => {
+            print_manifest(&session, &session.catalogue().registry().resolve(&show.model).await?)
+        }
         Models::Diff(diff) => compare(&session, &diff).await,
         Models::Rm(rm) => remove(&session, &rm.model).await,
     }
@@ -66,8 +68,8 @@ struct Listed<'a> {
 }
 
 async fn list(session: &Session) -> Result<(), Error> {
-    let manifests = session.registry().all().await?;
-    let aliases = session.registry().aliases().await?;
+    let manifests = session.catalogue().registry().all().await?;
+    let aliases = session.catalogue().registry().aliases().await?;
     let names = |manifest: &Manifest| {
         aliases.get(&(manifest.model.clone(), manifest.version)).cloned().unwrap_or_default()
     };
@@ -185,8 +187,8 @@ fn held_out(report: &Map<String, Value>) -> String {
 }
 
 async fn compare(session: &Session, diff: &Diff) -> Result<(), Error> {
-    let before = session.registry().resolve(&diff.before).await?;
-    let after = session.registry().resolve(&diff.after).await?;
+    let before = session.catalogue().registry().resolve(&diff.before).await?;
+    let after = session.catalogue().registry().resolve(&diff.after).await?;
     if session.is_json() {
         return output::json(&serde_json::json!({ "before": before, "after": after }));
     }
@@ -223,8 +225,8 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
     if model.version.is_none() {
         return Err(Error::Usage(format!("name the version to remove, for example {model}@1")));
     }
-    let manifest = session.registry().resolve(model).await?;
-    let deployment = session.deployments().get(&manifest.model).await?.map(|entry| entry.value);
+    let manifest = session.catalogue().registry().resolve(model).await?;
+    let deployment = session.catalogue().deployments().get(&manifest.model).await?.map(|entry| entry.value);
     let is_routed = deployment.is_some_and(|deployment| {
         let previous = deployment.previous.iter().flatten();
         deployment.routes.iter().chain(previous).any(|route| route.version == manifest.version)
@@ -236,7 +238,7 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
         );
         return Err(Error::Usage(text));
     }
-    session.registry().remove(&manifest).await?;
+    session.catalogue().registry().remove(&manifest).await?;
     if session.is_json() {
         return output::json(&serde_json::json!({ "removed": reference(&manifest) }));
     }

@@ -93,7 +93,7 @@ async fn subject(session: &Session, model: &ModelRef) -> Result<String, Error> {
         None => session.subjects.infer(&model.name),
         Some(VersionRef::Version(version)) => session.subjects.infer_version(&model.name, *version),
         Some(VersionRef::Alias(_)) => {
-            let manifest = session.registry().resolve(model).await?;
+            let manifest = session.catalogue().registry().resolve(model).await?;
             session.subjects.infer_version(&model.name, manifest.version)
         }
     })

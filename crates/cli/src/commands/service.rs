@@ -40,6 +40,7 @@ pub(crate) fn run(global: &GlobalOptions, service: Service) -> ExitCode {
         ServiceKind::Compressor => start(global, &service, leat_compressor::Compressor::new),
         ServiceKind::InferenceWorker => start(global, &service, leat_inference_worker::InferenceWorker::new),
         ServiceKind::Monitor => start(global, &service, leat_monitor::Monitor::new),
+        ServiceKind::Gateway => start(global, &service, leat_gateway::Gateway::new),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -51,7 +51,7 @@ impl Overview {
         let now = unix_ms();
         let leases = session.storage.key_value::<WorkerLease>(AssetRole::Actual);
         let leases = readable(&leases, ">").await?;
-        let deployments = session.deployments().all().await?;
+        let deployments = session.catalogue().deployments().all().await?;
         let (mut jobs_waiting, mut jobs_running) = (0, 0);
         for kind in leat_contract::JobKind::ALL {
             let depth = session.storage.job_queue(kind).depth().await?;

@@ -140,7 +140,7 @@ pub(crate) async fn submit(session: &Session, spec: JobSpec, is_detached: bool) 
     let mut display = JobDisplay::new(&title, session.is_json());
     let made = session.jobs().follow(&job, |event| display.show(event)).await?;
     let reference = format!("{}@{}", made.model, made.version).parse()?;
-    print_manifest(session, &session.registry().resolve(&reference).await?)
+    print_manifest(session, &session.catalogue().registry().resolve(&reference).await?)
 }
 
 impl RecipeArguments {

@@ -5,14 +5,14 @@ use clap::Args;
 use leat_contract::Subjects;
 
 use crate::arguments::GlobalOptions;
-use crate::cluster::{Cluster, ClusterOptions};
+use crate::cluster::{Cluster, ClusterOptions, GatewayPorts};
 use crate::{Error, output};
 
 /// How often processes are looked after, and how seldom at last when something cannot be started.
 const REVIVE_PAUSE: Duration = Duration::from_millis(500);
 const REVIVE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Run a whole cluster on this machine: broker, trainer, compressor, inference workers, monitor.
+/// Run a whole cluster on this machine: broker, trainer, compressor, inference workers, monitor, gateway.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: leat up --workers 2 --port 4222 --data-dir ./leat-data")]
 pub(crate) struct Up {
@@ -25,9 +25,15 @@ pub(crate) struct Up {
     /// Where models, streams and logs are kept.
     #[arg(long, default_value = "leat-data", value_name = "DIR")]
     data_dir: PathBuf,
+    /// The gateway's port for HTTP on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8000)]
+    http_port: u16,
+    /// The gateway's port for gRPC on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8001)]
+    grpc_port: u16,
     /// The port of the monitor's Prometheus metrics on 127.0.0.1.
     #[arg(long, default_value_t = 9464)]
-    http_port: u16,
+    metrics_port: u16,
 }
 
 pub(crate) async fn run(global: &GlobalOptions, up: Up) -> Result<(), Error> {
@@ -35,13 +41,14 @@ pub(crate) async fn run(global: &GlobalOptions, up: Up) -> Result<(), Error> {
         leat: own_executable()?,
         workers: up.workers,
         port: up.port,
-        http_port: Some(up.http_port),
+        metrics_port: Some(up.metrics_port),
+        gateway: Some(GatewayPorts { http: up.http_port, grpc: up.grpc_port }),
         data_dir: up.data_dir,
         external_url: global.nats_url.clone(),
         subjects: Subjects::new(&global.prefix)?,
     };
     let cluster = Cluster::start(&options, output::say).await?;
-    output::say(&format!("{}{}", addresses(&cluster, up.http_port), hints(&cluster, &options.leat)));
+    output::say(&format!("{}{}", addresses(&cluster, up.metrics_port), hints(&cluster, &options.leat)));
     watch_over(cluster).await;
     Ok(())
 }
@@ -84,11 +91,14 @@ pub(crate) fn own_executable() -> Result<PathBuf, Error> {
 }
 
 /// Where everything is.
-pub(crate) fn addresses(cluster: &Cluster, http_port: u16) -> String {
+pub(crate) fn addresses(cluster: &Cluster, metrics_port: u16) -> String {
+    let gateway = cluster.gateway().map_or_else(String::new, |ports| {
+        format!("gateway  http://127.0.0.1:{}, gRPC on 127.0.0.1:{}\n  ", ports.http, ports.grpc)
+    });
     format!(
         "\nThe cluster is up. Ctrl-C stops it.\n  \
          broker   {} (requests go to {})\n  \
-         metrics  http://127.0.0.1:{http_port}/metrics\n  \
+         {gateway}metrics  http://127.0.0.1:{metrics_port}/metrics\n  \
          logs     {}\n",
         cluster.url(),
         cluster.subjects().infer_all(),

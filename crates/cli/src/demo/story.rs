@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use super::summary::VersionSummary;
 use super::{Scenario, Summary};
 use crate::cluster::Cluster;
-use crate::commands::deploy::{promote_to, wait_until_served};
 use crate::commands::label;
 use crate::commands::status::last_windows;
 use crate::load::{Load, LoadOptions, LoadReport};
@@ -91,7 +90,7 @@ impl Story<'_> {
         let id = session.jobs().submit(spec).await?;
         let made = session.jobs().follow(&id, |event| display.show(event)).await?;
         let reference: ModelRef = format!("{}@{}", made.model, made.version).parse()?;
-        let manifest = session.registry().resolve(&reference).await?;
+        let manifest = session.catalogue().registry().resolve(&reference).await?;
         let metric = manifest.metrics.get(self.scenario.metric.name).copied().unwrap_or(f64::NAN);
         output::say(&format!(
             "  {reference}: {} {metric:.4} on held-out rows, {}, after {:.1} s",
@@ -109,20 +108,20 @@ impl Story<'_> {
         [first, second]: [&Manifest; 2],
         held_out: &Dataset,
     ) -> Result<Served, Error> {
-        let deployed = session.deployments().route(first, 100, |_| ()).await?;
-        let workers = wait_until_served(session, &deployed, SERVED_TIMEOUT).await?;
+        let deployed = session.catalogue().deployments().route(first, 100, |_| ()).await?;
+        let workers = session.catalogue().wait_until_served(&deployed, SERVED_TIMEOUT).await?;
         output::say(&format!("deploy: {workers} workers serve version {}", first.version));
         let load = Load::start(&session.connection, &self.load(session, held_out)?)?;
         let served_first = self.phase(&load, "load on the first version").await;
 
-        let canary = session.deployments().route(second, 10, |_| ()).await?;
-        wait_until_served(session, &canary, SERVED_TIMEOUT).await?;
+        let canary = session.catalogue().deployments().route(second, 10, |_| ()).await?;
+        session.catalogue().wait_until_served(&canary, SERVED_TIMEOUT).await?;
         let mut between = load.take_report();
         let served_canary = self.phase(&load, "10 % of live traffic to the compressed version").await;
         let live = self.compare_with_truth(session, [first, second], held_out).await?;
 
-        let promoted = promote_to(session, second).await?;
-        wait_until_served(session, &promoted, SERVED_TIMEOUT).await?;
+        let promoted = session.catalogue().promote(second).await?;
+        session.catalogue().wait_until_served(&promoted, SERVED_TIMEOUT).await?;
         between.append(&load.take_report())?;
         let served_second = self.phase(&load, "all live traffic to the compressed version").await;
 

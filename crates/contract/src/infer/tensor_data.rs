@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use serde::{Serialize, Serializer, ser::Error as _};
 
 use super::{Datatype, element::Binary, short_reply::Nested};
@@ -120,6 +122,44 @@ impl TensorData {
         })
     }
 
+    /// A copy of the elements in a range that lies within.
+    pub(super) fn slice(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::Bool(values) => Self::Bool(part(values, range)),
+            Self::Uint8(values) => Self::Uint8(part(values, range)),
+            Self::Uint16(values) => Self::Uint16(part(values, range)),
+            Self::Uint32(values) => Self::Uint32(part(values, range)),
+            Self::Uint64(values) => Self::Uint64(part(values, range)),
+            Self::Int8(values) => Self::Int8(part(values, range)),
+            Self::Int16(values) => Self::Int16(part(values, range)),
+            Self::Int32(values) => Self::Int32(part(values, range)),
+            Self::Int64(values) => Self::Int64(part(values, range)),
+            Self::Fp32(values) => Self::Fp32(part(values, range)),
+            Self::Fp64(values) => Self::Fp64(part(values, range)),
+            Self::Bytes(values) => Self::Bytes(part(values, range)),
+        }
+    }
+
+    /// Puts the elements of another behind its own; gives false and changes nothing when they are of another type.
+    pub(super) fn append(&mut self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Bool(values), Self::Bool(mut more)) => values.append(&mut more),
+            (Self::Uint8(values), Self::Uint8(mut more)) => values.append(&mut more),
+            (Self::Uint16(values), Self::Uint16(mut more)) => values.append(&mut more),
+            (Self::Uint32(values), Self::Uint32(mut more)) => values.append(&mut more),
+            (Self::Uint64(values), Self::Uint64(mut more)) => values.append(&mut more),
+            (Self::Int8(values), Self::Int8(mut more)) => values.append(&mut more),
+            (Self::Int16(values), Self::Int16(mut more)) => values.append(&mut more),
+            (Self::Int32(values), Self::Int32(mut more)) => values.append(&mut more),
+            (Self::Int64(values), Self::Int64(mut more)) => values.append(&mut more),
+            (Self::Fp32(values), Self::Fp32(mut more)) => values.append(&mut more),
+            (Self::Fp64(values), Self::Fp64(mut more)) => values.append(&mut more),
+            (Self::Bytes(values), Self::Bytes(mut more)) => values.append(&mut more),
+            _ => return false,
+        }
+        true
+    }
+
     /// Writes one row as arrays nested to its shape.
     pub(super) fn serialize_row<S: Serializer>(
         &self,
@@ -134,6 +174,10 @@ impl TensorData {
             Nested { values, shape }.serialize(serializer)
         })
     }
+}
+
+fn part<T: Clone>(values: &[T], range: Range<usize>) -> Vec<T> {
+    values.get(range).unwrap_or_default().to_vec()
 }
 
 fn narrow(value: f64) -> Result<f32, Error> {

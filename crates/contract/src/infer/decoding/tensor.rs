@@ -7,6 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::{
     super::{
         Datatype, Parameters, Tensor, TensorData,
+        bin::elements,
         element::{Binary, Element, Untyped},
         tensor::{describe, element_count},
     },
@@ -223,7 +224,7 @@ fn read_numbers<'de, A: MapAccess<'de>, T: Binary>(
     admission: &Admission,
     wrap: fn(Vec<T>) -> TensorData,
 ) -> Result<Met, A::Error> {
-    let seed = DataSeed::<T, _>::new(admission, Budget::Numbers, from_binary::<T>);
+    let seed = DataSeed::<T, _>::new(admission, Budget::Numbers, elements::<T>);
     match map.next_value_seed(seed)? {
         Data::Array(Elements { values, nested }) => Ok(Met::Typed(wrap(values), nested)),
         Data::Bytes(values) => {
@@ -235,20 +236,6 @@ fn read_numbers<'de, A: MapAccess<'de>, T: Binary>(
 
 fn refuse_bytes(_: &[u8]) -> Result<Infallible, Error> {
     Err(Error::invalid("data", "BYTES has no binary form, send an array of strings"))
-}
-
-fn from_binary<T: Binary>(bytes: &[u8]) -> Result<Vec<T>, Error> {
-    if !bytes.len().is_multiple_of(T::BYTES) {
-        let reason = format!(
-            "{} bytes are no whole number of {} elements of {} bytes",
-            bytes.len(),
-            T::NAME,
-            T::BYTES
-        );
-        return Err(Error::invalid("data", reason));
-    }
-    T::from_bytes(bytes)
-        .map_err(|found| Error::invalid("data", format!("expected {}, found {found}", T::NAME)))
 }
 
 /// A tensor without its data.
@@ -305,7 +292,7 @@ fn convert<T: Binary>(
 ) -> Result<(TensorData, Vec<usize>), Error> {
     match data {
         Data::Array(elements) => Ok((wrap(typed_values(elements.values)?), elements.nested)),
-        Data::Bytes(bytes) => Ok((wrap(from_binary(&bytes)?), Vec::new())),
+        Data::Bytes(bytes) => Ok((wrap(elements(&bytes)?), Vec::new())),
     }
 }
 

@@ -2,29 +2,39 @@ use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route};
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
-use super::readable;
-use crate::Error;
+use crate::readable::readable;
+use crate::{Error, LeftOut};
 
 /// Somebody who changes the same routes at the same moment wins at most this often in a row.
 const ATTEMPTS_MAX: usize = 16;
 
 /// What should be served. Every change is a compare-and-set on one document, so two people cannot mix their routes.
 #[derive(Debug)]
-pub(crate) struct Deployments {
+pub struct Deployments {
     bucket: KeyValue<Deployment>,
+    left_out: LeftOut,
 }
 
 impl Deployments {
-    pub(super) fn new(storage: &Storage) -> Self {
-        Self { bucket: storage.key_value(AssetRole::Desired) }
+    /// The deployments in this storage.
+    pub fn new(storage: &Storage, left_out: LeftOut) -> Self {
+        Self { bucket: storage.key_value(AssetRole::Desired), left_out }
     }
 
-    pub(crate) async fn get(&self, model: &ModelName) -> Result<Option<Entry<Deployment>>, Error> {
+    /// The deployment of a model, if it has one.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked or the document is none.
+    pub async fn get(&self, model: &ModelName) -> Result<Option<Entry<Deployment>>, Error> {
         Ok(self.bucket.get(model.as_str()).await?)
     }
 
-    pub(crate) async fn all(&self) -> Result<Vec<Entry<Deployment>>, Error> {
-        readable(&self.bucket, ">").await
+    /// Every deployment that can be read, in the order of names.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn all(&self) -> Result<Vec<Entry<Deployment>>, Error> {
+        readable(&self.bucket, ">", self.left_out).await
     }
 
     /// Gives a version a share of the live traffic in percent and leaves the rest to the others in proportion. The first
@@ -32,7 +42,7 @@ impl Deployments {
     ///
     /// # Errors
     /// When the result is no valid deployment or others keep changing it.
-    pub(crate) async fn route(
+    pub async fn route(
         &self,
         manifest: &Manifest,
         weight: u32,
@@ -54,12 +64,11 @@ impl Deployments {
     ///
     /// # Errors
     /// When there is no deployment or nothing to go back to.
-    pub(crate) async fn rollback(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
+    pub async fn rollback(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
         self.change(model, |current| {
             let current = current.ok_or_else(|| not_deployed(model))?;
-            let previous = current.previous.clone().ok_or_else(|| {
-                Error::Usage(format!("{model} has had no other routes; there is nothing to go back to"))
-            })?;
+            let nothing = || Error::NothingBefore { model: model.clone() };
+            let previous = current.previous.clone().ok_or_else(nothing)?;
             Ok(moved(current, previous))
         })
         .await
@@ -69,7 +78,7 @@ impl Deployments {
     ///
     /// # Errors
     /// When it is not deployed.
-    pub(crate) async fn remove(&self, model: &ModelName) -> Result<(), Error> {
+    pub async fn remove(&self, model: &ModelName) -> Result<(), Error> {
         let entry = self.get(model).await?.ok_or_else(|| not_deployed(model))?;
         Ok(self.bucket.delete_revision(&entry.key, entry.revision).await?)
     }
@@ -99,8 +108,7 @@ impl Deployments {
 }
 
 fn not_deployed(model: &ModelName) -> Error {
-    let hint = format!("deploy a version with `leat deploy {model}@1`");
-    Error::Unknown { what: "deployment", name: model.to_string(), hint }
+    Error::NotDeployed { model: model.clone() }
 }
 
 fn first(manifest: &Manifest, route: Route) -> Deployment {

@@ -4,43 +4,52 @@ use leat_contract::{Alias, AliasName, AssetRole, Manifest, ModelName, ModelRef, 
 use leat_messaging::{Error as MessagingError, KeyValue, Objects, Storage};
 use leat_service_runtime::unix_ms;
 
-use super::readable;
-use crate::Error;
-
-/// The alias that `promote` and `rollback` move.
-pub(crate) const PRODUCTION: &str = "production";
+use crate::readable::readable;
+use crate::{Error, LeftOut};
 
 /// Versions and aliases.
 #[derive(Debug)]
-pub(crate) struct Registry {
+pub struct Registry {
     manifests: KeyValue<Manifest>,
     aliases: KeyValue<Alias>,
     blobs: Objects,
+    left_out: LeftOut,
 }
 
 impl Registry {
-    pub(super) fn new(storage: &Storage) -> Self {
+    /// The registry in this storage.
+    pub fn new(storage: &Storage, left_out: LeftOut) -> Self {
         Self {
             manifests: storage.key_value(AssetRole::Registry),
             aliases: storage.key_value(AssetRole::Registry),
             blobs: storage.objects(AssetRole::Models),
+            left_out,
         }
     }
 
     /// Every version of every model that is not removed, in order.
-    pub(crate) async fn all(&self) -> Result<Vec<Manifest>, Error> {
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn all(&self) -> Result<Vec<Manifest>, Error> {
         self.matching("*.version.*").await
     }
 
     /// Every version of a model that is not removed, oldest first.
-    pub(crate) async fn versions(&self, model: &ModelName) -> Result<Vec<Manifest>, Error> {
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn versions(&self, model: &ModelName) -> Result<Vec<Manifest>, Error> {
         self.matching(&format!("{model}.version.*")).await
     }
 
     /// The aliases of every model.
-    pub(crate) async fn aliases(&self) -> Result<BTreeMap<(ModelName, ModelVersion), Vec<AliasName>>, Error> {
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn aliases(&self) -> Result<BTreeMap<(ModelName, ModelVersion), Vec<AliasName>>, Error> {
         let mut by_version: BTreeMap<_, Vec<AliasName>> = BTreeMap::new();
-        for entry in readable(&self.aliases, "*.alias.*").await? {
+        for entry in readable(&self.aliases, "*.alias.*", self.left_out).await? {
             if let Some((model, alias)) = Alias::parse_key(&entry.key) {
                 by_version.entry((model, entry.value.version)).or_default().push(alias);
             }
@@ -51,8 +60,8 @@ impl Registry {
     /// The version that a reference means: the one it names, the one its alias points at, or the latest.
     ///
     /// # Errors
-    /// [`Error::Unknown`] that lists what there is.
-    pub(crate) async fn resolve(&self, reference: &ModelRef) -> Result<Manifest, Error> {
+    /// [`Error::UnknownVersion`] that lists what there is.
+    pub async fn resolve(&self, reference: &ModelRef) -> Result<Manifest, Error> {
         let versions = self.versions(&reference.name).await?;
         let wanted = match &reference.version {
             Some(VersionRef::Version(version)) => Some(*version),
@@ -61,20 +70,16 @@ impl Registry {
             }
             None => versions.last().map(|manifest| manifest.version),
         };
-        let known: Vec<String> = versions.iter().map(|manifest| manifest.version.to_string()).collect();
+        let known: Vec<ModelVersion> = versions.iter().map(|manifest| manifest.version).collect();
         let found = versions.into_iter().find(|manifest| Some(manifest.version) == wanted);
-        found.ok_or_else(|| Error::Unknown {
-            what: "model version",
-            name: reference.to_string(),
-            hint: match known.as_slice() {
-                [] => format!("there is no model {}; `leat models ls` lists them", reference.name),
-                known => format!("{} has versions {}", reference.name, known.join(", ")),
-            },
-        })
+        found.ok_or_else(|| Error::UnknownVersion { reference: reference.clone(), known })
     }
 
     /// Moves an alias, whatever it pointed at.
-    pub(crate) async fn move_alias(
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn move_alias(
         &self,
         model: &ModelName,
         alias: &AliasName,
@@ -89,7 +94,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`MessagingError::Conflict`] when someone else changed it at the same time.
-    pub(crate) async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
+    pub async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
         let key = Manifest::key(&manifest.model, manifest.version);
         let missing = || MessagingError::Missing { what: key.clone() };
         let entry = self.manifests.get(&key).await?.ok_or_else(missing)?;
@@ -110,7 +115,7 @@ impl Registry {
     }
 
     async fn matching(&self, filter: &str) -> Result<Vec<Manifest>, Error> {
-        let entries = readable(&self.manifests, filter).await?;
+        let entries = readable(&self.manifests, filter, self.left_out).await?;
         let mut manifests: Vec<Manifest> = entries.into_iter().map(|entry| entry.value).collect();
         manifests.retain(|manifest| !manifest.deleted);
         manifests.sort_by(|left, right| (&left.model, left.version).cmp(&(&right.model, right.version)));

@@ -1,0 +1,78 @@
+use leat_contract::{Deployment, Manifest, ModelName};
+use leat_messaging::{Entry, Storage};
+
+use crate::{Deployments, Error, LeftOut, Registry};
+
+/// The alias that follows the version with the largest share of the live traffic.
+pub const PRODUCTION: &str = "production";
+
+/// The registry and the deployments, changed together.
+#[derive(Debug)]
+pub struct Catalogue {
+    pub(crate) storage: Storage,
+    registry: Registry,
+    deployments: Deployments,
+}
+
+impl Catalogue {
+    /// The catalogue in this storage.
+    pub fn new(storage: &Storage, left_out: LeftOut) -> Self {
+        Self {
+            storage: storage.clone(),
+            registry: Registry::new(storage, left_out),
+            deployments: Deployments::new(storage, left_out),
+        }
+    }
+
+    /// Versions and aliases.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What should be served.
+    pub fn deployments(&self) -> &Deployments {
+        &self.deployments
+    }
+
+    /// Gives a version a share of the live traffic and leaves the rest to the others; a version that has all of it becomes
+    /// the one in production. `adjust` may change what else the deployment says.
+    ///
+    /// # Errors
+    /// As [`Deployments::route`].
+    pub async fn deploy(
+        &self,
+        manifest: &Manifest,
+        weight: u32,
+        adjust: impl Fn(&mut Deployment),
+    ) -> Result<Entry<Deployment>, Error> {
+        let entry = self.deployments.route(manifest, weight, adjust).await?;
+        if entry.value.routes.len() == 1 {
+            self.point_production_at(&entry.value).await?;
+        }
+        Ok(entry)
+    }
+
+    /// Sends all live traffic to a version and moves the alias [`PRODUCTION`] there.
+    ///
+    /// # Errors
+    /// As [`Deployments::route`].
+    pub async fn promote(&self, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
+        self.deploy(manifest, 100, |_| ()).await
+    }
+
+    /// Goes back to the routes before the last change, and moves the alias [`PRODUCTION`] back too.
+    ///
+    /// # Errors
+    /// As [`Deployments::rollback`].
+    pub async fn rollback(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
+        let entry = self.deployments.rollback(model).await?;
+        self.point_production_at(&entry.value).await?;
+        Ok(entry)
+    }
+
+    /// The version with the largest share is the one in production.
+    async fn point_production_at(&self, deployment: &Deployment) -> Result<(), Error> {
+        let Some(route) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
+        self.registry.move_alias(&deployment.model, &PRODUCTION.parse()?, route.version).await
+    }
+}

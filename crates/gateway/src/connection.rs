@@ -1,0 +1,172 @@
+//! One connection of HTTP/1.1 or HTTP/2: whatever its client does, it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::Settings;
+use crate::edge::Connected;
+
+/// Bytes of headers of one request.
+const HEADER_BYTES_MAX: u32 = 32 * 1024;
+/// Bytes read ahead of one HTTP/1 request; more than its headers may have.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one HTTP/2 stream, and of all streams of a connection, that may come unasked.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// A peer that does not answer a ping within this time is gone.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a connection that was told to end may still take, once nothing runs on it.
+const GRACE: Duration = Duration::from_secs(1);
+/// What requests may still take when the service stops; streams that never end are cut off then.
+const DRAIN: Duration = Duration::from_secs(12);
+
+/// What bounds one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) header_timeout: Duration,
+    idle_timeout: Duration,
+    streams_max: u32,
+}
+
+impl Bounds {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            header_timeout: Duration::from_millis(settings.header_timeout_ms),
+            idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
+            streams_max: settings.streams_max,
+        }
+    }
+}
+
+/// How much a connection does. A connection on which nothing was asked for a while is closed.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    begun: Instant,
+    running: AtomicU64,
+    /// Milliseconds from the beginning to the last sign of life.
+    last: AtomicU64,
+}
+
+/// One request on its connection, until it is dropped. A stream of gRPC keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    _started: Arc<Started>,
+}
+
+#[derive(Debug)]
+struct Started(Arc<Activity>);
+
+impl Activity {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), running: AtomicU64::new(0), last: AtomicU64::new(0) })
+    }
+
+    fn start(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running { _started: Arc::new(Started(self.clone())) }
+    }
+
+    fn touch(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(since, Ordering::Relaxed);
+    }
+
+    /// When the connection will have been idle for too long; not before that while a request runs.
+    fn idle_at(&self, timeout: Duration) -> Instant {
+        let is_busy = self.running.load(Ordering::Relaxed) > 0;
+        let last = if is_busy {
+            Instant::now()
+        } else {
+            self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
+        };
+        last + timeout
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve<S>(stream: S, connected: Connected, bounds: Bounds, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Activity::new();
+    let watched = activity.clone();
+    let service = service_fn(move |mut request| {
+        let running = watched.start();
+        let connected = connected.clone();
+        async move {
+            let held = running.clone();
+            request.extensions_mut().insert(running);
+            let answered = connected.answer(request).await;
+            drop(held);
+            answered
+        }
+    });
+    let builder = builder(bounds);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut ending: Option<Instant> = None;
+    loop {
+        let idle_at = activity.idle_at(bounds.idle_timeout);
+        let cut_at = ending.unwrap_or(idle_at);
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%error, "a connection broke off");
+                }
+                return;
+            }
+            () = stop.cancelled(), if ending.is_none() => {
+                connection.as_mut().graceful_shutdown();
+                ending = Some(Instant::now() + DRAIN);
+            }
+            () = sleep_until(cut_at), if ending.is_some() => return debug!("a connection was cut off"),
+            () = sleep_until(idle_at) => {
+                if activity.idle_at(bounds.idle_timeout) <= Instant::now() {
+                    connection.as_mut().graceful_shutdown();
+                    // A client that reads nothing would keep even a connection that has ended.
+                    let _ = tokio::time::timeout(GRACE, connection.as_mut()).await;
+                    return debug!("a connection was idle for too long");
+                }
+            }
+        }
+        let is_quiet = activity.running.load(Ordering::Relaxed) == 0;
+        if ending.is_some() && is_quiet {
+            let _ = tokio::time::timeout(GRACE, connection.as_mut()).await;
+            return;
+        }
+    }
+}
+
+fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(BUFFER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(bounds.streams_max)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(Some(bounds.idle_timeout.min(PING_TIMEOUT)))
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}

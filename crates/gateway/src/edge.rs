@@ -1,0 +1,61 @@
+//! What every request needs, and the way of one: let in, read, answered, finished.
+
+mod dispatch;
+mod finish;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use leat_catalogue::Catalogue;
+use leat_contract::InferRequest;
+use leat_messaging::Headers;
+use leat_service_runtime::{Inflight, Metrics, Readiness};
+
+use crate::Settings;
+use crate::body::BodyLimits;
+use crate::cors::Cors;
+use crate::keys::Keys;
+use crate::metrics::EdgeMetrics;
+use crate::workers::{Call, Workers};
+
+pub(crate) use dispatch::Connected;
+
+/// The header that names a request.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    pub(crate) settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) cors: Cors,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) workers: Workers,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) readiness: Readiness,
+    pub(crate) inflight: Inflight,
+    pub(crate) metrics: EdgeMetrics,
+    pub(crate) all_metrics: Metrics,
+}
+
+impl Edge {
+    /// What goes with a request for inference whose headers are these.
+    pub(crate) fn call(&self, headers: &HeaderMap) -> Call {
+        let mut carried = Headers::new();
+        for name in [leat_contract::headers::TRACEPARENT, leat_contract::headers::TRACESTATE] {
+            if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+                carried.insert(name, value);
+            }
+        }
+        Call { timeout: self.settings.request_timeout(), headers: carried }
+    }
+
+    /// Gives a request a deadline when it has none, and the call the time that it allows.
+    pub(crate) fn bound(&self, request: &mut InferRequest, call: &mut Call) {
+        let wanted = request.deadline_ms.map_or(call.timeout, Duration::from_millis);
+        call.timeout = self.settings.at_most(wanted);
+        let milliseconds = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
+        request.deadline_ms = Some(milliseconds.clamp(1, leat_contract::limits::DEADLINE_MS_MAX));
+    }
+}

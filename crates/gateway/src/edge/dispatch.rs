@@ -1,0 +1,132 @@
+//! From a request to its reply.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ORIGIN};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::{Edge, finish};
+use crate::answer::Answer;
+use crate::body::Held;
+use crate::coding::Coding;
+use crate::grpc;
+use crate::parts::{BLOCKING_BYTES_MIN, blocking};
+use crate::refusal::Refusal;
+use crate::route::Route;
+use crate::v2::{describe, infer};
+use crate::{openapi, tfs};
+
+/// The body of a reply: whole for HTTP, a stream for gRPC.
+pub(crate) type Body = Either<Full<Bytes>, tonic::body::Body>;
+
+/// One connection as its requests see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connected {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) grpc: grpc::Services,
+}
+
+impl Connected {
+    /// Answers one request; whatever happens there is an answer.
+    pub(crate) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let began = Instant::now();
+        let _inflight = self.edge.inflight.enter();
+        let _present = self.edge.metrics.request();
+        let reply = if is_grpc(&request) {
+            grpc::answer(&self, request, began).await.map(Either::Right)
+        } else {
+            self.edge.http(request, began).await.map(Either::Left)
+        };
+        Ok(reply)
+    }
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+impl Edge {
+    async fn http(&self, request: Request<Incoming>, began: Instant) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let is_preflight = self.cors.is_preflight(&parts.method, &parts.headers);
+        let routed = Route::of(&parts.method, parts.uri.path());
+        let operation = routed.as_ref().map_or("unknown", Route::operation);
+        let answered = if is_preflight {
+            Ok(Answer::empty().with_status(StatusCode::NO_CONTENT))
+        } else {
+            self.routed(routed, &parts, body).await
+        };
+        let answer = answered.unwrap_or_else(Answer::from);
+        let answer = finish::compressed(answer, &parts.headers).await;
+        let mut reply = finish::response(answer, &parts, began);
+        self.cors.mark(parts.headers.get(ORIGIN), is_preflight, reply.headers_mut());
+        self.metrics.answered("http", operation, reply.status().as_u16(), began);
+        reply
+    }
+
+    async fn routed(
+        &self,
+        routed: Result<Route, Refusal>,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Result<Answer, Refusal> {
+        // Without a key nobody learns which paths there are.
+        let right = routed.as_ref().map_or(Some(crate::keys::Right::Ask), Route::right);
+        if let Some(right) = right {
+            self.keys.admit(&parts.headers, right, Instant::now())?;
+        }
+        let route = routed?;
+        let body = if parts.method == Method::POST { self.body(parts, body).await? } else { Held::default() };
+        self.route(route, parts, body).await
+    }
+
+    async fn route(&self, route: Route, parts: &Parts, body: Held) -> Result<Answer, Refusal> {
+        match route {
+            Route::Infer(named) => infer::infer(self, &named, &parts.headers, body).await,
+            Route::Live { is_v2: true } => Answer::document(&json!({ "live": true })),
+            Route::Live { is_v2: false } => Ok(Answer::typed("text/plain", "alive\n")),
+            Route::Ready => self.ready(),
+            Route::Metrics => finish::metrics(&self.all_metrics),
+            Route::OpenApi => Ok(Answer::json(openapi::DOCUMENT)),
+            Route::Server => describe::server(),
+            Route::Models => describe::models(self),
+            Route::Model(named) => describe::model(self, &named).await,
+            Route::ModelReady(named) => describe::model_ready(self, &named).await,
+            Route::Config(named) => describe::config(self, &named).await,
+            Route::Statistics(named) => describe::statistics(self, named.as_ref()).await,
+            Route::Index => describe::index(self, &body.bytes).await,
+            Route::Load(model) => describe::load(self, &model, &body.bytes).await,
+            Route::Unload(model) => describe::unload(self, &model, &body.bytes).await,
+            Route::TfsPredict(named) => tfs::predict(self, &named, &parts.headers, body).await,
+            Route::TfsStatus(named) => tfs::status(self, &named).await,
+            Route::TfsMetadata(named) => tfs::metadata(self, &named).await,
+        }
+    }
+
+    fn ready(&self) -> Result<Answer, Refusal> {
+        let is_ready = self.readiness.is_ready();
+        let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Ok(Answer::document(&json!({ "live": true, "ready": is_ready }))?.with_status(status))
+    }
+
+    async fn body(&self, parts: &Parts, body: Incoming) -> Result<Held, Refusal> {
+        let coding = Coding::of_request(&parts.headers)?;
+        let held = self.bodies.read(body).await?;
+        let Some(coding) = coding else { return Ok(held) };
+        let (coded, bytes_max) = (held.bytes.clone(), self.bodies.bytes_max());
+        let decoded = if coded.len() > BLOCKING_BYTES_MIN / 16 {
+            blocking(move || coding.decode(&coded, bytes_max)).await??
+        } else {
+            coding.decode(&coded, bytes_max)?
+        };
+        Ok(held.with(decoded.ok_or_else(|| self.bodies.too_large())?))
+    }
+}

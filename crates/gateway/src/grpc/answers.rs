@@ -1,0 +1,80 @@
+//! What the gateway and its models say of themselves over gRPC.
+
+use crate::model_config::{ConfigTensor, ModelConfig as Described, type_name};
+use crate::statistics::VersionStatistics;
+use crate::wire::inference::{
+    DataType, InferStatistics, ModelConfig, ModelDynamicBatching, ModelInput, ModelOutput,
+    ModelResponseCache, ModelStatistics, ModelTensorReshape, ModelTransactionPolicy, ModelVersionPolicy,
+    StatisticDuration, model_metadata_response, model_version_policy,
+};
+
+pub(super) fn tensor(tensor: leat_contract::TensorMetadata) -> model_metadata_response::TensorMetadata {
+    model_metadata_response::TensorMetadata {
+        name: tensor.name,
+        datatype: tensor.datatype.to_string(),
+        shape: tensor.shape,
+    }
+}
+
+pub(super) fn config(config: Described) -> ModelConfig {
+    let specific = model_version_policy::Specific { versions: config.versions };
+    let policy = model_version_policy::PolicyChoice::Specific(specific);
+    let input = |tensor: &ConfigTensor| ModelInput {
+        name: tensor.name.clone(),
+        data_type: data_type(tensor),
+        dims: tensor.dims.clone(),
+        reshape: reshape(tensor),
+    };
+    let output = |tensor: &ConfigTensor| ModelOutput {
+        name: tensor.name.clone(),
+        data_type: data_type(tensor),
+        dims: tensor.dims.clone(),
+        reshape: reshape(tensor),
+    };
+    ModelConfig {
+        name: config.name,
+        backend: config.platform.clone(),
+        platform: config.platform,
+        version_policy: Some(ModelVersionPolicy { policy_choice: Some(policy) }),
+        max_batch_size: config.max_batch_size,
+        input: config.inputs.iter().map(input).collect(),
+        output: config.outputs.iter().map(output).collect(),
+        dynamic_batching: Some(ModelDynamicBatching {
+            preferred_batch_size: Vec::new(),
+            max_queue_delay_microseconds: config.max_queue_delay_microseconds,
+        }),
+        model_transaction_policy: Some(ModelTransactionPolicy { decoupled: false }),
+        response_cache: Some(ModelResponseCache { enable: false }),
+    }
+}
+
+fn data_type(tensor: &ConfigTensor) -> i32 {
+    DataType::from_str_name(&type_name(tensor.datatype)).unwrap_or(DataType::TypeInvalid).into()
+}
+
+fn reshape(tensor: &ConfigTensor) -> Option<ModelTensorReshape> {
+    tensor.is_reshaped.then(ModelTensorReshape::default)
+}
+
+pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
+    let counted = version.counted;
+    let none = Some(StatisticDuration::default());
+    let stats = InferStatistics {
+        success: Some(StatisticDuration { count: counted.succeeded, ns: counted.nanoseconds }),
+        fail: Some(StatisticDuration { count: counted.failed, ns: 0 }),
+        queue: none,
+        compute_input: none,
+        compute_infer: none,
+        compute_output: none,
+        cache_hit: none,
+        cache_miss: none,
+    };
+    ModelStatistics {
+        name: version.model,
+        version: version.version,
+        last_inference: 0,
+        inference_count: counted.succeeded,
+        execution_count: counted.succeeded,
+        inference_stats: Some(stats),
+    }
+}

@@ -1,0 +1,89 @@
+//! One port: accepts connections up to a limit, and ends them in order when the service stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::Error;
+use crate::connection::{self, Bounds};
+use crate::edge::Connected;
+
+/// Pause after a failed accept, which means that the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that is bound.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+/// What every connection of a port has.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) connected: Connected,
+    pub(crate) bounds: Bounds,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// Binds a port; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let failed = |cause| Error::Bind { address, cause };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Serves until it is told to stop; then no connection is accepted, and those that are open end after what they have
+    /// begun.
+    pub(crate) async fn serve(self, terms: Terms, connections_max: usize, stop: CancellationToken) {
+        let room = Arc::new(Semaphore::new(connections_max));
+        let open = TaskTracker::new();
+        while let Some(permit) = next_place(&room, &stop).await {
+            match stop.run_until_cancelled(self.listener.accept()).await {
+                None => break,
+                Some(Ok((stream, _))) => {
+                    let (terms, stop) = (terms.clone(), stop.clone());
+                    open.spawn(one(stream, terms, stop, permit));
+                }
+                Some(Err(error)) => {
+                    warn!(%error, address = %self.address, "cannot accept");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        open.close();
+        open.wait().await;
+    }
+}
+
+async fn next_place(room: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    stop.run_until_cancelled(room.clone().acquire_owned()).await?.ok()
+}
+
+async fn one(stream: TcpStream, terms: Terms, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
+    let _present = terms.connected.edge.metrics.connection();
+    // Replies are written whole: waiting to fill a packet only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection was gone at once");
+    }
+    let Terms { connected, bounds, tls } = terms;
+    let Some(tls) = tls else { return connection::serve(stream, connected, bounds, stop).await };
+    match tokio::time::timeout(bounds.header_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => connection::serve(stream, connected, bounds, stop).await,
+        Ok(Err(error)) => debug!(%error, "a client did not get through TLS"),
+        Err(_) => debug!("a client was too slow in TLS"),
+    }
+}

@@ -1,0 +1,168 @@
+//! Requests that are too large for one message of the broker: cut by rows, asked in parts, put together again in order.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use leat_contract::{Encoding, ErrorCode, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor};
+
+use crate::refusal::Refusal;
+use crate::workers::{Call, Target, Workers};
+
+/// Work on more bytes than this leaves the threads that handle messages.
+pub(crate) const BLOCKING_BYTES_MIN: usize = 256 * 1024;
+
+/// Asks, in one message or in as many as it takes.
+///
+/// Parts of one request are answered by one version: the first one's. They carry no id, because what is recorded under an id
+/// is one answer.
+///
+/// # Errors
+/// What a worker refuses; 413 naming the broker's limit when the rows cannot be cut further.
+pub(crate) async fn ask(
+    workers: &Workers,
+    target: &Target,
+    request: InferRequest,
+    (call, at_once): (&Call, usize),
+) -> Result<InferResponse, Refusal> {
+    let (request, payload) = written(request).await?;
+    let rows = request.rows();
+    if payload.len() <= workers.payload_bytes_max() {
+        match workers.infer(target, payload.into(), call).await {
+            // What fits in one message may have an answer that does not.
+            Err(refusal) if refusal.code == ErrorCode::TooLarge && rows > 1 => {}
+            answered => return read(answered?).await,
+        }
+        return in_parts(workers, target, Arc::new(request), (call, at_once, rows.div_ceil(2))).await;
+    }
+    let parts = payload.len().div_ceil(workers.payload_bytes_max()) + 1;
+    let limit = workers.payload_bytes_max();
+    let bytes = payload.len();
+    drop(payload);
+    if rows <= 1 || matches!(request.body, RequestBody::Instances(_)) {
+        return Err(over_the_limit(bytes, limit));
+    }
+    let rows_of_part = (rows / parts).max(1);
+    in_parts(workers, target, Arc::new(request), (call, at_once, rows_of_part)).await
+}
+
+/// Asks with fewer and fewer rows at once until every part and every answer fits.
+async fn in_parts(
+    workers: &Workers,
+    target: &Target,
+    request: Arc<InferRequest>,
+    (call, at_once, mut rows_of_part): (&Call, usize, usize),
+) -> Result<InferResponse, Refusal> {
+    loop {
+        let answered = once(workers, target, &request, (call, at_once, rows_of_part)).await;
+        match answered {
+            Err(refusal) if refusal.code == ErrorCode::TooLarge && rows_of_part > 1 => {
+                rows_of_part = rows_of_part.div_ceil(2);
+            }
+            answered => return answered,
+        }
+    }
+}
+
+async fn once(
+    workers: &Workers,
+    target: &Target,
+    request: &Arc<InferRequest>,
+    (call, at_once, rows_of_part): (&Call, usize, usize),
+) -> Result<InferResponse, Refusal> {
+    let rows = request.rows();
+    let first = part(workers, target.clone(), request.clone(), (call, 0..rows_of_part.min(rows))).await?;
+    let target = Target { version: Some(first.model_version), ..target.clone() };
+    let starts: Vec<usize> = (rows_of_part..rows).step_by(rows_of_part).collect();
+    let others = stream::iter(starts).map(|start| {
+        let range = start..(start + rows_of_part).min(rows);
+        part(workers, target.clone(), request.clone(), (call, range))
+    });
+    let mut whole = others.buffered(at_once).try_fold(first, joined).await?;
+    whole.id.clone_from(&request.id);
+    Ok(whole)
+}
+
+async fn joined(mut whole: InferResponse, part: InferResponse) -> Result<InferResponse, Refusal> {
+    if whole.outputs.len() != part.outputs.len() {
+        return Err(Refusal::internal("the parts of one answer have different outputs"));
+    }
+    for (output, more) in whole.outputs.iter_mut().zip(part.outputs) {
+        output.append_rows(more)?;
+    }
+    Ok(whole)
+}
+
+async fn part(
+    workers: &Workers,
+    target: Target,
+    request: Arc<InferRequest>,
+    (call, rows): (&Call, Range<usize>),
+) -> Result<InferResponse, Refusal> {
+    let limit = workers.payload_bytes_max();
+    let write = move || -> Result<Vec<u8>, Refusal> {
+        let payload = rows_of(&request, rows)?.encode(Encoding::MessagePack)?;
+        if payload.len() > limit { Err(over_the_limit(payload.len(), limit)) } else { Ok(payload) }
+    };
+    let payload = blocking(write).await??;
+    read(workers.infer(&target, payload.into(), call).await?).await
+}
+
+/// The same request with only some of its rows, and without its id.
+fn rows_of(request: &InferRequest, rows: Range<usize>) -> Result<InferRequest, Refusal> {
+    let RequestBody::Tensors { inputs, outputs } = &request.body else {
+        return Err(Refusal::internal("only tensors are cut by rows"));
+    };
+    let total = request.rows();
+    if let Some(other) = inputs.iter().find(|input| input.rows() != total) {
+        let message = format!("input {:?} has another number of rows than the first one", other.name);
+        return Err(Refusal::invalid(message));
+    }
+    let inputs: Vec<Tensor> = inputs.iter().map(|input| input.rows_in(rows.clone())).collect();
+    let outputs: Option<Vec<RequestedOutput>> = outputs.clone();
+    Ok(InferRequest {
+        id: None,
+        deadline_ms: request.deadline_ms,
+        parameters: request.parameters.clone(),
+        body: RequestBody::Tensors { inputs, outputs },
+    })
+}
+
+/// The request as MessagePack, and itself back.
+async fn written(request: InferRequest) -> Result<(InferRequest, Vec<u8>), Refusal> {
+    let is_large = elements(&request).saturating_mul(8) > BLOCKING_BYTES_MIN;
+    let write = move || {
+        let payload = request.encode(Encoding::MessagePack)?;
+        Ok::<_, Refusal>((request, payload))
+    };
+    if is_large { blocking(write).await? } else { write() }
+}
+
+fn elements(request: &InferRequest) -> usize {
+    match &request.body {
+        RequestBody::Tensors { inputs, .. } => inputs.iter().map(|input| input.data.len()).sum(),
+        RequestBody::Instances(instances) => instances.rows(),
+    }
+}
+
+/// An answer in MessagePack.
+async fn read(payload: bytes::Bytes) -> Result<InferResponse, Refusal> {
+    let is_large = payload.len() > BLOCKING_BYTES_MIN;
+    let read = move || Ok::<_, Refusal>(InferResponse::decode(&payload)?.0);
+    if is_large { blocking(read).await? } else { read() }
+}
+
+/// Runs what may take long on a thread where it delays nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::internal(format!("a thread ended unexpectedly: {error}")))
+}
+
+fn over_the_limit(bytes: usize, limit: usize) -> Refusal {
+    Refusal::too_large(format!(
+        "the request takes {bytes} bytes of the {limit} that one message of the broker may have (setting max_payload of \
+         nats-server), and cannot be cut by rows any further"
+    ))
+}

@@ -1,0 +1,126 @@
+//! The service: what it starts, and in which order it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leat_catalogue::Catalogue;
+use leat_messaging::micro::{self, ServiceInfo};
+use leat_service_runtime::{Context, Service};
+use tracing::{info, warn};
+
+use crate::body::BodyLimits;
+use crate::connection::Bounds;
+use crate::cors::Cors;
+use crate::edge::{Connected, Edge};
+use crate::keys::Keys;
+use crate::listener::{Listener, Terms};
+use crate::metrics::EdgeMetrics;
+use crate::served::{Served, until};
+use crate::workers::Workers;
+use crate::{Error, Settings, grpc, tls};
+
+/// The gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    settings: Settings,
+}
+
+impl Gateway {
+    /// Gives a gateway with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Service for Gateway {
+    type Settings = Settings;
+    type Error = Error;
+
+    const NAME: &'static str = "gateway";
+
+    async fn run(self, context: Context) -> Result<(), Error> {
+        let settings = self.settings;
+        // What the settings name is checked before a port is open.
+        let keys = Keys::load(&settings.keys, settings.keys_file.as_deref())?;
+        warn_if_open(&settings, &keys);
+        let files = settings.tls_certificate_file.as_deref().zip(settings.tls_key_file.as_deref());
+        let tls = files.map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+        let (http, grpc) =
+            (Listener::bind(settings.http_bind).await?, Listener::bind(settings.grpc_bind).await?);
+        let _micro = describe(&context).await?;
+        let served = follow(&context);
+        let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
+        let edge = Arc::new(edge(settings, keys, served.clone(), &context));
+        let connected = Connected { grpc: grpc::Services::new(&edge), edge };
+        let terms = Terms { connected, bounds, tls };
+        info!(http = %http.address, grpc = %grpc.address, tls = terms.tls.is_some(), "the gateway is open");
+        let stop = context.shutdown.clone();
+        let listed = async {
+            // Before that an absent model could not be told from an unknown one.
+            if stop.run_until_cancelled(served.listed()).await.is_some() {
+                context.readiness.set_ready();
+            }
+        };
+        tokio::join!(
+            listed,
+            http.serve(terms.clone(), connections_max, stop.clone()),
+            grpc.serve(terms, connections_max, stop.clone())
+        );
+        Ok(())
+    }
+}
+
+fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Edge {
+    let connections = &context.connections;
+    let body_timeout = Duration::from_millis(settings.body_timeout_ms);
+    Edge {
+        keys,
+        cors: Cors::new(&settings.cors_origins),
+        bodies: BodyLimits::new(settings.body_bytes_max, settings.bodies_bytes_max, body_timeout),
+        workers: Workers::new(
+            connections.reply.clone(),
+            connections.control.clone(),
+            context.subjects.clone(),
+            served,
+        ),
+        catalogue: Arc::new(Catalogue::new(
+            &context.storage,
+            |error| warn!(%error, "a document is left out"),
+        )),
+        readiness: context.readiness.clone(),
+        inflight: context.inflight.clone(),
+        metrics: EdgeMetrics::new(&context.metrics),
+        all_metrics: context.metrics.clone(),
+        settings,
+    }
+}
+
+/// Follows what should be served until the service stops.
+fn follow(context: &Context) -> Served {
+    let served = Served::default();
+    let (deployments, aliases) = (served.clone(), served.clone());
+    let (storage, stop) = (context.storage.clone(), context.shutdown.clone());
+    context.tasks.spawn("deployments", until(stop, deployments.follow_deployments(storage)));
+    let (storage, stop) = (context.storage.clone(), context.shutdown.clone());
+    context.tasks.spawn("aliases", until(stop, aliases.follow_aliases(storage)));
+    served
+}
+
+/// Its place in the NATS micro protocol. It answers on no subject, so it lists no endpoint.
+async fn describe(context: &Context) -> Result<micro::Service, Error> {
+    let info = ServiceInfo {
+        name: format!("{}-gateway", context.subjects.prefix()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: "takes HTTP and gRPC onto the subjects of inference".to_owned(),
+        metadata: BTreeMap::new(),
+    };
+    Ok(micro::Service::start(&context.connections.control, context.instance.as_str(), info).await?)
+}
+
+fn warn_if_open(settings: &Settings, keys: &Keys) {
+    let is_local = settings.http_bind.ip().is_loopback() && settings.grpc_bind.ip().is_loopback();
+    if keys.is_open() && !is_local {
+        warn!("other machines may ask without a key, and load and unload models: set gateway.keys_file");
+    }
+}

@@ -1,0 +1,62 @@
+//! TensorFlow Serving's REST: predictions by rows or columns, status and metadata. Labels are the aliases of the registry.
+
+mod cursor;
+mod dense;
+mod describe;
+mod number;
+mod reply;
+mod request;
+mod tensors;
+
+use http::HeaderMap;
+use leat_contract::{InferRequest, RequestBody};
+
+use crate::answer::Answer;
+use crate::body::Held;
+use crate::edge::Edge;
+use crate::outline::Outline;
+use crate::parts::{self, BLOCKING_BYTES_MIN, blocking};
+use crate::refusal::Refusal;
+use crate::route::Named;
+use crate::v2::infer::request_id;
+
+pub(crate) use describe::{metadata, status};
+
+/// Answers `:predict`.
+///
+/// # Errors
+/// What is wrong with the request, or why no worker answers.
+pub(crate) async fn predict(
+    edge: &Edge,
+    named: &Named,
+    headers: &HeaderMap,
+    body: Held,
+) -> Result<Answer, Refusal> {
+    Outline::of(&body.bytes, edge.settings.json_depth_max)?;
+    let target = edge.workers.target(named)?;
+    let model = edge.workers.metadata(&target).await?;
+    let read = {
+        let bytes = body.bytes.clone();
+        move || {
+            let request = request::Predict::read(&bytes)?;
+            let (form, inputs) = (request.form, tensors::inputs(request, &model)?);
+            Ok::<_, Refusal>((form, inputs))
+        }
+    };
+    let is_large = body.bytes.len() > BLOCKING_BYTES_MIN;
+    let (form, inputs) = if is_large { blocking(read).await?? } else { read()? };
+    let mut request = InferRequest::tensors(Vec::new());
+    request.body = RequestBody::Tensors { inputs, outputs: None };
+    request.id = request_id(headers);
+    let mut call = edge.call(headers);
+    edge.bound(&mut request, &mut call);
+    let response = parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
+    let write = move || reply::write(&response, form);
+    let text = if is_large { blocking(write).await?? } else { write()? };
+    Ok(Answer::json(text))
+}
+
+/// Reads a body of `:predict` and forgets it.
+pub(crate) fn check(body: &[u8]) -> Result<(), Refusal> {
+    request::Predict::read(body).map(drop)
+}

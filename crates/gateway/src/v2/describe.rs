@@ -1,0 +1,180 @@
+//! What the gateway and its models say of themselves over HTTP.
+
+use leat_contract::{Batching, ModelMetadata};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::EXTENSIONS;
+use crate::answer::Answer;
+use crate::edge::Edge;
+use crate::model_config::{self, ConfigTensor, ModelConfig};
+use crate::refusal::Refusal;
+use crate::repository;
+use crate::route::Named;
+use crate::statistics::{self, VersionStatistics};
+
+/// What the gateway is called.
+pub(crate) const SERVER_NAME: &str = "leat";
+
+pub(crate) fn server() -> Result<Answer, Refusal> {
+    Answer::document(&json!({
+        "name": SERVER_NAME,
+        "version": env!("CARGO_PKG_VERSION"),
+        "extensions": EXTENSIONS,
+    }))
+}
+
+pub(crate) fn models(edge: &Edge) -> Result<Answer, Refusal> {
+    Answer::document(&json!({ "models": edge.workers.served.models() }))
+}
+
+pub(crate) async fn model(edge: &Edge, named: &Named) -> Result<Answer, Refusal> {
+    let ModelMetadata { name, versions, platform, inputs, outputs, .. } =
+        edge.workers.metadata(&edge.workers.target(named)?).await?;
+    Answer::document(&json!({
+        "name": name,
+        "versions": versions,
+        "platform": platform,
+        "inputs": inputs,
+        "outputs": outputs,
+    }))
+}
+
+pub(crate) async fn model_ready(edge: &Edge, named: &Named) -> Result<Answer, Refusal> {
+    let metadata = edge.workers.metadata(&edge.workers.target(named)?).await?;
+    Answer::document(&json!({ "name": metadata.name, "ready": true }))
+}
+
+pub(crate) async fn config(edge: &Edge, named: &Named) -> Result<Answer, Refusal> {
+    Answer::document(&config_json(&edge.model_config(named).await?))
+}
+
+fn config_json(config: &ModelConfig) -> Value {
+    let tensor = |tensor: &ConfigTensor| {
+        let mut json = json!({
+            "name": tensor.name,
+            "data_type": model_config::type_name(tensor.datatype),
+            "dims": tensor.dims,
+        });
+        if tensor.is_reshaped
+            && let Some(object) = json.as_object_mut()
+        {
+            object.insert("reshape".to_owned(), json!({ "shape": [] }));
+        }
+        json
+    };
+    json!({
+        "name": config.name,
+        "platform": config.platform,
+        "backend": config.platform,
+        "version_policy": { "specific": { "versions": config.versions } },
+        "max_batch_size": config.max_batch_size,
+        "input": config.inputs.iter().map(tensor).collect::<Vec<_>>(),
+        "output": config.outputs.iter().map(tensor).collect::<Vec<_>>(),
+        "dynamic_batching": {
+            "preferred_batch_size": [],
+            "max_queue_delay_microseconds": config.max_queue_delay_microseconds,
+        },
+        "instance_group": [],
+        "parameters": {},
+        "model_transaction_policy": { "decoupled": false },
+        "response_cache": { "enable": false },
+    })
+}
+
+pub(crate) async fn statistics(edge: &Edge, named: Option<&Named>) -> Result<Answer, Refusal> {
+    let target = named.map(|named| edge.workers.target(named)).transpose()?;
+    let versions = statistics::gather(&edge.workers, target.as_ref()).await?;
+    Answer::document(&json!({ "model_stats": versions.iter().map(statistics_json).collect::<Vec<_>>() }))
+}
+
+fn statistics_json(version: &VersionStatistics) -> Value {
+    let counted = version.counted;
+    let none = json!({ "count": 0, "ns": 0 });
+    json!({
+        "name": version.model,
+        "version": version.version,
+        "last_inference": 0,
+        "inference_count": counted.succeeded,
+        "execution_count": counted.succeeded,
+        "inference_stats": {
+            "success": { "count": counted.succeeded, "ns": counted.nanoseconds },
+            "fail": { "count": counted.failed, "ns": 0 },
+            "queue": none, "compute_input": none, "compute_infer": none, "compute_output": none,
+            "cache_hit": none, "cache_miss": none,
+        },
+        "response_stats": {},
+        "batch_stats": [],
+        "memory_usage": [],
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexRequest {
+    #[serde(default)]
+    ready: bool,
+}
+
+pub(crate) async fn index(edge: &Edge, body: &[u8]) -> Result<Answer, Refusal> {
+    let request: IndexRequest = optional(body)?;
+    Answer::document(&repository::index(&edge.catalogue, request.ready).await?)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlRequest {
+    #[serde(default)]
+    parameters: ControlParameters,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlParameters {
+    /// A number or an alias.
+    #[serde(default)]
+    version: Option<leat_contract::Scalar>,
+    /// Nothing depends on a model of ours, so it changes nothing.
+    #[serde(default, rename = "unload_dependents")]
+    _unload_dependents: Option<bool>,
+}
+
+pub(crate) async fn load(edge: &Edge, model: &str, body: &[u8]) -> Result<Answer, Refusal> {
+    let request: ControlRequest = optional(body)?;
+    let version = request.parameters.version.map(|version| version.to_string());
+    let timeout = std::time::Duration::from_millis(edge.settings.load_timeout_ms);
+    repository::load(&edge.catalogue, model, version.as_deref(), timeout).await?;
+    Ok(Answer::empty())
+}
+
+pub(crate) async fn unload(edge: &Edge, model: &str, body: &[u8]) -> Result<Answer, Refusal> {
+    let _: ControlRequest = optional(body)?;
+    repository::unload(&edge.catalogue, &edge.workers, model).await?;
+    Ok(Answer::empty())
+}
+
+/// A JSON object, or nothing at all.
+fn optional<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(T::default());
+    }
+    leat_contract::decode_json(body).map_err(Refusal::from)
+}
+
+impl Edge {
+    /// How a model is served.
+    ///
+    /// # Errors
+    /// 404 or 503 when no worker serves it.
+    pub(crate) async fn model_config(&self, named: &Named) -> Result<ModelConfig, Refusal> {
+        let target = self.workers.target(named)?;
+        let metadata = self.workers.metadata(&target).await?;
+        let batching: Batching = self
+            .workers
+            .served
+            .deployment(&target.model)
+            .map(|deployment| deployment.batching)
+            .unwrap_or_default();
+        Ok(model_config::of(&metadata, &batching))
+    }
+}

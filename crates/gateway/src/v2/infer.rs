@@ -1,0 +1,141 @@
+//! Inference over HTTP: passed on as it came where that is possible, else read, asked and written anew.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+use leat_contract::{ErrorCode, InferRequest, RequestBody, RequestId};
+
+use super::header::BinaryOutputs;
+use super::{binary, reply};
+use crate::answer::{Answer, JSON_LENGTH};
+use crate::body::Held;
+use crate::edge::Edge;
+use crate::outline::{Outline, mentions_own_options};
+use crate::parts::{self, BLOCKING_BYTES_MIN, blocking};
+use crate::refusal::Refusal;
+use crate::route::Named;
+use crate::workers::{Call, Target};
+
+/// Answers a request for inference.
+///
+/// # Errors
+/// What is wrong with it, or why no worker answers.
+pub(crate) async fn infer(
+    edge: &Edge,
+    named: &Named,
+    headers: &HeaderMap,
+    body: Held,
+) -> Result<Answer, Refusal> {
+    let target = edge.workers.target(named)?;
+    let mut call = edge.call(headers);
+    match json_length(headers)? {
+        Some(0) if !body.bytes.is_empty() => {
+            let model = edge.workers.metadata(&target).await?;
+            let read = binary::read_raw(&body.bytes, &model)?;
+            ask(edge, &target, (read, headers), call).await
+        }
+        Some(json_bytes) => {
+            let json = body.bytes.get(..json_bytes).unwrap_or_default();
+            Outline::of(json, edge.settings.json_depth_max)?;
+            let read = read(body.bytes.clone(), json_bytes).await?;
+            ask(edge, &target, (read, headers), call).await
+        }
+        None => {
+            let outline = Outline::of(&body.bytes, edge.settings.json_depth_max)?;
+            if outline.has_deadline {
+                // The worker counts by it; only the longest time is left to the gateway.
+                call.timeout = edge.settings.at_most(Duration::MAX);
+            }
+            let is_own = outline.names_model || (outline.has_options && mentions_own_options(&body.bytes));
+            let payload = if is_own { None } else { passed_on(edge, headers, &body.bytes, outline) };
+            if let Some(payload) = payload {
+                match edge.workers.infer(&target, payload, &call).await {
+                    Err(refusal) if refusal.code == ErrorCode::TooLarge => {}
+                    answered => return Ok(Answer::json(answered?)),
+                }
+            }
+            let bytes = body.bytes.clone();
+            let json_bytes = bytes.len();
+            let read = if is_own {
+                read(bytes, json_bytes).await?
+            } else {
+                (decode(bytes).await?, BinaryOutputs::default())
+            };
+            ask(edge, &target, (read, headers), call).await
+        }
+    }
+}
+
+/// The body with what the gateway adds in front, when it is one message; everything behind is as it came.
+fn passed_on(edge: &Edge, headers: &HeaderMap, body: &Bytes, outline: Outline) -> Option<Bytes> {
+    let bytes_max = edge.workers.payload_bytes_max();
+    let id = request_id(headers).filter(|_| !outline.has_id);
+    let adds_nothing = outline.is_empty || (outline.has_deadline && id.is_none());
+    if adds_nothing {
+        return (body.len() <= bytes_max).then(|| body.clone());
+    }
+    let start = body.iter().position(|byte| *byte == b'{')? + 1;
+    let mut payload = BytesMut::with_capacity(body.len() + 192);
+    payload.put_u8(b'{');
+    if !outline.has_deadline {
+        payload.put_slice(format!("\"deadline_ms\":{},", edge.settings.request_timeout_ms).as_bytes());
+    }
+    if let Some(id) = id.and_then(|id| serde_json::to_string(&id).ok()) {
+        payload.put_slice(format!("\"id\":{id},").as_bytes());
+    }
+    payload.put_slice(body.get(start..)?);
+    (payload.len() <= bytes_max).then(|| payload.freeze())
+}
+
+async fn read(body: Bytes, json_bytes: usize) -> Result<binary::Read, Refusal> {
+    if body.len() > BLOCKING_BYTES_MIN {
+        return blocking(move || binary::read(&body, json_bytes)).await?;
+    }
+    binary::read(&body, json_bytes)
+}
+
+/// Reads a body that is too large to be passed on, or whose answer is.
+async fn decode(body: Bytes) -> Result<InferRequest, Refusal> {
+    let bytes = body.len();
+    let request = blocking(move || InferRequest::decode(&body)).await??.0;
+    if matches!(request.body, RequestBody::Instances(_)) {
+        return Err(Refusal::too_large(format!(
+            "this request of {bytes} bytes, or its answer, is over what one message of the broker may have (setting \
+             max_payload of nats-server), and `instances` are not cut by rows here: send `inputs`, or fewer rows"
+        )));
+    }
+    Ok(request)
+}
+
+async fn ask(
+    edge: &Edge,
+    target: &Target,
+    ((mut request, binary), headers): (binary::Read, &HeaderMap),
+    mut call: Call,
+) -> Result<Answer, Refusal> {
+    edge.bound(&mut request, &mut call);
+    if request.id.is_none() {
+        request.id = request_id(headers);
+    }
+    let response = parts::ask(&edge.workers, target, request, (&call, edge.settings.parts_at_once)).await?;
+    let is_large =
+        response.outputs.iter().map(|output| output.data.len()).sum::<usize>() * 8 > BLOCKING_BYTES_MIN;
+    if is_large {
+        return blocking(move || reply::write(response, &binary)).await?;
+    }
+    reply::write(response, &binary)
+}
+
+/// What the header of the binary tensor extension says.
+fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
+    let Some(value) = headers.get(JSON_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|value| value.trim().parse().ok());
+    let wrong = || Refusal::invalid("the header Inference-Header-Content-Length is no whole number from 0");
+    length.map(Some).ok_or_else(wrong)
+}
+
+/// The id that a caller gave in a header, when it can be one.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<RequestId> {
+    headers.get(crate::edge::REQUEST_ID)?.to_str().ok()?.parse().ok()
+}

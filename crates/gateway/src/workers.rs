@@ -1,0 +1,147 @@
+//! Asking the workers: one request on a subject, one reply, and what silence means.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use leat_contract::{ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
+use leat_messaging::{Connection, Error as MessagingError, Headers};
+
+use crate::refusal::Refusal;
+use crate::route::Named;
+use crate::served::Served;
+
+/// A worker refuses what is late by itself; this much longer is waited for that refusal.
+const LATE: Duration = Duration::from_millis(250);
+/// A worker answers at once what it is; one that does not is as good as absent.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+/// Workers come back within this time, or not soon.
+const ABSENT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A model that may be served, and the version when it is not the live route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) model: ModelName,
+    pub(crate) version: Option<ModelVersion>,
+}
+
+/// What goes with one request: how long it may take, and the headers that lead to its caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) timeout: Duration,
+    pub(crate) headers: Headers,
+}
+
+/// Those who answer on the subjects.
+#[derive(Debug, Clone)]
+pub(crate) struct Workers {
+    inference: Connection,
+    control: Connection,
+    subjects: Subjects,
+    pub(crate) served: Served,
+}
+
+impl Workers {
+    pub(crate) fn new(
+        inference: Connection,
+        control: Connection,
+        subjects: Subjects,
+        served: Served,
+    ) -> Self {
+        Self { inference, control, subjects, served }
+    }
+
+    /// The model and version that a path or message names; a version that is no number is an alias.
+    ///
+    /// # Errors
+    /// 404 for a name that no model can have, and for an alias that points nowhere.
+    pub(crate) fn target(&self, named: &Named) -> Result<Target, Refusal> {
+        let unknown = || Refusal::not_found(format!("no such model: {}", display(named)));
+        let model: ModelName = named.model.parse().map_err(|_| unknown())?;
+        let Some(version) = named.version.as_deref().filter(|version| !version.is_empty()) else {
+            return Ok(Target { model, version: None });
+        };
+        let version = match version.parse() {
+            Ok(version) => Some(version),
+            Err(_) => version.parse().ok().and_then(|alias| self.served.alias(&model, &alias)),
+        };
+        Ok(Target { version: Some(version.ok_or_else(unknown)?), model })
+    }
+
+    /// The most bytes that one message may have. Headers count too, so a little is kept for them.
+    pub(crate) fn payload_bytes_max(&self) -> usize {
+        self.inference.payload_bytes_max().saturating_sub(1024)
+    }
+
+    /// Asks for a prediction.
+    ///
+    /// # Errors
+    /// What the worker refuses, 404 or 503 when none is there, 504 when none answers.
+    pub(crate) async fn infer(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Bytes, Refusal> {
+        let subject = match target.version {
+            None => self.subjects.infer(&target.model),
+            Some(version) => self.subjects.infer_version(&target.model, version),
+        };
+        let timeout = call.timeout + LATE;
+        let asked = self.inference.request_with(subject, call.headers.clone(), payload, timeout).await;
+        match asked {
+            Ok(reply) => Ok(reply.into_payload()),
+            Err(MessagingError::NoResponders { .. }) => Err(self.absent(target)),
+            Err(MessagingError::Timeout { .. }) => {
+                let message = format!("no worker answered within {:?}", call.timeout);
+                Err(Refusal::new(ErrorCode::DeadlineExceeded, message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a model takes and gives.
+    ///
+    /// # Errors
+    /// 404 or 503 when no worker serves the model, or not that version.
+    pub(crate) async fn metadata(&self, target: &Target) -> Result<ModelMetadata, Refusal> {
+        let subject = self.subjects.metadata(&target.model);
+        let asked = self.control.request(subject, Bytes::new(), METADATA_TIMEOUT).await;
+        let metadata: ModelMetadata = match asked {
+            Ok(reply) => reply.json()?,
+            Err(MessagingError::NoResponders { .. }) => return Err(self.absent(target)),
+            Err(error) => return Err(error.into()),
+        };
+        let is_served = target.version.is_none_or(|version| metadata.versions.contains(&version.to_string()));
+        if is_served { Ok(metadata) } else { Err(self.absent(target)) }
+    }
+
+    /// Whether a model is served: 404 when nobody ever said that it should be, else why not.
+    pub(crate) fn absent(&self, target: &Target) -> Refusal {
+        if self.served.names(&target.model, target.version) {
+            let message = format!("no worker serves {target} at the moment");
+            return Refusal::new(ErrorCode::Unavailable, message).retry_after(ABSENT_PAUSE);
+        }
+        Refusal::not_found(format!("no such model: {target} is not deployed"))
+    }
+
+    pub(crate) fn control(&self) -> &Connection {
+        &self.control
+    }
+
+    pub(crate) fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.version {
+            None => self.model.fmt(formatter),
+            Some(version) => write!(formatter, "{}@{version}", self.model),
+        }
+    }
+}
+
+/// A name as it was given, which may be anything.
+fn display(named: &Named) -> String {
+    let short = |text: &str| text.chars().take(64).collect::<String>();
+    match &named.version {
+        None => format!("{:?}", short(&named.model)),
+        Some(version) => format!("{:?}, version {:?}", short(&named.model), short(version)),
+    }
+}

@@ -1,0 +1,68 @@
+"""The generated client of the Open Inference Protocol over gRPC against a gateway.
+
+    python3 oip_grpc.py HTTP_ADDRESS GRPC_ADDRESS digits.csv
+"""
+
+import struct
+import sys
+
+import grpc
+from open_inference.grpc.protocol import (
+    InferTensorContents,
+    ModelInferRequest,
+    ModelMetadataRequest,
+    ModelReadyRequest,
+    ServerLiveRequest,
+    ServerMetadataRequest,
+    ServerReadyRequest,
+)
+from open_inference.grpc.service import GRPCInferenceServiceStub
+
+from data import rows
+
+
+def request(values, raw, **fields):
+    tensor = ModelInferRequest.InferInputTensor(name="input", datatype="FP32", shape=values.shape)
+    if raw:
+        return ModelInferRequest(inputs=[tensor], raw_input_contents=[values.tobytes()], **fields)
+    tensor.contents.CopyFrom(InferTensorContents(fp32_contents=values.ravel()))
+    return ModelInferRequest(inputs=[tensor], **fields)
+
+
+def fails(call, code, word):
+    try:
+        call()
+    except grpc.RpcError as error:
+        assert error.code() == code and word in error.details(), error
+        return
+    raise AssertionError(f"expected {code}")
+
+
+def main(http_address, address, path):
+    values = rows(path, 3)
+    stub = GRPCInferenceServiceStub(grpc.insecure_channel(address))
+    assert stub.ServerLive(ServerLiveRequest()).live and stub.ServerReady(ServerReadyRequest()).ready
+    assert stub.ServerMetadata(ServerMetadataRequest()).name == "leat"
+    assert stub.ModelReady(ModelReadyRequest(name="digits", version="1")).ready
+    assert not stub.ModelReady(ModelReadyRequest(name="digits", version="77")).ready
+    metadata = stub.ModelMetadata(ModelMetadataRequest(name="digits"))
+    assert [tensor.name for tensor in metadata.outputs] == ["probabilities", "label"], metadata
+
+    answers = [stub.ModelInfer(request(values, raw, model_name="digits", id="o-1"), timeout=10) for raw in (True, False)]
+    assert answers[0] == answers[1] and answers[0].id == "o-1" and answers[0].model_version == "1"
+    probabilities = struct.unpack("<30f", answers[0].raw_output_contents[0])
+    assert abs(sum(probabilities) - 3) < 1e-3, probabilities
+
+    # HTTP/2 without TLS is understood on the port of HTTP too, and so is gRPC.
+    assert GRPCInferenceServiceStub(grpc.insecure_channel(http_address)).ServerLive(ServerLiveRequest()).live
+
+    both = request(values, False, model_name="digits")
+    both.raw_input_contents.append(values.tobytes())
+    fails(lambda: stub.ModelInfer(both), grpc.StatusCode.INVALID_ARGUMENT, "input")
+    fails(lambda: stub.ModelInfer(request(values, True, model_name="nobody")), grpc.StatusCode.NOT_FOUND, "nobody")
+    fails(lambda: stub.ModelInfer(request(values[:, :9], True, model_name="digits")), grpc.StatusCode.INVALID_ARGUMENT, "64")
+    print("open-inference: gRPC, raw and typed contents, errors")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,22 @@
+//! The gateway as its clients meet it: those of the protocols it speaks, and those that mean it ill.
+
+mod clients;
+mod encryption;
+mod guarded;
+mod hostile;
+mod http;
+mod keys;
+mod passage;
+mod splitting;
+
+use leat_cli::GatewayPorts;
+
+use crate::town::Town;
+
+/// A cluster with a gateway, two versions of a digits model, the first of them deployed with all live traffic and the second
+/// with none of it.
+async fn town() -> (Town, GatewayPorts) {
+    let town = Town::with_gateway(1).await;
+    let ports = town.cluster.gateway().expect("a gateway");
+    (town, ports)
+}

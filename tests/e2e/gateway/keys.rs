@@ -1,0 +1,72 @@
+//! Who may ask, how often and how slowly.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::guarded::Guarded;
+use super::http::{exchange, get, send};
+use super::town;
+
+fn digest(key: &str) -> String {
+    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_rates_and_rights_are_kept() {
+    let (town, _) = town().await;
+    let keys = town.path("keys.json");
+    let list = json!([
+        { "name": "reader", "sha256": digest("read"), "requests_per_second": 0.01, "burst": 3 },
+        { "name": "operator", "sha256": digest("operate"), "manage": true },
+    ]);
+    std::fs::write(&keys, list.to_string()).expect("written");
+    let path = keys.to_string_lossy().into_owned();
+    let gateway = Guarded::start(&town, "guarded", &[("LEAT_GATEWAY__KEYS_FILE", &path)]).await;
+    gateway.ready().await;
+    let ask = async |request: &str, key: Option<&str>| {
+        let value = key.map(|key| format!("Bearer {key}")).unwrap_or_default();
+        let headers: Vec<(&str, &str)> = key.map(|_| ("authorization", value.as_str())).into_iter().collect();
+        send(gateway.http, request, &headers, b"").await
+    };
+    assert_eq!(ask("GET /v2/health/ready", None).await.status, 200);
+    let refused = ask("GET /v2/models/digits", None).await;
+    assert_eq!((refused.status, refused.headers["www-authenticate"].as_str()), (401, "Bearer"));
+    assert_eq!(ask("GET /v2/nowhere", None).await.status, 401);
+    assert_eq!(ask("GET /metrics", Some("wrong")).await.status, 401);
+    assert_eq!(ask("GET /v2/models/digits", Some("read")).await.status, 200);
+    assert_eq!(ask("POST /v2/repository/models/digits/unload", Some("read")).await.status, 403);
+    assert_eq!(ask("GET /v2/models/digits", Some("read")).await.status, 200);
+    assert_eq!(ask("GET /v2", Some("read")).await.status, 200);
+    let limited = ask("GET /v2", Some("read")).await;
+    assert!(limited.status == 429 && limited.headers.contains_key("retry-after"), "{limited:?}");
+    assert_eq!(ask("GET /v2", Some("operate")).await.status, 200);
+    let load = ask("POST /v2/repository/models/digits/load", Some("operate")).await;
+    assert_eq!(load.status, 200, "{}", String::from_utf8_lossy(&load.body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_silent_clients_are_let_go() {
+    let (town, _) = town().await;
+    let settings = [
+        ("LEAT_GATEWAY__HEADER_TIMEOUT_MS", "300"),
+        ("LEAT_GATEWAY__BODY_TIMEOUT_MS", "300"),
+        ("LEAT_GATEWAY__IDLE_TIMEOUT_MS", "500"),
+    ];
+    let gateway = Guarded::start(&town, "hasty", &settings).await;
+    // Each of these returns only because the gateway closes the connection.
+    let closed = async |bytes: &[u8]| {
+        tokio::time::timeout(Duration::from_secs(20), exchange(gateway.http, bytes))
+            .await
+            .expect("closed in time")
+    };
+    assert!(closed(b"").await.is_empty());
+    assert!(!String::from_utf8_lossy(&closed(b"GET /v2 HTTP/1.1\r\nhost: a\r\n").await).contains("200"));
+    let late =
+        closed(b"POST /v2/models/digits/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{").await;
+    assert!(String::from_utf8_lossy(&late).starts_with("HTTP/1.1 408"), "{}", String::from_utf8_lossy(&late));
+    assert!(!closed(b"GET /v2 HTTP/1.1\r\nhost: a\r\n\r\n").await.is_empty());
+    closed(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(get(gateway.http, "/healthz").await.status, 200);
+}
