@@ -245,7 +245,10 @@ fn log(subjects: &Subjects, role: AssetRole) -> Asset {
         max_age: Some(max_age),
     };
     let (captured, facts) = match role {
-        AssetRole::Events => (subjects.event_all(), facts("events", "`JobEvent` (JSON)", 128 * MIB, 7 * DAY)),
+        AssetRole::Events => (
+            subjects.event_all(),
+            facts("events", "`JobEvent` and `RolloutEvent` (JSON)", 128 * MIB, 7 * DAY),
+        ),
         AssetRole::Monitor => {
             (subjects.monitor_all(), facts("monitor", "`Window` and `Alert` (JSON)", 128 * MIB, 7 * DAY))
         }

@@ -5,6 +5,7 @@
 mod datatype;
 mod decoding;
 mod element;
+mod envelope;
 mod request;
 mod response;
 mod rows;
@@ -16,6 +17,7 @@ mod tensor_data;
 use std::collections::BTreeMap;
 
 pub use datatype::Datatype;
+pub use envelope::{Envelope, Priority};
 pub use request::{InferRequest, Instances, RequestBody, RequestedOutput};
 pub use response::{InferResponse, PredictionsResponse, ReplyForm};
 pub use rows::FeatureRows;

@@ -90,12 +90,12 @@ impl Deployed {
         }
         let current = self.served.as_ref().map(|served| served.model.routes());
         let mut versions = Vec::with_capacity(deployment.routes.len());
-        for route in &deployment.routes {
-            match obtain(&self.shared, deployment, route, current.as_deref()).await {
+        for route in deployment.versions() {
+            match obtain(&self.shared, deployment, &route, current.as_deref()).await {
                 Ok(version) => versions.push(version),
                 Err(error) => {
                     self.keep_warm(versions, current.as_deref());
-                    return Err(self.failed(deployment, Some(route), error));
+                    return Err(self.failed(deployment, Some(&route), error));
                 }
             }
         }
@@ -112,8 +112,7 @@ impl Deployed {
     fn keep_warm(&self, versions: Vec<Arc<LoadedVersion>>, current: Option<&RouteTable>) {
         let mut warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner);
         let is_routed = |version: &Arc<LoadedVersion>| {
-            let routed = current.and_then(|routes| routes.version(version.version));
-            routed.is_some_and(|routed| Arc::ptr_eq(routed, version))
+            current.is_some_and(|routes| routes.loaded().any(|routed| Arc::ptr_eq(routed, version)))
         };
         for version in versions {
             if is_routed(&version) {
@@ -134,8 +133,7 @@ impl Deployed {
         if let Some(served) = &self.served {
             let former = served.model.replace(table);
             let current = served.model.routes();
-            let both = former.versions.iter().chain(&current.versions);
-            self.keep_warm(both.map(|(version, _)| version.clone()).collect(), Some(&current));
+            self.keep_warm(former.loaded().chain(current.loaded()).cloned().collect(), Some(&current));
         } else {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
@@ -191,7 +189,7 @@ impl Deployed {
             ingest.stop().await;
         }
         let routes = served.model.routes();
-        self.keep_warm(routes.versions.iter().map(|(version, _)| version.clone()).collect(), None);
+        self.keep_warm(routes.loaded().cloned().collect(), None);
         self.shared.roster.withdrawn(&self.model);
         self.shared.board.removed(&self.model);
         info!(model = %self.model, "model is served no more");

@@ -10,6 +10,7 @@ use tracing::error;
 
 use crate::Error;
 use crate::meter::Meter;
+use crate::residence::Residence;
 
 /// A version that is ready to answer.
 pub(crate) struct LoadedVersion {
@@ -20,7 +21,7 @@ pub(crate) struct LoadedVersion {
     pub(crate) signature: Signature,
     /// Whether the model has a value for missing features, so that NaN and absent columns are allowed.
     pub(crate) imputes: bool,
-    pub(crate) plan: Box<dyn Plan>,
+    pub(crate) plan: Residence,
     pub(crate) meter: Meter,
     /// The name of the runtime in metadata.
     pub(crate) platform: &'static str,
@@ -44,12 +45,12 @@ impl LoadedVersion {
         }
         let content = blob::read(bytes)?;
         let plan = leat_engine::compile(&content)?;
-        let version = Self::new(model, route, content, plan);
+        let version = Self::new(model, route, content, Residence::new(plan, bytes.len()));
         version.warm_up(rows_max)?;
         Ok(version)
     }
 
-    fn new(model: &ModelName, route: &Route, content: Model, plan: Box<dyn Plan>) -> Self {
+    fn new(model: &ModelName, route: &Route, content: Model, plan: Residence) -> Self {
         let platform = match content.body {
             Body::Network(_) => "leat_native",
             Body::Onnx(_) => "onnx",
@@ -68,22 +69,30 @@ impl LoadedVersion {
     }
 
     fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
+        let Some(plan) = self.plan.get() else { return Ok(()) };
         let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
         for rows in [1, rows_max] {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
-            self.run(Batch { rows, input: &input, output: &mut output }, &alone, &mut scratch)?;
+            let batch = Batch { rows, input: &input, output: &mut output };
+            self.run(plan.as_ref(), batch, &alone, &mut scratch)?;
         }
         Ok(())
     }
 
-    /// Runs a batch. A plan that panics costs its requests an answer, never the worker its life.
+    /// Runs a batch with the plan of this version. A plan that panics costs its requests an answer, never the worker its life.
     ///
     /// # Errors
     /// Those of the plan, and [`Error::Panicked`].
-    pub(crate) fn run(&self, batch: Batch<'_>, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
+    pub(crate) fn run(
+        &self,
+        plan: &dyn Plan,
+        batch: Batch<'_>,
+        team: &Team,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
         // What a panic leaves half-written is thrown away: the outputs with the error, the buffers here.
-        let ran = catch_unwind(AssertUnwindSafe(|| team.run(self.plan.as_ref(), batch, scratch)));
+        let ran = catch_unwind(AssertUnwindSafe(|| team.run(plan, batch, scratch)));
         let Ok(ran) = ran else {
             *scratch = Scratch::default();
             error!(version = ?self, "a plan panicked: this is a defect");

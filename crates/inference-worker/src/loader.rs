@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use leat_contract::{Deployment, Route, assets::AssetRole};
+use leat_contract::{Deployment, ModelName, Route, assets::AssetRole};
 use tracing::info;
 
 use crate::Error;
@@ -21,8 +21,7 @@ pub(crate) async fn obtain(
     current: Option<&RouteTable>,
 ) -> Result<Arc<LoadedVersion>, Error> {
     let model = &deployment.model;
-    let in_force =
-        current.and_then(|routes| routes.version(route.version)).filter(|loaded| loaded.is(model, route));
+    let in_force = current.and_then(|routes| routes.loaded().find(|loaded| loaded.is(model, route)));
     if let Some(version) = in_force {
         return Ok(version.clone());
     }
@@ -39,22 +38,33 @@ async fn load(
     route: &Route,
 ) -> Result<Arc<LoadedVersion>, Error> {
     let begun = std::time::Instant::now();
+    let rows_max = usize::try_from(deployment.batching.max_size).unwrap_or(usize::MAX);
+    let rows_max = rows_max.min(shared.settings.batch_rows_max);
+    let version = build(shared, &deployment.model, route.clone(), rows_max).await?;
+    shared.roster.loaded(&version);
+    shared.budget.make_room(shared.roster.all(), &version);
+    let (elapsed_ms, plan) = (begun.elapsed().as_millis(), version.plan.describe());
+    info!(model = %deployment.model, version = %route.version, plan, elapsed_ms, "model loaded");
+    Ok(version)
+}
+
+/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
+///
+/// # Errors
+/// As [`obtain`], and when it is larger than the memory budget.
+pub(crate) async fn build(
+    shared: &Arc<Shared>,
+    model: &ModelName,
+    route: Route,
+    rows_max: usize,
+) -> Result<Arc<LoadedVersion>, Error> {
     let blobs = shared.context.storage.objects(AssetRole::Models);
     let after = shared.settings.load_timeout();
     let fetching = tokio::time::timeout(after, blobs.get(route.digest.as_str())).await;
     let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {}", route.digest), after };
     let bytes = fetching.map_err(timed_out)??;
-    let (name, meant) = (deployment.model.clone(), route.clone());
-    let rows_max = usize::try_from(deployment.batching.max_size)
-        .unwrap_or(usize::MAX)
-        .min(shared.settings.batch_rows_max);
-    // Compiling and warming up take milliseconds to seconds: too long for the runtime's own threads.
-    let building = tokio::task::spawn_blocking(move || LoadedVersion::build(&name, &meant, &bytes, rows_max));
-    let failed =
-        |error: tokio::task::JoinError| Error::Thread { name: "load".to_owned(), reason: error.to_string() };
-    let version = Arc::new(building.await.map_err(failed)??);
-    shared.roster.loaded(&version);
-    let (elapsed_ms, plan) = (begun.elapsed().as_millis(), version.plan.describe());
-    info!(model = %deployment.model, version = %route.version, plan, elapsed_ms, "model loaded");
-    Ok(version)
+    shared.budget.check(bytes.len())?;
+    let model = model.clone();
+    let building = shared.loading.run(move || LoadedVersion::build(&model, &route, &bytes, rows_max));
+    Ok(Arc::new(building.await??))
 }

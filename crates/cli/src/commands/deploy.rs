@@ -1,12 +1,17 @@
+mod rollout;
+mod serving;
+
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, WorkerLease};
+use leat_contract::{AssetRole, Deployment, LoadState, Manifest, ModelName, ModelRef, Route, WorkerLease};
 use leat_messaging::Entry;
 use leat_service_runtime::unix_ms;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::rollout::Rollout;
+use self::serving::Serving;
 use crate::arguments::GlobalOptions;
 use crate::session::{PRODUCTION, Session};
 use crate::{Error, output};
@@ -18,7 +23,8 @@ const FAILED_PATIENCE: Duration = Duration::from_secs(2);
 /// Send live traffic to a version, all of it or a share.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10\n  \
-                        leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256")]
+                        leat deploy wine@2 --shadow 0.5\n  leat deploy wine@2 --canary 10 --promote-after 15m\n  \
+                        leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256 --select pool=small")]
 pub(crate) struct Deploy {
     /// For example wine@1.
     model: ModelRef,
@@ -26,36 +32,11 @@ pub(crate) struct Deploy {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
     weight: u32,
     #[command(flatten)]
+    rollout: Rollout,
+    #[command(flatten)]
     serving: Serving,
     #[command(flatten)]
     wait: Wait,
-}
-
-/// How requests to a model are handled, whichever version answers. What is not given stays as it is.
-#[derive(Clone, Copy, Debug, Args)]
-struct Serving {
-    /// Rows of one run of the model, at most (at first 64).
-    #[arg(long, value_name = "ROWS")]
-    max_batch: Option<u32>,
-    /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready).
-    #[arg(long, value_name = "MICROSECONDS")]
-    max_delay_us: Option<u32>,
-    /// Requests that may wait on one worker (at first 1024); the next is refused with error 429.
-    #[arg(long, value_name = "REQUESTS")]
-    queue_max: Option<u32>,
-    /// The share of requests with an id whose predictions are recorded, so that labels find them (at first 1).
-    #[arg(long, value_name = "RATIO")]
-    record: Option<f64>,
-}
-
-impl Serving {
-    fn apply(&self, deployment: &mut Deployment) {
-        let Deployment { batching, limits, record, .. } = deployment;
-        batching.max_size = self.max_batch.unwrap_or(batching.max_size);
-        batching.max_delay_us = self.max_delay_us.unwrap_or(batching.max_delay_us);
-        limits.queue_max = self.queue_max.unwrap_or(limits.queue_max);
-        record.ratio = self.record.unwrap_or(record.ratio);
-    }
 }
 
 /// Send all live traffic to a version and move the alias `production` there.
@@ -100,8 +81,18 @@ pub(crate) struct Wait {
 pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let manifest = session.registry().resolve(&deploy.model).await?;
-    let entry =
-        session.deployments().route(&manifest, deploy.weight, |next| deploy.serving.apply(next)).await?;
+    deploy.serving.check()?;
+    let adjust = |next: &mut Deployment| {
+        deploy.serving.apply(next);
+        deploy.rollout.apply(next, manifest.version);
+    };
+    let entry = if deploy.rollout.is_shadow() {
+        let shadow = deploy.rollout.shadow(&manifest);
+        session.deployments().shadow(&manifest.model, shadow, adjust).await?
+    } else {
+        let weight = deploy.rollout.weight().unwrap_or(deploy.weight);
+        session.deployments().route(&manifest, weight, adjust).await?
+    };
     if entry.value.routes.len() == 1 {
         point_production_at(&session, &entry.value).await?;
     }
@@ -157,14 +148,19 @@ async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Res
     Ok(())
 }
 
-/// `wine@1 90 %, wine@2 10 %`.
+/// `wine@1 90 %, wine@2 10 % (canary)`.
 pub(crate) fn routes(deployment: &Deployment) -> String {
-    let route =
-        |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
-    deployment.routes.iter().map(route).collect::<Vec<_>>().join(", ")
+    let Deployment { model, canary, shadow, .. } = deployment;
+    let route = |route: &Route| {
+        let is_canary = canary.as_ref().is_some_and(|canary| canary.version == route.version);
+        let canary = if is_canary { " (canary)" } else { "" };
+        format!("{model}@{} {} %{canary}", route.version, route.weight)
+    };
+    let shadow = shadow.iter().map(|shadow| format!("{model}@{} shadows {}", shadow.version, shadow.ratio));
+    deployment.routes.iter().map(route).chain(shadow).collect::<Vec<_>>().join(", ")
 }
 
-/// Waits until every live worker has applied a deployment; gives how many there are.
+/// Waits until every live worker that the deployment selects has applied it; gives how many there are.
 ///
 /// # Errors
 /// When a worker cannot load a version, or there is no such worker in time.
@@ -178,8 +174,8 @@ pub(crate) async fn wait_until_served(
     loop {
         let now = unix_ms();
         let (entries, _) = leases.entries_readable().await?;
-        let live: Vec<WorkerLease> =
-            entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect();
+        let is_meant = |lease: &WorkerLease| !lease.is_expired(now) && entry.value.selects(&lease.labels);
+        let live: Vec<WorkerLease> = entries.into_iter().map(|entry| entry.value).filter(is_meant).collect();
         let failure = live.iter().find_map(|lease| load_failure(lease, &entry.value));
         if let Some(failure) = failure.filter(|_| began.elapsed() > FAILED_PATIENCE) {
             return Err(failure);
@@ -207,9 +203,11 @@ pub(crate) async fn wait_until_served(
 }
 
 fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
-    let failed = deployment.routes.iter().find_map(|route| {
-        let loaded = lease.loaded(&deployment.model, route.version)?;
-        (loaded.state == LoadState::Failed && loaded.digest == route.digest).then_some(loaded)
+    let shadow = deployment.shadow.iter().map(|shadow| (shadow.version, &shadow.digest));
+    let mut versions = deployment.routes.iter().map(|route| (route.version, &route.digest)).chain(shadow);
+    let failed = versions.find_map(|(version, digest)| {
+        let loaded = lease.loaded(&deployment.model, version)?;
+        (loaded.state == LoadState::Failed && loaded.digest == *digest).then_some(loaded)
     })?;
     let reason = failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str());
     Some(Error::Usage(format!("{} cannot load {}@{}: {reason}", lease.worker, failed.model, failed.version)))

@@ -83,6 +83,7 @@ fn parameter(name: &str) -> &'static str {
         "job" => "The id of a job.",
         "request" => "The id of a request, with '.', '*', '>' and '%' percent-encoded.",
         "stream" => "The name of the stream that gave the message up.",
+        "end" => "One of promoted, rolled_back.",
         "what" => "One of started, progress, checkpointed, succeeded, failed, cancelled, retried.",
         other => panic!("parameter {other} has no description"),
     }

@@ -1,8 +1,8 @@
 //! Every subject with what travels on it, the source of the table of subjects and of the AsyncAPI document.
 
 use leat_contract::{
-    AssetRole, ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, Subjects,
-    WorkerId, micro::MicroVerb,
+    AssetRole, ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, RolloutEnd,
+    Subjects, WorkerId, micro::MicroVerb,
 };
 
 /// Who sends the first message.
@@ -113,6 +113,7 @@ fn jobs() -> Vec<Channel> {
     let subjects = Subjects::default();
     let job = JobId::new("zzjob").unwrap();
     let event = subjects.job_event(&job, JobEventKind::Started).replace("started", "{what}");
+    let rollout = subjects.rollout_event(&model(), RolloutEnd::Promoted).replace("promoted", "{end}");
     let queue = |id, kind, what| Channel {
         listener: "stream",
         delivery: Delivery::Queue(AssetRole::JobQueue),
@@ -124,6 +125,10 @@ fn jobs() -> Vec<Channel> {
         Channel {
             delivery: Delivery::BestEffort(AssetRole::Events),
             ..publication("jobEvent", event, "something that happened to a job", &["JobEvent"])
+        },
+        Channel {
+            delivery: Delivery::BestEffort(AssetRole::Events),
+            ..publication("rolloutEvent", rollout, "what became of a canary", &["RolloutEvent"])
         },
         Channel {
             delivery: Delivery::Log(AssetRole::Dead),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use leat_contract::{Batching, Deployment, DeploymentLimits, Recording};
+use leat_contract::Deployment;
 use leat_model::{Activation, Dense, Lineage, Network, Preprocessing, Tensor};
 
 use super::*;
@@ -57,15 +57,7 @@ pub(crate) fn tiny_deployment(versions: &[Arc<LoadedVersion>], weights: &[u32]) 
         digest: version.digest.clone(),
         weight: *weight,
     };
-    Deployment {
-        model: "tiny".parse().unwrap(),
-        routes: versions.iter().zip(weights).map(route).collect(),
-        previous: None,
-        batching: Batching::default(),
-        limits: DeploymentLimits::default(),
-        record: Recording::default(),
-        updated_at: 0,
-    }
+    Deployment::new("tiny".parse().unwrap(), versions.iter().zip(weights).map(route).collect())
 }
 
 /// Panics when a row begins with -1, else sums its two features.
@@ -99,7 +91,7 @@ impl Plan for Brittle {
 
 /// A version whose plan panics when a row begins with -1.
 pub(crate) fn brittle_version() -> LoadedVersion {
-    LoadedVersion { plan: Box::new(Brittle), ..tiny_version(1) }
+    LoadedVersion { plan: Residence::new(Box::new(Brittle), 1), ..tiny_version(1) }
 }
 
 #[test]

@@ -12,5 +12,7 @@ mod lifetime;
 mod load;
 mod models;
 mod observation;
+mod overload;
 mod refusals;
+mod rollout;
 mod routes;
