@@ -48,6 +48,41 @@ async fn a_model_goes_from_data_to_labelled_predictions() {
     assert_eq!((&accuracy["predictions"], &accuracy["pending"]), (&10.into(), &0.into()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_can_be_handed_in_looked_up_later_and_sent_again_when_they_were_given_up() {
+    let town = Town::with_workers(1).await;
+    town.train_digits().await;
+    let rows = ten_rows(&town);
+    town.json(&["deploy", "digits@1", "--cache", "1048576", "--queue-wait-max-ms", "2000"]).await;
+    let accepted = town.json(&["predict", "digits", "--csv", &rows, "--id-prefix", "night", "--async"]).await;
+    assert_eq!(accepted["accepted"].as_array().map(Vec::len), Some(10));
+    let answer = leat_test_harness::eventually("the last row is answered", || async {
+        let output = town.leat(&["result", "night-9", "--output", "json"]).await;
+        output.status.success().then(|| serde_json::from_slice::<Value>(&output.stdout).expect("a document"))
+    })
+    .await;
+    assert_eq!((&answer["id"], &answer["version"]), (&"night-9".into(), &"1".into()));
+    assert!(answer["predictions"][0]["label"].is_string(), "{answer}");
+
+    let subject = town.cluster.subjects().async_infer(&"digits".parse().expect("a name"));
+    let queue = town.storage.async_queue(&"digits".parse().expect("a name"));
+    queue.submit(subject, "digits/bad", r#"{"id":"bad","instances":[[1]]}"#).await.expect("it is accepted");
+    let letters = async || town.json(&["dead", "ls"]).await;
+    let letter =
+        leat_test_harness::eventually("a dead letter", || async { letters().await.get(0).cloned() }).await;
+    assert_eq!((&letter["id"], &letter["stream"]), (&"digits/bad".into(), &"LEAT_ASYNC".into()));
+    assert!(letter["reason"].as_str().is_some_and(|reason| reason.contains("64 features")), "{letter}");
+    let number = letter["number"].to_string();
+    let replayed = town.json(&["dead", "replay", &number]).await;
+    assert_eq!(replayed["replayed"][0].to_string(), number);
+    leat_test_harness::eventually("it is given up once more", || async {
+        let letters = letters().await;
+        (letters.as_array().map(Vec::len) == Some(1) && letters[0]["number"] != letter["number"])
+            .then_some(())
+    })
+    .await;
+}
+
 /// The first ten rows of the data set in a file of their own.
 fn ten_rows(town: &Town) -> String {
     let text = std::fs::read_to_string(digits_path()).expect("the data set is there");

@@ -8,5 +8,7 @@ mod jobs;
 mod python_client;
 mod refusals;
 mod routes;
+mod scaling;
+mod soak;
 mod town;
 mod worker_loss;

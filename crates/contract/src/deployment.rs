@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rollout::{Canary, Shadow};
-pub use serving::{Batching, DeploymentLimits, Recording};
+pub use serving::{Batching, Caching, DeploymentLimits, Recording};
 
 use crate::limits::{self, check_limit};
 use crate::{Digest, Error, ModelName, ModelVersion};
@@ -41,6 +41,9 @@ pub struct Deployment {
     /// A version whose share of the live route grows or ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Whether and how many answers are kept for requests that come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Caching>,
     /// Labels that a worker must have to serve the model, name by name. Empty for every worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<String, String>,
@@ -60,6 +63,7 @@ impl Deployment {
             record: Recording::default(),
             shadow: None,
             canary: None,
+            cache: None,
             selector: BTreeMap::new(),
             updated_at: 0,
         }
@@ -79,6 +83,7 @@ impl Deployment {
         self.batching.validate()?;
         self.limits.validate()?;
         rollout::check_ratio("record.ratio", self.record.ratio)?;
+        self.cache.iter().try_for_each(Caching::validate)?;
         self.shadow.iter().try_for_each(|shadow| shadow.validate(&self.routes))?;
         self.canary.iter().try_for_each(|canary| canary.validate(&self.routes))?;
         check_limit("labels of a selector", self.selector.len() as u64, limits::LABELS_MAX as u64)

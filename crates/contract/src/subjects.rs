@@ -149,6 +149,16 @@ impl Subjects {
         format!("{}infer.>", self.root)
     }
 
+    /// All durable requests for inference.
+    pub fn async_infer_all(&self) -> String {
+        format!("{}async.*", self.root)
+    }
+
+    /// The answers to all durable requests.
+    pub fn result_all(&self) -> String {
+        format!("{}result.*", self.root)
+    }
+
     /// All metadata requests.
     pub fn metadata_all(&self) -> String {
         format!("{}metadata.*", self.root)

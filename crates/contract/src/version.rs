@@ -22,20 +22,24 @@ pub enum ContractVersion {
     /// time; shadows, canaries and selectors of deployments; labels of workers; what mirrored requests told; rollout events.
     #[serde(rename = "1.1")]
     V1_1,
+    /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches of deployments.
+    #[serde(rename = "1.2")]
+    V1_2,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_1;
+    pub const CURRENT: Self = Self::V1_2;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 2] = [Self::V1_0, Self::V1_1];
+    pub const ALL: [Self; 3] = [Self::V1_0, Self::V1_1, Self::V1_2];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V1_0 => "1.0",
             Self::V1_1 => "1.1",
+            Self::V1_2 => "1.2",
         }
     }
 
@@ -48,6 +52,7 @@ impl ContractVersion {
             Self::V1_1 => {
                 "the parameters `priority`, `timeout` and `sticky_key` of requests; `preferred_size`, `queue_bytes_max`, `queue_wait_max_ms`, `shadow`, `canary` and `selector` of deployments; `labels` of leases; `shadow` in telemetry and windows; rollout events"
             }
+            Self::V1_2 => "durable inference and its results; `cache` of deployments",
         }
     }
 }

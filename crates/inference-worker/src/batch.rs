@@ -63,10 +63,15 @@ struct Member {
     waiting: Waiting,
     /// Whether it came on the live route.
     is_live: bool,
-    /// Its rows in the batch.
+    /// Its rows in the batch; none when the answer is known.
     rows: Range<usize>,
+    /// The answer from before.
+    known: Option<Arc<[f32]>>,
     escort: Escort,
 }
+
+/// The rows of a request in the batch, and the answer when it is known from before.
+type Place = (Range<usize>, Option<Arc<[f32]>>);
 
 /// What comes out of a batch.
 #[derive(Debug, Default)]
@@ -118,10 +123,11 @@ impl Batch {
         let begun = Instant::now();
         self.bytes += work.payload.len();
         match self.read(&work, limits) {
-            Ok((wanted, deadline_ms, rows)) => {
+            Ok((wanted, deadline_ms, (rows, known))) => {
                 let Work { reply, received, escort, waiting, target, .. } = work;
                 let is_live = target.pinned.is_none();
-                let member = Member { reply, received, deadline_ms, wanted, waiting, is_live, rows, escort };
+                let member =
+                    Member { reply, received, deadline_ms, wanted, waiting, is_live, rows, known, escort };
                 self.buffers.members.push(member);
             }
             Err(error) => {
@@ -137,11 +143,7 @@ impl Batch {
         self.served.pace.took(self.reading + elapsed, self.bytes);
     }
 
-    fn read(
-        &mut self,
-        work: &Work,
-        limits: BatchLimits,
-    ) -> Result<(Wanted, Option<u64>, Range<usize>), Error> {
+    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Place), Error> {
         let (request, encoding) = InferRequest::decode(&work.payload)?;
         check_deadline(request.deadline_ms, work.received)?;
         request.envelope()?;
@@ -150,7 +152,21 @@ impl Batch {
         let deadline_ms = request.deadline_ms;
         let first = self.rows();
         let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
-        Ok((wanted, deadline_ms, first..first + count))
+        Ok((wanted, deadline_ms, self.place(first..first + count)))
+    }
+
+    /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
+    fn place(&mut self, rows: Range<usize>) -> Place {
+        let start = rows.start * self.version.plan.features();
+        let cache = self.routes.cache.as_ref();
+        let known = cache.and_then(|cache| cache.get(&self.version.digest, self.buffers.input.get(start..)?));
+        match known {
+            Some(known) => {
+                self.buffers.input.truncate(start);
+                (rows.start..rows.start, Some(known))
+            }
+            None => (rows, None),
+        }
     }
 
     /// Runs the model and writes the answers.
@@ -176,12 +192,20 @@ impl Batch {
                 continue;
             }
             // One request must not spoil the batch for others: when something failed, each is run for itself.
-            let alone = if ran.is_err() { self.run_alone(&member, team, scratch) } else { Ok(()) };
+            let alone = if ran.is_err() && member.known.is_none() {
+                self.run_alone(&member, team, scratch)
+            } else {
+                Ok(())
+            };
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
                 .and_then(|()| self.write(&member, limits, outcome));
-            settled.push((member.received, member.rows.len(), written.as_ref().err().map(Error::code)));
-            let is_copied = member.is_live && written.is_ok();
+            let rows = self.rows_of(&member);
+            settled.push((member.received, rows, written.as_ref().err().map(Error::code)));
+            if written.is_ok() {
+                self.keep(&member);
+            }
+            let is_copied = member.is_live && written.is_ok() && member.known.is_none();
             if is_copied && self.routes.shadow.as_ref().is_some_and(|shadow| shadow.takes_next()) {
                 self.buffers.copied.push(member.rows.clone());
             }
@@ -252,9 +276,7 @@ impl Batch {
     }
 
     fn write(&self, member: &Member, limits: BatchLimits, outcome: &mut Outcome) -> Result<Vec<u8>, Error> {
-        let outputs = self.version.plan.outputs();
-        let values = member.rows.start * outputs..member.rows.end * outputs;
-        let values = self.buffers.output.get(values).unwrap_or_default();
+        let values = self.values_of(member);
         let bytes = reply::encode(&self.version, &member.wanted, values)?;
         if bytes.len() > limits.reply_bytes_max {
             return Err(Error::ReplyTooLarge { bytes: bytes.len(), bytes_max: limits.reply_bytes_max });
@@ -272,6 +294,29 @@ impl Batch {
             });
         }
         Ok(bytes)
+    }
+
+    /// What came out for a request.
+    fn values_of<'values>(&'values self, member: &'values Member) -> &'values [f32] {
+        let outputs = self.version.plan.outputs();
+        let in_batch = member.rows.start * outputs..member.rows.end * outputs;
+        match &member.known {
+            Some(known) => known,
+            None => self.buffers.output.get(in_batch).unwrap_or_default(),
+        }
+    }
+
+    fn rows_of(&self, member: &Member) -> usize {
+        self.values_of(member).len() / self.version.plan.outputs().max(1)
+    }
+
+    /// Keeps an answer for the next time.
+    fn keep(&self, member: &Member) {
+        let Some(cache) = self.routes.cache.as_ref().filter(|_| member.known.is_none()) else { return };
+        let features = self.version.plan.features();
+        let input = member.rows.start * features..member.rows.end * features;
+        let input = self.buffers.input.get(input).unwrap_or_default();
+        cache.insert(&self.version.digest, input, self.values_of(member));
     }
 
     fn count(&self, settled: &[(Instant, usize, Option<ErrorCode>)]) {

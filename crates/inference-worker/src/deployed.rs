@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::Error;
+use crate::durable::Durable;
 use crate::endpoint::ModelEndpoint;
 use crate::ingest::Ingest;
 use crate::loaded::LoadedVersion;
@@ -75,6 +76,7 @@ struct Served {
     live: Option<Ingest>,
     pinned: BTreeMap<(ModelVersion, Digest), Ingest>,
     endpoint: Option<ModelEndpoint>,
+    durable: Option<Durable>,
 }
 
 impl Deployed {
@@ -137,7 +139,8 @@ impl Deployed {
         } else {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
-            self.served = Some(Served { model, live: None, pinned: BTreeMap::new(), endpoint: None });
+            self.served =
+                Some(Served { model, live: None, pinned: BTreeMap::new(), endpoint: None, durable: None });
         }
         self.subscribe().await?;
         self.shared.board.ready(&deployment, revision);
@@ -163,6 +166,9 @@ impl Deployed {
         if served.live.is_none() {
             served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target(None)).await?);
         }
+        if served.durable.is_none() {
+            served.durable = Some(Durable::start(shared, &self.model));
+        }
         let is_gone = |version: &ModelVersion, digest: &Digest| {
             routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)
         };
@@ -182,6 +188,10 @@ impl Deployed {
             self.shared.board.removed(&self.model);
             return;
         };
+        // First of all, because it asks on the subscriptions that end next.
+        if let Some(durable) = served.durable {
+            durable.stop().await;
+        }
         if let Some(endpoint) = served.endpoint {
             endpoint.stop().await;
         }

@@ -133,5 +133,6 @@ fn figures(served: &ServedModel) -> Value {
         .shadow
         .as_ref()
         .map(|shadow| json!({ "version": shadow.version.version, "counts": shadow.version.meter.copies() }));
-    json!({ "queued": served.queued(), "queue_max": routes.limits.count_max, "versions": versions.collect::<Vec<_>>(), "shadow": shadow })
+    let cache = routes.cache.as_ref().map(|cache| cache.counts());
+    json!({ "cache": cache, "queued": served.queued(), "queue_max": routes.limits.count_max, "versions": versions.collect::<Vec<_>>(), "shadow": shadow })
 }

@@ -6,7 +6,7 @@
 //! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`); a
 //! `compute` thread takes what is ready, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
 //! (`rows`), runs the plan and writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an
-//! id. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
+//! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
 //! of them does.
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
@@ -25,6 +25,7 @@ mod claim;
 mod compute;
 mod deployed;
 mod describe;
+mod durable;
 mod endpoint;
 mod error;
 mod expiry;
@@ -44,6 +45,7 @@ mod recorder;
 mod refusal;
 mod reply;
 mod residence;
+mod response_cache;
 mod roster;
 mod rows;
 mod schedule;

@@ -9,6 +9,7 @@ use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
 use crate::pace::Pace;
+use crate::response_cache::ResponseCache;
 use crate::schedule::Schedule;
 use crate::shadow::ShadowRoute;
 use crate::sticky;
@@ -44,8 +45,9 @@ impl ServedModel {
     }
 
     /// Puts other routes in force and gives the former ones.
-    pub(crate) fn replace(&self, routes: RouteTable) -> Arc<RouteTable> {
+    pub(crate) fn replace(&self, mut routes: RouteTable) -> Arc<RouteTable> {
         let mut current = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.keep_cache_of(&current);
         std::mem::replace(&mut *current, Arc::new(routes))
     }
 
@@ -122,6 +124,8 @@ pub(crate) struct RouteTable {
     pub(crate) batching: Batching,
     pub(crate) limits: QueueLimits,
     pub(crate) record_ratio: f64,
+    /// Answers from before, when the deployment wants them.
+    pub(crate) cache: Option<Arc<ResponseCache>>,
     /// The version that gets copies of live requests.
     pub(crate) shadow: Option<Arc<ShadowRoute>>,
     schedule: Schedule,
@@ -135,6 +139,9 @@ impl RouteTable {
         let shadow = shadow.map(|(shadow, version)| Arc::new(ShadowRoute::new(shadow, version.clone())));
         Self {
             shadow,
+            cache: deployment.cache.as_ref().map(|cache| {
+                Arc::new(ResponseCache::new(usize::try_from(cache.bytes_max).unwrap_or(usize::MAX)))
+            }),
             schedule: Schedule::new(&weights),
             versions: versions.into_iter().zip(weights).collect(),
             batching: deployment.batching.clone(),
@@ -158,6 +165,15 @@ impl RouteTable {
     /// The version with the largest share. What belongs to the live route as a whole is counted there.
     pub(crate) fn principal(&self) -> Option<&Arc<LoadedVersion>> {
         self.versions.iter().rev().max_by_key(|(_, weight)| *weight).map(|(version, _)| version)
+    }
+
+    /// Goes on with the answers that are there, when as many may be kept: they are kept by blob, so none becomes wrong.
+    fn keep_cache_of(&mut self, former: &Self) {
+        if let (Some(cache), Some(kept)) = (&mut self.cache, &former.cache)
+            && cache.bytes_max() == kept.bytes_max()
+        {
+            *cache = kept.clone();
+        }
     }
 
     /// Every version that the deployment names, the shadow too.

@@ -36,6 +36,11 @@ pub struct Settings {
     pub memory_budget_bytes: Option<usize>,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,
+    /// Durable requests to one model that this worker has in hand at once; 0 leaves them to others. They take their turn like any
+    /// others, so a few are enough to keep a worker busy that has nothing else to do.
+    pub durable_requests_max: usize,
+    /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
+    pub durable_wait_max_ms: u64,
     /// How often the lease is renewed. It holds for 30 s.
     pub lease_interval_ms: u64,
     /// How often counters are sent to the monitor.
@@ -66,6 +71,8 @@ impl Default for Settings {
             threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory_budget_bytes: None,
             warm_versions_max: 4,
+            durable_requests_max: 4,
+            durable_wait_max_ms: 86_400_000,
             lease_interval_ms: 10_000,
             telemetry_interval_ms: 1000,
             record_interval_ms: 100,
@@ -118,6 +125,8 @@ impl Validate for Settings {
         let budget = self.memory_budget_bytes.unwrap_or(usize::MAX);
         within("memory_budget_bytes", budget, 1..=usize::MAX)?;
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
+        within("durable_requests_max", self.durable_requests_max, 0..=256)?;
+        within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;
         within("lease_interval_ms", self.lease_interval_ms, 100..=15_000)?;
         within("telemetry_interval_ms", self.telemetry_interval_ms, 50..=60_000)?;
         within("record_interval_ms", self.record_interval_ms, 1..=10_000)?;

@@ -102,6 +102,24 @@ const fn is_default_queue_wait(milliseconds: &u32) -> bool {
     *milliseconds == DeploymentLimits::QUEUE_WAIT_MAX_MS
 }
 
+/// Answers that a worker keeps, to give them again to the same rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Caching {
+    /// Bytes of rows and answers on one worker, at most.
+    pub bytes_max: u64,
+}
+
+impl Caching {
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        let bytes = self.bytes_max;
+        if bytes >= 1024 {
+            return Ok(());
+        }
+        Err(Error::invalid("cache.bytes_max", format!("{bytes} is not 1024 or more")))
+    }
+}
+
 /// Which predictions are recorded. Only requests with an id can be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -4,15 +4,14 @@ use leat_contract::{ContractVersion, Encoding, headers};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    channels::{self, Channel, Delivery, Direction},
+    channels::{self, Channel, Direction},
     messages::{self, Message},
 };
 
 const INBOX: &str = "inbox";
 
 pub(crate) fn document() -> Value {
-    let channels: Vec<Channel> =
-        channels::all().into_iter().filter(|channel| channel.delivery != Delivery::Reserved).collect();
+    let channels = channels::all();
     let mut entries: Map<String, Value> =
         channels.iter().map(|channel| (channel.id.to_owned(), channel_entry(channel))).collect();
     entries.insert(INBOX.to_owned(), inbox(&channels));

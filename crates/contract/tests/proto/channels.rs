@@ -27,8 +27,6 @@ pub(crate) enum Delivery {
     BestEffort(AssetRole),
     /// Core NATS, nobody waits.
     Lossy,
-    /// A subject that is kept free for what is to come.
-    Reserved,
 }
 
 pub(crate) struct Channel {
@@ -87,22 +85,21 @@ fn inference() -> Vec<Channel> {
             )
         },
         Channel {
-            listener: "nobody yet",
-            delivery: Delivery::Reserved,
+            listener: "stream",
+            delivery: Delivery::Queue(AssetRole::AsyncQueue),
             ..request(
                 "asyncInfer",
                 subjects.async_infer(&model),
-                "reserved for durable inference",
+                "durable inference: accepted now, answered some time; the request must have an id",
                 &["InferRequest"],
             )
         },
         Channel {
-            listener: "nobody yet",
-            delivery: Delivery::Reserved,
+            delivery: Delivery::Log(AssetRole::Results),
             ..publication(
                 "result",
                 subjects.result(&RequestId::new("zzid").unwrap()),
-                "reserved for the answers to durable requests",
+                "the answer to a durable request, an error with its headers",
                 &["InferResponse", "PredictionsResponse", "ErrorBody"],
             )
         },

@@ -8,6 +8,7 @@
 
 mod answers;
 mod cluster;
+mod durable;
 mod lifetime;
 mod load;
 mod models;

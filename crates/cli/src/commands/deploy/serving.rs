@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use leat_contract::Deployment;
+use leat_contract::{Caching, Deployment};
 
 use crate::Error;
 
@@ -31,6 +31,9 @@ pub(super) struct Serving {
     /// The share of requests with an id whose predictions are recorded, so that labels find them (at first 1).
     #[arg(long, value_name = "RATIO")]
     record: Option<f64>,
+    /// Keep answers in so many bytes on each worker, for requests with the same rows (at first none; 0 ends it).
+    #[arg(long, value_name = "BYTES")]
+    cache: Option<u64>,
     /// A label that a worker must have to serve the model; may be given several times, and `--select any` takes all away.
     #[arg(long, value_name = "NAME=VALUE")]
     select: Vec<String>,
@@ -52,7 +55,7 @@ impl Serving {
     }
 
     pub(super) fn apply(&self, deployment: &mut Deployment) {
-        let Deployment { batching, limits, record, selector, .. } = deployment;
+        let Deployment { batching, limits, record, cache, selector, .. } = deployment;
         batching.max_size = self.max_batch.unwrap_or(batching.max_size);
         batching.max_delay_us = self.max_delay_us.unwrap_or(batching.max_delay_us);
         batching.preferred_size = self.preferred_batch.or(batching.preferred_size);
@@ -60,6 +63,9 @@ impl Serving {
         limits.queue_bytes_max = self.queue_bytes_max.unwrap_or(limits.queue_bytes_max);
         limits.queue_wait_max_ms = self.queue_wait_max_ms.unwrap_or(limits.queue_wait_max_ms);
         record.ratio = self.record.unwrap_or(record.ratio);
+        if let Some(bytes_max) = self.cache {
+            *cache = (bytes_max > 0).then_some(Caching { bytes_max });
+        }
         if !self.select.is_empty() {
             *selector = labels(&self.select);
         }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{
-    Activation, Alias, Batching, Calibration, Canary, CheckpointRef, ClipMode, CompressSpec, CompressStep,
-    DatasetRef, Deployment, DeploymentLimits, DrainReply, DrainRequest, EarlyStopping, ErrorCode,
-    ErrorDetail, JobEvent, JobEventKind, JobMessage, JobProgress, JobResult, JobSpec, JobState, JobStatus,
-    LatencyBefore, LoadState, LoadedVersion, Loss, Manifest, ManifestLatency, Optimiser, PingReply, Prune,
-    PruneScope, Quantize, Recording, RolloutEnd, RolloutEvent, Route, Shadow, Task, TrainSpec, WorkerLease,
+    Activation, Alias, Batching, Caching, Calibration, Canary, CheckpointRef, ClipMode, CompressSpec,
+    CompressStep, DatasetRef, Deployment, DeploymentLimits, DrainReply, DrainRequest, EarlyStopping,
+    ErrorCode, ErrorDetail, JobEvent, JobEventKind, JobMessage, JobProgress, JobResult, JobSpec, JobState,
+    JobStatus, LatencyBefore, LoadState, LoadedVersion, Loss, Manifest, ManifestLatency, Optimiser,
+    PingReply, Prune, PruneScope, Quantize, Recording, RolloutEnd, RolloutEvent, Route, Shadow, Task,
+    TrainSpec, WorkerLease,
 };
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("alias", "Alias", Alias { version: version(3), updated_at: NOON }),
         document("deployment", "Deployment", deployment()),
         document("deployment-rollout", "Deployment", rollout()),
+        document("deployment-cache", "Deployment", cached()),
         document("rollout-event", "RolloutEvent", rollout_event()),
         document("worker-lease", "WorkerLease", lease()),
         document("worker-lease-labels", "WorkerLease", labelled_lease()),
@@ -194,6 +196,10 @@ fn rollout() -> Deployment {
         selector: labels(),
         ..deployment()
     }
+}
+
+fn cached() -> Deployment {
+    Deployment { cache: Some(Caching { bytes_max: 16 << 20 }), ..deployment() }
 }
 
 fn labels() -> BTreeMap<String, String> {
