@@ -49,6 +49,40 @@ async fn a_model_goes_from_data_to_labelled_predictions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn versions_are_tried_as_shadows_and_canaries_and_answer_together() {
+    let town = Town::with_two_digits_versions(1).await;
+    let shadowed = town.json(&["deploy", "digits@2", "--shadow", "0.5"]).await;
+    assert_eq!((&shadowed["routes"][0]["version"], &shadowed["shadow"]["ratio"]), (&1.into(), &0.5.into()));
+    let status = town.leat(&["status"]).await;
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("digits@2 shadows 0.5"), "{status}");
+
+    let lenient = ["--max-latency-increase", "100", "--max-error-increase", "1"];
+    let trial = ["--canary", "40", "--promote-after", "0s", "--min-requests", "50"];
+    let canary = town.json(&[&["deploy", "digits@2"], &trial[..], &lenient[..]].concat()).await;
+    assert_eq!((&canary["canary"]["requests_min"], &canary["routes"][1]["weight"]), (&50.into(), &40.into()));
+    assert!(canary["shadow"].is_null(), "a shadow that gets a route is none any more: {canary}");
+    let load = leat_cli::Load::start(&town.connection, &town.load(4)).expect("load starts");
+    let promoted = leat_test_harness::eventually("the canary is promoted", || async {
+        let status = town.json(&["status"]).await;
+        let deployment = status["deployments"][0].clone();
+        (deployment["routes"][0]["weight"] == 100).then_some(deployment)
+    })
+    .await;
+    assert_eq!((&promoted["routes"][0]["version"], promoted["canary"].is_null()), (&2.into(), true));
+    assert_eq!(load.stop().await.failed_total(), 0);
+    let event = town.leat(&["events", "--of", "rollouts", "--from-start", "--limit", "1"]).await;
+    assert!(String::from_utf8_lossy(&event.stdout).contains("event.rollout.digits.promoted"));
+    assert_eq!(town.json(&["models", "show", "digits@production"]).await["version"], 2);
+
+    let together = town.json(&["deploy", "digits@1", "--average-with", "digits@2"]).await;
+    assert_eq!(together["pipeline"]["members"][0]["version"], 2);
+    let rows = ten_rows(&town);
+    assert_eq!(town.json(&["predict", "digits", "--csv", &rows]).await.as_array().map(Vec::len), Some(10));
+    assert!(town.json(&["deploy", "digits@1", "--then", "none"]).await["pipeline"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_can_be_handed_in_looked_up_later_and_sent_again_when_they_were_given_up() {
     let town = Town::with_workers(1).await;
     town.train_digits().await;

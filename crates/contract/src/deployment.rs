@@ -1,6 +1,7 @@
 //! What should be served: one document per model, which workers follow.
 
 mod ending;
+mod pipeline;
 mod rollout;
 mod serving;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use pipeline::{Pipeline, PipelineMember, PipelineMode};
 pub use rollout::{Canary, Shadow};
 pub use serving::{Batching, Caching, DeploymentLimits, Recording};
 
@@ -44,6 +46,9 @@ pub struct Deployment {
     /// Whether and how many answers are kept for requests that come again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Caching>,
+    /// Other models that answer together with every version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Pipeline>,
     /// Labels that a worker must have to serve the model, name by name. Empty for every worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<String, String>,
@@ -64,6 +69,7 @@ impl Deployment {
             shadow: None,
             canary: None,
             cache: None,
+            pipeline: None,
             selector: BTreeMap::new(),
             updated_at: 0,
         }
@@ -84,6 +90,7 @@ impl Deployment {
         self.limits.validate()?;
         rollout::check_ratio("record.ratio", self.record.ratio)?;
         self.cache.iter().try_for_each(Caching::validate)?;
+        self.pipeline.iter().try_for_each(Pipeline::validate)?;
         self.shadow.iter().try_for_each(|shadow| shadow.validate(&self.routes))?;
         self.canary.iter().try_for_each(|canary| canary.validate(&self.routes))?;
         check_limit("labels of a selector", self.selector.len() as u64, limits::LABELS_MAX as u64)

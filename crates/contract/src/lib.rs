@@ -42,7 +42,10 @@ pub mod version;
 pub use assets::{Asset, AssetKind, AssetRole};
 pub use codec::{Encoding, decode, decode_json, encode};
 pub use control::{ControlVerb, DrainReply, DrainRequest, PingReply};
-pub use deployment::{Batching, Caching, Canary, Deployment, DeploymentLimits, Recording, Route, Shadow};
+pub use deployment::{
+    Batching, Caching, Canary, Deployment, DeploymentLimits, Pipeline, PipelineMember, PipelineMode,
+    Recording, Route, Shadow,
+};
 pub use error::Error;
 pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};

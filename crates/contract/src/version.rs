@@ -22,7 +22,7 @@ pub enum ContractVersion {
     /// time; shadows, canaries and selectors of deployments; labels of workers; what mirrored requests told; rollout events.
     #[serde(rename = "1.1")]
     V1_1,
-    /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches of deployments.
+    /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
     #[serde(rename = "1.2")]
     V1_2,
 }
@@ -52,7 +52,7 @@ impl ContractVersion {
             Self::V1_1 => {
                 "the parameters `priority`, `timeout` and `sticky_key` of requests; `preferred_size`, `queue_bytes_max`, `queue_wait_max_ms`, `shadow`, `canary` and `selector` of deployments; `labels` of leases; `shadow` in telemetry and windows; rollout events"
             }
-            Self::V1_2 => "durable inference and its results; `cache` of deployments",
+            Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
         }
     }
 }

@@ -113,7 +113,7 @@ impl Asking {
     async fn closed(&self, time: Duration) -> Outcome {
         let until = Instant::now() + time;
         let mut requesters = JoinSet::new();
-        for _ in 0..32 {
+        for _ in 0..128 {
             let asking = self.clone();
             requesters.spawn(async move {
                 while Instant::now() < until {

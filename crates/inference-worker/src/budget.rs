@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use leat_contract::{ModelName, Route};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -103,9 +102,7 @@ pub(crate) async fn bring_back(
 
 async fn reload(shared: &Arc<Shared>, version: &Arc<LoadedVersion>) -> Result<(), Error> {
     let begun = std::time::Instant::now();
-    let model: &ModelName = &version.model;
-    let route = Route { version: version.version, digest: version.digest.clone(), weight: 0 };
-    let again = loader::build(shared, model, route, shared.settings.batch_rows_max).await?;
+    let again = loader::build(shared, version.meant(), shared.settings.batch_rows_max).await?;
     version.plan.return_as(&again.plan);
     shared.budget.make_room(shared.roster.all(), version);
     info!(?version, elapsed_ms = begun.elapsed().as_millis(), "plan is back in memory");

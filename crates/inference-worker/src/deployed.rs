@@ -1,9 +1,8 @@
 //! One model from its deployment to its subscriptions: loads first, then swaps the routes, then subscribes.
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::{Arc, PoisonError};
 
-use leat_contract::{Deployment, Digest, ModelName, ModelVersion, Route};
+use leat_contract::{Deployment, ModelName, Route};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -74,7 +73,8 @@ struct Deployed {
 struct Served {
     model: Arc<ServedModel>,
     live: Option<Ingest>,
-    pinned: BTreeMap<(ModelVersion, Digest), Ingest>,
+    /// By the version that answers: the same number may come with another blob, or together with other models.
+    pinned: Vec<(Arc<LoadedVersion>, Ingest)>,
     endpoint: Option<ModelEndpoint>,
     durable: Option<Durable>,
 }
@@ -140,7 +140,7 @@ impl Deployed {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
             self.served =
-                Some(Served { model, live: None, pinned: BTreeMap::new(), endpoint: None, durable: None });
+                Some(Served { model, live: None, pinned: Vec::new(), endpoint: None, durable: None });
         }
         self.subscribe().await?;
         self.shared.board.ready(&deployment, revision);
@@ -158,9 +158,10 @@ impl Deployed {
             served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
         }
         for (version, _) in &routes.versions {
-            if let Entry::Vacant(place) = served.pinned.entry((version.version, version.digest.clone())) {
+            if !served.pinned.iter().any(|(pinned, _)| Arc::ptr_eq(pinned, version)) {
                 let subject = subjects.infer_version(&self.model, version.version);
-                place.insert(Ingest::start(shared, subject, target(Some(version.clone()))).await?);
+                let ingest = Ingest::start(shared, subject, target(Some(version.clone()))).await?;
+                served.pinned.push((version.clone(), ingest));
             }
         }
         if served.live.is_none() {
@@ -169,15 +170,14 @@ impl Deployed {
         if served.durable.is_none() {
             served.durable = Some(Durable::start(shared, &self.model));
         }
-        let is_gone = |version: &ModelVersion, digest: &Digest| {
-            routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)
+        let is_routed = |pinned: &Arc<LoadedVersion>| {
+            routes.versions.iter().any(|(version, _)| Arc::ptr_eq(version, pinned))
         };
-        let gone: Vec<_> =
-            served.pinned.keys().filter(|(version, digest)| is_gone(version, digest)).cloned().collect();
-        for key in gone {
-            if let Some(ingest) = served.pinned.remove(&key) {
-                ingest.stop().await;
-            }
+        let (kept, gone) = served.pinned.drain(..).partition(|(pinned, _)| is_routed(pinned));
+        served.pinned = kept;
+        let gone: Vec<(Arc<LoadedVersion>, Ingest)> = gone;
+        for (_, ingest) in gone {
+            ingest.stop().await;
         }
         Ok(())
     }
@@ -195,7 +195,8 @@ impl Deployed {
         if let Some(endpoint) = served.endpoint {
             endpoint.stop().await;
         }
-        for ingest in served.live.into_iter().chain(served.pinned.into_values()) {
+        let pinned = served.pinned.into_iter().map(|(_, ingest)| ingest);
+        for ingest in served.live.into_iter().chain(pinned) {
             ingest.stop().await;
         }
         let routes = served.model.routes();

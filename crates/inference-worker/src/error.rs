@@ -59,6 +59,12 @@ pub enum Error {
         /// Why, for the caller.
         reason: String,
     },
+    /// Models that shall answer together do not fit.
+    #[error("the pipeline cannot run: {reason}")]
+    Pipeline {
+        /// Why not.
+        reason: String,
+    },
     /// The model alone takes more memory than the worker has for all.
     #[error("the model has {bytes} bytes, the memory budget of this worker is {bytes_max} bytes")]
     OverBudget {
@@ -105,6 +111,10 @@ impl Error {
         Self::Request { reason: reason.into() }
     }
 
+    pub(crate) fn pipeline(reason: impl Into<String>) -> Self {
+        Self::Pipeline { reason: reason.into() }
+    }
+
     /// The code that a producer gets.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -117,7 +127,8 @@ impl Error {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Expired { .. } | Self::WaitedTooLong { .. } => ErrorCode::DeadlineExceeded,
             Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
-            Self::OverBudget { .. }
+            Self::Pipeline { .. }
+            | Self::OverBudget { .. }
             | Self::Checksum { .. }
             | Self::Model(_)
             | Self::Engine(_)

@@ -11,6 +11,7 @@
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
 //! `loaded` versions on the thread of `loading` (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
+//! Models that answer together are one plan by `pipeline`.
 //! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
 //! A version that is only tried gets copies of requests in `shadow`.
 //!
@@ -39,6 +40,7 @@ mod meter;
 mod metrics;
 mod pace;
 mod patience;
+mod pipeline;
 mod queue;
 mod record;
 mod recorder;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use leat_contract::{Batching, Deployment, DeploymentLimits, ModelName, ModelVersion};
+use leat_contract::{Batching, Deployment, DeploymentLimits, ModelName, Pipeline};
 use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
@@ -124,6 +124,7 @@ pub(crate) struct RouteTable {
     pub(crate) batching: Batching,
     pub(crate) limits: QueueLimits,
     pub(crate) record_ratio: f64,
+    pipeline: Option<Pipeline>,
     /// Answers from before, when the deployment wants them.
     pub(crate) cache: Option<Arc<ResponseCache>>,
     /// The version that gets copies of live requests.
@@ -139,6 +140,7 @@ impl RouteTable {
         let shadow = shadow.map(|(shadow, version)| Arc::new(ShadowRoute::new(shadow, version.clone())));
         Self {
             shadow,
+            pipeline: deployment.pipeline.clone(),
             cache: deployment.cache.as_ref().map(|cache| {
                 Arc::new(ResponseCache::new(usize::try_from(cache.bytes_max).unwrap_or(usize::MAX)))
             }),
@@ -167,10 +169,12 @@ impl RouteTable {
         self.versions.iter().rev().max_by_key(|(_, weight)| *weight).map(|(version, _)| version)
     }
 
-    /// Goes on with the answers that are there, when as many may be kept: they are kept by blob, so none becomes wrong.
+    /// Goes on with the answers that are there, when as many may be kept and the same models answer together: they are kept by
+    /// blob, so none becomes wrong.
     fn keep_cache_of(&mut self, former: &Self) {
         if let (Some(cache), Some(kept)) = (&mut self.cache, &former.cache)
             && cache.bytes_max() == kept.bytes_max()
+            && self.pipeline == former.pipeline
         {
             *cache = kept.clone();
         }
@@ -180,11 +184,6 @@ impl RouteTable {
     pub(crate) fn loaded(&self) -> impl Iterator<Item = &Arc<LoadedVersion>> {
         let shadow = self.shadow.iter().map(|shadow| &shadow.version);
         self.versions.iter().map(|(version, _)| version).chain(shadow)
-    }
-
-    /// The version with this number.
-    pub(crate) fn version(&self, version: ModelVersion) -> Option<&Arc<LoadedVersion>> {
-        self.versions.iter().map(|(loaded, _)| loaded).find(|loaded| loaded.version == version)
     }
 }
 
@@ -225,6 +224,6 @@ mod tests {
         let former = model.replace(table(&[50, 50]));
         assert!(Arc::ptr_eq(&before, &former));
         assert_eq!(model.routes().versions.len(), 2);
-        assert!(model.routes().version(ModelVersion::FIRST).is_some());
+        assert!(model.routes().loaded().any(|version| version.version.get() == 1));
     }
 }

@@ -24,6 +24,7 @@ const FAILED_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10\n  \
                         leat deploy wine@2 --shadow 0.5\n  leat deploy wine@2 --canary 10 --promote-after 15m\n  \
+                        leat deploy wine@2 --average-with wine@1\n  \
                         leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256 --select pool=small")]
 pub(crate) struct Deploy {
     /// For example wine@1.
@@ -82,7 +83,11 @@ pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(),
     let session = Session::open(global).await?;
     let manifest = session.registry().resolve(&deploy.model).await?;
     deploy.serving.check()?;
+    let pipeline = deploy.serving.pipeline(&session.registry()).await?;
     let adjust = |next: &mut Deployment| {
+        if let Some(pipeline) = &pipeline {
+            next.pipeline.clone_from(pipeline);
+        }
         deploy.serving.apply(next);
         deploy.rollout.apply(next, manifest.version);
     };

@@ -132,3 +132,45 @@ async fn models_beyond_the_memory_budget_give_way_and_come_back_when_asked_for()
     cluster.lease_when(&worker, failed).await;
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_answer_together_inside_one_worker() {
+    use leat_contract::{Pipeline, PipelineMember, PipelineMode};
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", quick()).await;
+    let other = cluster.store(1, 0, &regression(3.0)).await;
+    let model = "other".parse().unwrap();
+    let member = PipelineMember { model, version: other.version, digest: other.digest };
+    let mut deployment = deployment(vec![cluster.store(1, 100, &regression(1.0)).await]);
+    deployment.cache = Some(leat_contract::Caching { bytes_max: 1 << 20 });
+    for (pipeline, expected) in [
+        (None, 5.0),
+        (Some(Pipeline { mode: PipelineMode::Average, members: vec![member.clone()] }), 10.0),
+        (
+            Some(Pipeline { mode: PipelineMode::Average, members: vec![member.clone(), member.clone()] }),
+            35.0 / 3.0,
+        ),
+        (None, 5.0),
+    ] {
+        deployment.pipeline = pipeline;
+        let revision = cluster.deploy(&deployment).await;
+        cluster.applied(&worker, revision).await;
+        for subject in [cluster.live(), cluster.pinned(1)] {
+            let reply: Value =
+                cluster.ask(subject, r#"{"instances":[[1,2]]}"#).await.unwrap().json().unwrap();
+            let value = reply["predictions"][0][0].as_f64().unwrap();
+            assert!((value - expected).abs() < 1e-4, "{value} is not {expected}");
+        }
+    }
+    deployment.pipeline = Some(Pipeline { mode: PipelineMode::Sequence, members: vec![member] });
+    cluster.deploy(&deployment).await;
+    let failed = |lease: &leat_contract::WorkerLease| {
+        lease
+            .loaded
+            .iter()
+            .any(|loaded| loaded.error.as_ref().is_some_and(|error| error.message.contains("gives 1")))
+    };
+    cluster.lease_when(&worker, failed).await;
+    assert!(cluster.predict(r#"{"instances":[[1,2]]}"#).await.is_ok(), "what served before still serves");
+    worker.stop().await;
+}

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use leat_contract::{Caching, Deployment};
+use leat_contract::{Caching, Deployment, ModelRef, Pipeline, PipelineMember, PipelineMode};
 
 use crate::Error;
+use crate::session::Registry;
 
 /// How requests to a model are handled, whichever version answers. What is not given stays as it is.
 #[derive(Clone, Debug, Args)]
@@ -34,11 +35,23 @@ pub(super) struct Serving {
     /// Keep answers in so many bytes on each worker, for requests with the same rows (at first none; 0 ends it).
     #[arg(long, value_name = "BYTES")]
     cache: Option<u64>,
+    /// Another model that takes what the version gives, for example scaler@2; may be given several times. `--then none` ends it, and
+    /// so it does the two that follow.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["average_with", "vote_with"])]
+    then: Vec<String>,
+    /// Another model whose predictions or probabilities are averaged with those of the version; may be given several times.
+    #[arg(long, value_name = "MODEL", conflicts_with = "vote_with")]
+    average_with: Vec<String>,
+    /// Another classifier that votes beside the version; may be given several times.
+    #[arg(long, value_name = "MODEL")]
+    vote_with: Vec<String>,
     /// A label that a worker must have to serve the model; may be given several times, and `--select any` takes all away.
     #[arg(long, value_name = "NAME=VALUE")]
     select: Vec<String>,
 }
 
+/// Instead of another model: none.
+const NONE: &str = "none";
 /// Instead of labels: every worker.
 const ANY: &str = "any";
 
@@ -52,6 +65,29 @@ impl Serving {
             }
             None => Ok(()),
         }
+    }
+
+    /// The pipeline that is asked for; nothing when it stays as it is.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub(super) async fn pipeline(&self, registry: &Registry) -> Result<Option<Option<Pipeline>>, Error> {
+        let (mode, names) = match (&*self.then, &*self.average_with, &*self.vote_with) {
+            ([], [], []) => return Ok(None),
+            ([], [], votes) => (PipelineMode::Vote, votes),
+            ([], others, _) => (PipelineMode::Average, others),
+            (next, ..) => (PipelineMode::Sequence, next),
+        };
+        if names.iter().any(|name| name == NONE) {
+            return Ok(Some(None));
+        }
+        let mut members = Vec::with_capacity(names.len());
+        for name in names {
+            let manifest = registry.resolve(&name.parse::<ModelRef>()?).await?;
+            let (model, version, digest) = (manifest.model, manifest.version, manifest.digest);
+            members.push(PipelineMember { model, version, digest });
+        }
+        Ok(Some(Some(Pipeline { mode, members })))
     }
 
     pub(super) fn apply(&self, deployment: &mut Deployment) {

@@ -5,8 +5,8 @@ use leat_contract::{
     CompressStep, DatasetRef, Deployment, DeploymentLimits, DrainReply, DrainRequest, EarlyStopping,
     ErrorCode, ErrorDetail, JobEvent, JobEventKind, JobMessage, JobProgress, JobResult, JobSpec, JobState,
     JobStatus, LatencyBefore, LoadState, LoadedVersion, Loss, Manifest, ManifestLatency, Optimiser,
-    PingReply, Prune, PruneScope, Quantize, Recording, RolloutEnd, RolloutEvent, Route, Shadow, Task,
-    TrainSpec, WorkerLease,
+    PingReply, Pipeline, PipelineMember, PipelineMode, Prune, PruneScope, Quantize, Recording, RolloutEnd,
+    RolloutEvent, Route, Shadow, Task, TrainSpec, WorkerLease,
 };
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("deployment", "Deployment", deployment()),
         document("deployment-rollout", "Deployment", rollout()),
         document("deployment-cache", "Deployment", cached()),
+        document("deployment-pipeline", "Deployment", together()),
         document("rollout-event", "RolloutEvent", rollout_event()),
         document("worker-lease", "WorkerLease", lease()),
         document("worker-lease-labels", "WorkerLease", labelled_lease()),
@@ -200,6 +201,13 @@ fn rollout() -> Deployment {
 
 fn cached() -> Deployment {
     Deployment { cache: Some(Caching { bytes_max: 16 << 20 }), ..deployment() }
+}
+
+fn together() -> Deployment {
+    let member =
+        |number, digit| PipelineMember { model: model(), version: version(number), digest: digest(digit) };
+    let members = vec![member(5, 'e'), member(6, 'f')];
+    Deployment { pipeline: Some(Pipeline { mode: PipelineMode::Average, members }), ..deployment() }
 }
 
 fn labels() -> BTreeMap<String, String> {
