@@ -37,7 +37,7 @@ pub struct Settings {
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,
     /// Durable requests to one model that this worker has in hand at once; 0 leaves them to others. They take their turn like any
-    /// others, so a few are enough to keep a worker busy that has nothing else to do.
+    /// others; each of them looks into the stream every two seconds while there is nothing to do.
     pub durable_requests_max: usize,
     /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
     pub durable_wait_max_ms: u64,
@@ -71,7 +71,7 @@ impl Default for Settings {
             threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory_budget_bytes: None,
             warm_versions_max: 4,
-            durable_requests_max: 4,
+            durable_requests_max: 2,
             durable_wait_max_ms: 86_400_000,
             lease_interval_ms: 10_000,
             telemetry_interval_ms: 1000,

@@ -14,8 +14,10 @@ use tracing::info;
 use crate::budget::{Budget, bring_back};
 use crate::compute::ComputeThread;
 use crate::follower::follow_desired_state;
+use crate::refusal::refuse_all;
 use crate::shadow::Copies;
 use crate::shared::Shared;
+use crate::work::Work;
 use crate::{Error, Settings, expiry, lease, recorder, telemetry};
 
 /// The inference worker: follows desired state, loads models and answers requests.
@@ -98,6 +100,7 @@ impl Running {
         shared.queue.close();
         // Each of these ends in any case; a failure of its task is reported by the tasks' owner.
         let _ = threads_ended.await;
+        give_back_parked(&shared).await;
         stop_sweeping.cancel();
         let _ = swept.await;
         let _ = recorded.await;
@@ -105,6 +108,14 @@ impl Running {
         let _ = reported.await;
         followed
     }
+}
+
+/// Requests to versions that are out of memory find another worker.
+async fn give_back_parked(shared: &Shared) {
+    let parked = shared.queue.unpark(|_| true);
+    parked.iter().for_each(Work::leave_queue);
+    let reason = "the worker leaves, and the model is not in its memory".to_owned();
+    refuse_all(shared, parked, &Error::Unavailable { reason }).await;
 }
 
 /// Starts a task and gives what resolves when it has ended.
