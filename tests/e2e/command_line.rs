@@ -48,6 +48,75 @@ async fn a_model_goes_from_data_to_labelled_predictions() {
     assert_eq!((&accuracy["predictions"], &accuracy["pending"]), (&10.into(), &0.into()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_are_tried_as_shadows_and_canaries_and_answer_together() {
+    let town = Town::with_two_digits_versions(1).await;
+    let shadowed = town.json(&["deploy", "digits@2", "--shadow", "0.5"]).await;
+    assert_eq!((&shadowed["routes"][0]["version"], &shadowed["shadow"]["ratio"]), (&1.into(), &0.5.into()));
+    let status = town.leat(&["status"]).await;
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("digits@2 shadows 0.5"), "{status}");
+
+    let lenient = ["--max-latency-increase", "100", "--max-error-increase", "1"];
+    let trial = ["--canary", "40", "--promote-after", "0s", "--min-requests", "50"];
+    let canary = town.json(&[&["deploy", "digits@2"], &trial[..], &lenient[..]].concat()).await;
+    assert_eq!((&canary["canary"]["requests_min"], &canary["routes"][1]["weight"]), (&50.into(), &40.into()));
+    assert!(canary["shadow"].is_null(), "a shadow that gets a route is none any more: {canary}");
+    let load = leat_cli::Load::start(&town.connection, &town.load(4)).expect("load starts");
+    let promoted = leat_test_harness::eventually("the canary is promoted", || async {
+        let status = town.json(&["status"]).await;
+        let deployment = status["deployments"][0].clone();
+        (deployment["routes"][0]["weight"] == 100).then_some(deployment)
+    })
+    .await;
+    assert_eq!((&promoted["routes"][0]["version"], promoted["canary"].is_null()), (&2.into(), true));
+    assert_eq!(load.stop().await.failed_total(), 0);
+    let event = town.leat(&["events", "--of", "rollouts", "--from-start", "--limit", "1"]).await;
+    assert!(String::from_utf8_lossy(&event.stdout).contains("event.rollout.digits.promoted"));
+    assert_eq!(town.json(&["models", "show", "digits@production"]).await["version"], 2);
+
+    let together = town.json(&["deploy", "digits@1", "--average-with", "digits@2"]).await;
+    assert_eq!(together["pipeline"]["members"][0]["version"], 2);
+    let rows = ten_rows(&town);
+    assert_eq!(town.json(&["predict", "digits", "--csv", &rows]).await.as_array().map(Vec::len), Some(10));
+    assert!(town.json(&["deploy", "digits@1", "--then", "none"]).await["pipeline"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_can_be_handed_in_looked_up_later_and_sent_again_when_they_were_given_up() {
+    let town = Town::with_workers(1).await;
+    town.train_digits().await;
+    let rows = ten_rows(&town);
+    town.json(&["deploy", "digits@1", "--cache", "1048576", "--queue-wait-max-ms", "2000"]).await;
+    let accepted = town.json(&["predict", "digits", "--csv", &rows, "--id-prefix", "night", "--async"]).await;
+    assert_eq!(accepted["accepted"].as_array().map(Vec::len), Some(10));
+    let answer = leat_test_harness::eventually("the last row is answered", || async {
+        let output = town.leat(&["result", "night-9", "--output", "json"]).await;
+        output.status.success().then(|| serde_json::from_slice::<Value>(&output.stdout).expect("a document"))
+    })
+    .await;
+    assert_eq!((&answer["id"], &answer["version"]), (&"night-9".into(), &"1".into()));
+    assert!(answer["predictions"][0]["label"].is_string(), "{answer}");
+
+    let subject = town.cluster.subjects().async_infer(&"digits".parse().expect("a name"));
+    let queue = town.storage.async_queue(&"digits".parse().expect("a name"));
+    queue.submit(subject, "digits/bad", r#"{"id":"bad","instances":[[1]]}"#).await.expect("it is accepted");
+    let letters = async || town.json(&["dead", "ls"]).await;
+    let letter =
+        leat_test_harness::eventually("a dead letter", || async { letters().await.get(0).cloned() }).await;
+    assert_eq!((&letter["id"], &letter["stream"]), (&"digits/bad".into(), &"LEAT_ASYNC".into()));
+    assert!(letter["reason"].as_str().is_some_and(|reason| reason.contains("64 features")), "{letter}");
+    let number = letter["number"].to_string();
+    let replayed = town.json(&["dead", "replay", &number]).await;
+    assert_eq!(replayed["replayed"][0].to_string(), number);
+    leat_test_harness::eventually("it is given up once more", || async {
+        let letters = letters().await;
+        (letters.as_array().map(Vec::len) == Some(1) && letters[0]["number"] != letter["number"])
+            .then_some(())
+    })
+    .await;
+}
+
 /// The first ten rows of the data set in a file of their own.
 fn ten_rows(town: &Town) -> String {
     let text = std::fs::read_to_string(digits_path()).expect("the data set is there");

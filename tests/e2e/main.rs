@@ -9,5 +9,7 @@ mod jobs;
 mod python_client;
 mod refusals;
 mod routes;
+mod scaling;
+mod soak;
 mod town;
 mod worker_loss;

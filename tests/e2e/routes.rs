@@ -7,14 +7,18 @@ use leat_contract::ModelVersion;
 
 use crate::town::Town;
 
-const CHANGES: usize = 100;
+/// A long run sets another number: `LEAT_ROUTE_CHANGES=1000 cargo test -p leat-cli --test e2e route_changes`.
+fn changes() -> usize {
+    std::env::var("LEAT_ROUTE_CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
 const REQUESTERS: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_route_changes_under_load_fail_no_request() {
     let town = Town::with_two_digits_versions(2).await;
     let load = Load::start(&town.connection, &town.load(REQUESTERS)).expect("load starts");
-    for change in 0..CHANGES {
+    for change in 0..changes() {
         let version = if change % 2 == 0 { "digits@2" } else { "digits@1" };
         town.json(&["promote", version]).await;
     }

@@ -1,4 +1,4 @@
-use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route};
+use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route, Shadow};
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
@@ -60,6 +60,25 @@ impl Deployments {
         .await
     }
 
+    /// Gives a deployed model a shadow, or takes it away. `adjust` may change what else the document says.
+    ///
+    /// # Errors
+    /// When the model is not deployed, the result is no valid deployment, or others keep changing it.
+    pub async fn shadow(
+        &self,
+        model: &ModelName,
+        shadow: Option<Shadow>,
+        adjust: impl Fn(&mut Deployment),
+    ) -> Result<Entry<Deployment>, Error> {
+        self.change(model, |current| {
+            let current = current.ok_or_else(|| not_deployed(model))?;
+            let mut next = Deployment { shadow: shadow.clone(), updated_at: unix_ms(), ..current.clone() };
+            adjust(&mut next);
+            Ok(next)
+        })
+        .await
+    }
+
     /// Exchanges the routes with those before the last change.
     ///
     /// # Errors
@@ -112,22 +131,18 @@ fn not_deployed(model: &ModelName) -> Error {
 }
 
 fn first(manifest: &Manifest, route: Route) -> Deployment {
-    Deployment {
-        model: manifest.model.clone(),
-        routes: vec![Route { weight: 100, ..route }],
-        previous: None,
-        batching: Default::default(),
-        limits: Default::default(),
-        record: Default::default(),
-        updated_at: unix_ms(),
-    }
+    let routes = vec![Route { weight: 100, ..route }];
+    Deployment { updated_at: unix_ms(), ..Deployment::new(manifest.model.clone(), routes) }
 }
 
-/// The deployment with other routes. Asking again for those in force does not overwrite what a rollback goes back to.
+/// The deployment with other routes. Whoever moves routes by hand ends what the monitor was to judge; a shadow that gets a route
+/// is none any more. Asking again for those in force does not overwrite what a rollback goes back to.
 fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
     let is_a_change = routes != current.routes;
     let previous = if is_a_change { Some(current.routes.clone()) } else { current.previous.clone() };
-    Deployment { routes, previous, updated_at: unix_ms(), ..current.clone() }
+    let has_route = |shadow: &Shadow| routes.iter().any(|route| route.version == shadow.version);
+    let shadow = current.shadow.clone().filter(|shadow| !has_route(shadow));
+    Deployment { routes, previous, shadow, canary: None, updated_at: unix_ms(), ..current.clone() }
 }
 
 /// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose
@@ -187,17 +202,23 @@ mod tests {
     #[test]
     fn asking_twice_for_the_same_routes_keeps_what_a_rollback_goes_back_to() {
         let deployment = |routes: Vec<Route>, previous: Option<Vec<Route>>| Deployment {
-            model: "wine".parse().unwrap(),
-            routes,
             previous,
-            batching: Default::default(),
-            limits: Default::default(),
-            record: Default::default(),
-            updated_at: 0,
+            ..Deployment::new("wine".parse().unwrap(), routes)
         };
         let canary = moved(&deployment(vec![route(1, 100)], None), vec![route(1, 90), route(2, 10)]);
         let again = moved(&canary, canary.routes.clone());
         assert_eq!(again.previous.map(|routes| weights(&routes)), Some(vec![(1, 100)]));
+    }
+
+    #[test]
+    fn moving_routes_by_hand_ends_a_canary_and_a_shadow_that_gets_a_route() {
+        let version = |number| ModelVersion::new(number).unwrap();
+        let mut deployment = Deployment::new("wine".parse().unwrap(), vec![route(1, 90), route(2, 10)]);
+        deployment.canary = Some(leat_contract::Canary::new(version(2), 0));
+        deployment.shadow = Some(Shadow::new(version(3), route(3, 0).digest));
+        let promoted = moved(&deployment, vec![route(2, 100)]);
+        assert!(promoted.canary.is_none() && promoted.shadow.is_some());
+        assert!(moved(&deployment, vec![route(3, 100)]).shadow.is_none());
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Catalogue {
         Ok(entries.into_iter().map(|entry| entry.value).filter(|lease| !lease.is_expired(now)).collect())
     }
 
-    /// Waits until every live worker has applied a deployment; gives how many there are.
+    /// Waits until every live worker that a deployment selects has applied it; gives how many there are.
     ///
     /// # Errors
     /// [`Error::CannotLoad`] when a worker cannot load a version, [`Error::NotServed`] when there is no such worker in time.
@@ -37,7 +37,8 @@ impl Catalogue {
         let (began, deadline) = (Instant::now(), Instant::now() + timeout);
         let model = &entry.value.model;
         loop {
-            let live = self.live_workers().await?;
+            let mut live = self.live_workers().await?;
+            live.retain(|lease| entry.value.selects(&lease.labels));
             let failure = live.iter().find_map(|lease| load_failure(lease, &entry.value));
             if let Some(failure) = failure.filter(|_| began.elapsed() > FAILED_PATIENCE) {
                 return Err(failure);
@@ -59,7 +60,7 @@ impl Catalogue {
 }
 
 fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
-    let failed = deployment.routes.iter().find_map(|route| {
+    let failed = deployment.versions().find_map(|route| {
         let loaded = lease.loaded(&deployment.model, route.version)?;
         (loaded.state == LoadState::Failed && loaded.digest == route.digest).then_some(loaded)
     })?;

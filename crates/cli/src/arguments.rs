@@ -65,6 +65,11 @@ pub(crate) enum Command {
     Undeploy(commands::deploy::Undeploy),
     /// Ask a deployed model for predictions.
     Predict(commands::predict::Predict),
+    /// Look up the answer to a durable request.
+    Result(commands::result::ResultOf),
+    /// Look at messages that were given up, and send them again.
+    #[command(subcommand)]
+    Dead(commands::dead::Dead),
     /// Tell what the answer to an earlier request should have been.
     Label(commands::label::Label),
     /// Look at and cancel jobs.

@@ -104,6 +104,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// The id of the process of one service, none when there is no such instance.
+    pub fn process_id(&self, instance: &str) -> Option<u32> {
+        self.services.iter().find(|service| service.instance().as_str() == instance)?.process_id()
+    }
+
     /// Asks one service to stop in order and waits for it.
     ///
     /// # Errors

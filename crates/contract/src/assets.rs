@@ -6,6 +6,7 @@ use crate::{JobKind, Subjects, WorkerLease};
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A job message leaves room below the broker's default payload limit (1 MiB) for the headers of a dead letter.
 const JOB_BYTES_MAX: u32 = 768 * 1024;
@@ -31,6 +32,10 @@ pub enum AssetRole {
     Jobs,
     /// Jobs to do.
     JobQueue,
+    /// Requests for inference that are answered some time.
+    AsyncQueue,
+    /// Their answers.
+    Results,
     /// Events of jobs.
     Events,
     /// Windows and alerts.
@@ -45,7 +50,7 @@ pub enum AssetRole {
 
 impl AssetRole {
     /// Every role, in the order of the published table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Models,
         Self::Datasets,
         Self::Checkpoints,
@@ -54,6 +59,8 @@ impl AssetRole {
         Self::Actual,
         Self::Jobs,
         Self::JobQueue,
+        Self::AsyncQueue,
+        Self::Results,
         Self::Events,
         Self::Monitor,
         Self::Label,
@@ -112,6 +119,7 @@ impl Asset {
                 bucket(subjects, role)
             }
             AssetRole::JobQueue => job_queue(subjects),
+            AssetRole::AsyncQueue => async_queue(subjects),
             _ => log(subjects, role),
         }
     }
@@ -236,6 +244,24 @@ fn job_queue(subjects: &Subjects) -> Asset {
     }
 }
 
+/// None is ever too old for the broker: a worker that finds one too late makes a dead letter of it, so that none is lost silently.
+fn async_queue(subjects: &Subjects) -> Asset {
+    let facts = Facts {
+        token: "async",
+        keys: "",
+        holds: "`InferRequest` (JSON or MessagePack) until it is answered or given up",
+        max_bytes: 256 * MIB,
+        max_age: None,
+    };
+    let name = stream_name(subjects, facts.token);
+    Asset {
+        subjects: vec![subjects.async_infer_all()],
+        max_message_bytes: Some(JOB_BYTES_MAX),
+        duplicate_window: Some(DUPLICATES),
+        ..asset(AssetRole::AsyncQueue, name, AssetKind::WorkQueue, facts)
+    }
+}
+
 fn log(subjects: &Subjects, role: AssetRole) -> Asset {
     let facts = |token, holds, max_bytes, max_age| Facts {
         token,
@@ -245,9 +271,16 @@ fn log(subjects: &Subjects, role: AssetRole) -> Asset {
         max_age: Some(max_age),
     };
     let (captured, facts) = match role {
-        AssetRole::Events => (subjects.event_all(), facts("events", "`JobEvent` (JSON)", 128 * MIB, 7 * DAY)),
+        AssetRole::Events => (
+            subjects.event_all(),
+            facts("events", "`JobEvent` and `RolloutEvent` (JSON)", 128 * MIB, 7 * DAY),
+        ),
         AssetRole::Monitor => {
             (subjects.monitor_all(), facts("monitor", "`Window` and `Alert` (JSON)", 128 * MIB, 7 * DAY))
+        }
+        AssetRole::Results => {
+            let holds = "answers to durable requests, as the worker gave them";
+            (subjects.result_all(), facts("result", holds, 256 * MIB, HOUR))
         }
         AssetRole::Label => {
             (subjects.label_all(), facts("label", "`Label` (JSON or MessagePack)", 256 * MIB, 30 * DAY))

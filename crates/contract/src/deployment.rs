@@ -1,9 +1,18 @@
 //! What should be served: one document per model, which workers follow.
 
-use std::collections::BTreeSet;
+mod ending;
+mod pipeline;
+mod rollout;
+mod serving;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use pipeline::{Pipeline, PipelineMember, PipelineMode};
+pub use rollout::{Canary, Shadow};
+pub use serving::{Batching, Caching, DeploymentLimits, Recording};
 
 use crate::limits::{self, check_limit};
 use crate::{Digest, Error, ModelName, ModelVersion};
@@ -28,13 +37,47 @@ pub struct Deployment {
     /// Which predictions are recorded.
     #[serde(default)]
     pub record: Recording,
+    /// A version that gets copies of live requests and answers none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
+    /// A version whose share of the live route grows or ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// Whether and how many answers are kept for requests that come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Caching>,
+    /// Other models that answer together with every version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Pipeline>,
+    /// Labels that a worker must have to serve the model, name by name. Empty for every worker.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selector: BTreeMap<String, String>,
     /// When it was last changed.
     pub updated_at: u64,
 }
 
 impl Deployment {
+    /// A deployment of these routes with everything else as it is unless told otherwise.
+    pub fn new(model: ModelName, routes: Vec<Route>) -> Self {
+        Self {
+            model,
+            routes,
+            previous: None,
+            batching: Batching::default(),
+            limits: DeploymentLimits::default(),
+            record: Recording::default(),
+            shadow: None,
+            canary: None,
+            cache: None,
+            pipeline: None,
+            selector: BTreeMap::new(),
+            updated_at: 0,
+        }
+    }
+
     /// Whether a worker can follow it: weights sum to 100, no version twice, at least one route, batches and queues that
-    /// hold something, a ratio between 0 and 1. The previous routes obey the same rules.
+    /// hold something, ratios between 0 and 1, a shadow without a route and a canary with one. The previous routes obey the
+    /// same rules.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the field and the value, or [`Error::TooLarge`].
@@ -44,14 +87,28 @@ impl Deployment {
             check_routes("previous", previous)?;
         }
         self.batching.validate()?;
-        if self.limits.queue_max == 0 {
-            return Err(Error::invalid("limits.queue_max", "0 is not 1 or more"));
-        }
-        let ratio = self.record.ratio;
-        if !(0.0..=1.0).contains(&ratio) {
-            return Err(Error::invalid("record.ratio", format!("{ratio} is not from 0 to 1")));
-        }
-        Ok(())
+        self.limits.validate()?;
+        rollout::check_ratio("record.ratio", self.record.ratio)?;
+        self.cache.iter().try_for_each(Caching::validate)?;
+        self.pipeline.iter().try_for_each(Pipeline::validate)?;
+        self.shadow.iter().try_for_each(|shadow| shadow.validate(&self.routes))?;
+        self.canary.iter().try_for_each(|canary| canary.validate(&self.routes))?;
+        check_limit("labels of a selector", self.selector.len() as u64, limits::LABELS_MAX as u64)
+    }
+
+    /// Whether a worker with these labels is to serve it.
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// Every version that a worker must load: those of the routes, then the shadow as a route without a share.
+    pub fn versions(&self) -> impl Iterator<Item = Route> {
+        let shadow = self.shadow.iter().map(|shadow| Route {
+            version: shadow.version,
+            digest: shadow.digest.clone(),
+            weight: 0,
+        });
+        self.routes.iter().cloned().chain(shadow)
     }
 
     /// The route of a version.
@@ -70,63 +127,6 @@ pub struct Route {
     pub digest: Digest,
     /// Its share in percent, 0 to 100. With 0 it answers only when pinned.
     pub weight: u32,
-}
-
-/// How requests are gathered into batches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Batching {
-    /// Rows of one run, at most.
-    pub max_size: u32,
-    /// How long to wait for more rows, in microseconds. 0 takes what is ready.
-    pub max_delay_us: u32,
-}
-
-impl Batching {
-    /// The longest wait that can be asked for, one second.
-    pub const DELAY_US_MAX: u32 = 1_000_000;
-
-    fn validate(&self) -> Result<(), Error> {
-        if self.max_size == 0 {
-            return Err(Error::invalid("batching.max_size", "0 is not 1 or more"));
-        }
-        check_limit("batching.max_size in rows", self.max_size.into(), limits::ROWS_MAX as u64)?;
-        check_limit("batching.max_delay_us", self.max_delay_us.into(), Self::DELAY_US_MAX.into())
-    }
-}
-
-impl Default for Batching {
-    fn default() -> Self {
-        Self { max_size: 64, max_delay_us: 0 }
-    }
-}
-
-/// What a worker refuses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeploymentLimits {
-    /// Requests that may wait on one worker; the next is refused as overloaded.
-    pub queue_max: u32,
-}
-
-impl Default for DeploymentLimits {
-    fn default() -> Self {
-        Self { queue_max: 1024 }
-    }
-}
-
-/// Which predictions are recorded. Only requests with an id can be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Recording {
-    /// The share of requests with an id, 0 to 1.
-    pub ratio: f64,
-}
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self { ratio: 1.0 }
-    }
 }
 
 fn check_routes(field: &'static str, routes: &[Route]) -> Result<(), Error> {

@@ -102,10 +102,14 @@ impl ErrorCode {
             Self::NotFound => "there is no such model, version, job or object",
             Self::Conflict => "somebody else changed the document first (compare-and-set lost)",
             Self::TooLarge => "the payload, a shape or a batch is over a limit; the message says the limit",
-            Self::Overloaded => "the worker's bounded queue is full; `retry_after_ms` says when to try again",
+            Self::Overloaded => {
+                "the worker's bounded queue is full, or the request would wait in it for too long; `retry_after_ms` says when to try again"
+            }
             Self::Internal => "a defect of Leat's own",
             Self::Unavailable => "nobody serves the model yet, or the worker is draining",
-            Self::DeadlineExceeded => "`deadline_ms` passed before the request was answered",
+            Self::DeadlineExceeded => {
+                "`deadline_ms` passed before the request was answered, or its `timeout` before it was taken from the queue"
+            }
         }
     }
 }

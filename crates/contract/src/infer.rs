@@ -6,6 +6,7 @@ mod bin;
 mod datatype;
 mod decoding;
 mod element;
+mod envelope;
 mod request;
 mod response;
 mod rows;
@@ -17,6 +18,7 @@ mod tensor_data;
 use std::collections::BTreeMap;
 
 pub use datatype::Datatype;
+pub use envelope::{Envelope, Priority};
 pub use request::{InferRequest, Instances, RequestBody, RequestedOutput};
 pub use response::{InferResponse, PredictionsResponse, ReplyForm};
 pub use rows::FeatureRows;

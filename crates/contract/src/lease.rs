@@ -20,6 +20,9 @@ pub struct WorkerLease {
     /// For each model, the revision of the deployment document that it has applied.
     #[serde(default)]
     pub deployment_revisions: BTreeMap<ModelName, u64>,
+    /// What the operator calls it, for deployments that choose their workers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// When it was renewed.
     pub renewed_at: u64,
 }
@@ -86,6 +89,7 @@ mod tests {
             started_at: 0,
             loaded: Vec::new(),
             deployment_revisions: BTreeMap::new(),
+            labels: BTreeMap::new(),
             renewed_at: 50_000,
         };
         assert!(!lease.is_expired(80_000));

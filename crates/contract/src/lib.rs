@@ -26,6 +26,7 @@ mod model_reference;
 mod monitoring;
 mod prediction;
 mod registry;
+mod rollout_event;
 mod scalar;
 mod telemetry;
 
@@ -41,13 +42,16 @@ pub mod version;
 pub use assets::{Asset, AssetKind, AssetRole};
 pub use codec::{Encoding, decode, decode_json, encode};
 pub use control::{ControlVerb, DrainReply, DrainRequest, PingReply};
-pub use deployment::{Batching, Deployment, DeploymentLimits, Recording, Route};
+pub use deployment::{
+    Batching, Caching, Canary, Deployment, DeploymentLimits, Pipeline, PipelineMember, PipelineMode,
+    Recording, Route, Shadow,
+};
 pub use error::Error;
 pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
-    Datatype, FeatureRows, InferRequest, InferResponse, Instances, Parameters, PredictionsResponse,
-    ReplyForm, RequestBody, RequestedOutput, Tensor, TensorData,
+    Datatype, Envelope, FeatureRows, InferRequest, InferResponse, Instances, Parameters, PredictionsResponse,
+    Priority, ReplyForm, RequestBody, RequestedOutput, Tensor, TensorData,
 };
 pub use job_status::{CheckpointRef, JobEvent, JobEventKind, JobProgress, JobResult, JobState, JobStatus};
 pub use jobs::{
@@ -63,7 +67,8 @@ pub use monitoring::{
 };
 pub use prediction::{PredictedValue, PredictionBatch, PredictionRecord};
 pub use registry::{Alias, LatencyBefore, Manifest, ManifestLatency};
+pub use rollout_event::{RolloutEnd, RolloutEvent};
 pub use scalar::Scalar;
 pub use subjects::Subjects;
-pub use telemetry::{ModelTelemetry, ProcessTelemetry, WorkerTelemetry};
+pub use telemetry::{ModelTelemetry, ProcessTelemetry, ShadowCounts, WorkerTelemetry};
 pub use version::ContractVersion;

@@ -33,6 +33,10 @@ pub const NAME_CHARACTERS_MAX: usize = 63;
 pub const REQUEST_ID_CHARACTERS_MAX: usize = 128;
 /// Routes of one deployment.
 pub const ROUTES_MAX: usize = 16;
+/// Labels of a worker, and those that a deployment asks for.
+pub const LABELS_MAX: usize = 32;
+/// Models that answer together with the versions of a deployment.
+pub const PIPELINE_MEMBERS_MAX: usize = 16;
 /// Steps of one compression job.
 pub const COMPRESS_STEPS_MAX: usize = 32;
 /// Hidden layers of a network in a job.
@@ -47,7 +51,7 @@ pub const TRAIN_EPOCHS_MAX: u32 = 1_000_000;
 pub const COMPRESS_EPOCHS_MAX: u32 = 10_000;
 
 /// Every limit with its unit, as published.
-pub const ALL: [(&str, u64); 20] = [
+pub const ALL: [(&str, u64); 22] = [
     ("bytes of a request for inference or its reply", PAYLOAD_BYTES_MAX as u64),
     ("bytes of any other message", DOCUMENT_BYTES_MAX as u64),
     ("levels of nested arrays and maps in one message", NESTING_MAX as u64),
@@ -65,6 +69,8 @@ pub const ALL: [(&str, u64); 20] = [
     ("characters of a model, alias, worker or job name", NAME_CHARACTERS_MAX as u64),
     ("characters of a request id", REQUEST_ID_CHARACTERS_MAX as u64),
     ("routes of one deployment", ROUTES_MAX as u64),
+    ("labels of a worker, and those that a deployment asks for", LABELS_MAX as u64),
+    ("models that answer together with the versions of a deployment", PIPELINE_MEMBERS_MAX as u64),
     ("steps of one compression job", COMPRESS_STEPS_MAX as u64),
     ("hidden layers of a network in a job", HIDDEN_LAYERS_MAX as u64),
     ("units of one hidden layer in a job", HIDDEN_UNITS_MAX as u64),

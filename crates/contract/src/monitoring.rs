@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, ModelName, ModelVersion, WorkerId};
+use crate::{ErrorCode, ModelName, ModelVersion, ShadowCounts, WorkerId};
 
 /// The merged figures of a model over some seconds. Times are unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub struct VersionWindow {
     /// How often it was right, as far as labels are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
+    /// How it would have answered, when it is a shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowCounts>,
 }
 
 /// A distribution of times in milliseconds.

@@ -5,7 +5,8 @@ mod parsing;
 pub use parsing::{ControlAddress, JobEventAddress, MonitorAddress};
 
 use crate::{
-    ControlVerb, Error, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, WorkerId, version,
+    ControlVerb, Error, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, RolloutEnd,
+    WorkerId, version,
 };
 
 /// The prefix that applies unless another is set.
@@ -108,6 +109,11 @@ impl Subjects {
         format!("{}event.job.{job}.*", self.root)
     }
 
+    /// What became of a canary of a model.
+    pub fn rollout_event(&self, model: &ModelName, what: RolloutEnd) -> String {
+        format!("{}event.rollout.{model}.{what}", self.root)
+    }
+
     /// An order to one worker.
     pub fn control(&self, worker: &WorkerId, verb: ControlVerb) -> String {
         format!("{}control.{worker}.{verb}", self.root)
@@ -143,6 +149,16 @@ impl Subjects {
         format!("{}infer.>", self.root)
     }
 
+    /// All durable requests for inference.
+    pub fn async_infer_all(&self) -> String {
+        format!("{}async.*", self.root)
+    }
+
+    /// The answers to all durable requests.
+    pub fn result_all(&self) -> String {
+        format!("{}result.*", self.root)
+    }
+
     /// All metadata requests.
     pub fn metadata_all(&self) -> String {
         format!("{}metadata.*", self.root)
@@ -166,6 +182,11 @@ impl Subjects {
     /// Every event of every job.
     pub fn job_event_all(&self) -> String {
         format!("{}event.job.*.*", self.root)
+    }
+
+    /// What became of every canary.
+    pub fn rollout_event_all(&self) -> String {
+        format!("{}event.rollout.*.*", self.root)
     }
 
     /// Telemetry of every worker.

@@ -65,4 +65,36 @@ pub struct ModelTelemetry {
     #[serde(with = "serde_bytes")]
     #[schemars(with = "Vec<u8>")]
     pub compute: Vec<u8>,
+    /// What copies of live requests told in the interval, when the version is a shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowCounts>,
+}
+
+/// How the answers of a shadow compare with those that were sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowCounts {
+    /// Copies that were run.
+    pub mirrored: u64,
+    /// Copies that were not, because the worker was busy.
+    pub dropped: u64,
+    /// Copies that the shadow could not answer.
+    pub failed: u64,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// Rows with another class, or with a value that differs by more than the deployment tolerates.
+    pub disagreements: u64,
+    /// The largest difference between two values.
+    pub difference_max: f64,
+}
+
+impl ShadowCounts {
+    /// Adds what another worker or interval told.
+    pub fn merge(&mut self, other: &Self) {
+        self.mirrored = self.mirrored.saturating_add(other.mirrored);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.rows = self.rows.saturating_add(other.rows);
+        self.disagreements = self.disagreements.saturating_add(other.disagreements);
+        self.difference_max = self.difference_max.max(other.difference_max);
+    }
 }

@@ -18,19 +18,28 @@ pub enum ContractVersion {
     /// The first contract: inference, metadata, jobs, registry, deployments, labels, predictions, telemetry, monitoring.
     #[serde(rename = "1.0")]
     V1_0,
+    /// Overload and rollout: requests with a priority, a time in the queue and a sticky key; limits of the queue by bytes and
+    /// time; shadows, canaries and selectors of deployments; labels of workers; what mirrored requests told; rollout events.
+    #[serde(rename = "1.1")]
+    V1_1,
+    /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
+    #[serde(rename = "1.2")]
+    V1_2,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_0;
+    pub const CURRENT: Self = Self::V1_2;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 1] = [Self::V1_0];
+    pub const ALL: [Self; 3] = [Self::V1_0, Self::V1_1, Self::V1_2];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V1_0 => "1.0",
+            Self::V1_1 => "1.1",
+            Self::V1_2 => "1.2",
         }
     }
 
@@ -40,6 +49,10 @@ impl ContractVersion {
             Self::V1_0 => {
                 "inference, metadata, jobs, registry, deployments, leases, labels, predictions, telemetry, monitoring, control"
             }
+            Self::V1_1 => {
+                "the parameters `priority`, `timeout` and `sticky_key` of requests; `preferred_size`, `queue_bytes_max`, `queue_wait_max_ms`, `shadow`, `canary` and `selector` of deployments; `labels` of leases; `shadow` in telemetry and windows; rollout events"
+            }
+            Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
         }
     }
 }

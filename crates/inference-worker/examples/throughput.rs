@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use leat_broker::{Broker, BrokerOptions, Search, find_binary};
 use leat_contract::assets::AssetRole;
 use leat_contract::{
-    Batching, Deployment, DeploymentLimits, Encoding, InferRequest, ModelVersion, Recording, Route, Subjects,
-    Tensor, TensorData, WorkerLease,
+    Deployment, Encoding, InferRequest, ModelVersion, Route, Subjects, Tensor, TensorData, WorkerLease,
 };
 use leat_inference_worker::{InferenceWorker, Settings};
 use leat_messaging::{ConnectOptions, Connection, Storage, Subscription, Watched};
@@ -174,15 +173,7 @@ async fn deploy(connection: &Connection, subjects: &Subjects) -> Result<(), Fail
     let storage = Storage::provision(connection, subjects).await?;
     let digest = storage.objects(AssetRole::Models).put(&digits()?).await?;
     let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
-    let deployment = Deployment {
-        model: "digits".parse()?,
-        routes: vec![route],
-        previous: None,
-        batching: Batching::default(),
-        limits: DeploymentLimits::default(),
-        record: Recording::default(),
-        updated_at: 0,
-    };
+    let deployment = Deployment::new("digits".parse()?, vec![route]);
     let revision = storage.key_value(AssetRole::Desired).put("digits", &deployment).await?;
     let mut leases = storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
     loop {

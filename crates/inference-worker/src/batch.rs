@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leat_contract::{ErrorCode, InferRequest, PredictionRecord};
-use leat_engine::{Scratch, Team};
+use leat_engine::{Plan, Scratch, Team};
 use leat_messaging::Subject;
 
 use crate::Error;
@@ -14,6 +14,8 @@ use crate::meter::Timing;
 use crate::reply::{self, Wanted};
 use crate::rows;
 use crate::served::{RouteTable, ServedModel};
+use crate::shadow::{Copies, Copy};
+use crate::waiting::Waiting;
 use crate::work::{Answer, Content, Escort, Work};
 
 /// What one batch may be, and what one reply.
@@ -32,16 +34,22 @@ pub(crate) struct Buffers {
     output: Vec<f32>,
     members: Vec<Member>,
     refused: Vec<(ErrorCode, Instant)>,
+    /// Rows of the live requests that were answered and are to be copied.
+    copied: Vec<Range<usize>>,
 }
 
 /// The requests that one version answers.
-#[derive(Debug)]
 pub(crate) struct Batch {
     served: Arc<ServedModel>,
     version: Arc<LoadedVersion>,
+    plan: Arc<dyn Plan>,
     routes: Arc<RouteTable>,
     begun: Instant,
     compute: Duration,
+    /// Bytes of its requests.
+    bytes: usize,
+    /// How long its requests took to be read.
+    reading: Duration,
     buffers: Buffers,
 }
 
@@ -52,10 +60,18 @@ struct Member {
     received: Instant,
     deadline_ms: Option<u64>,
     wanted: Wanted,
-    /// Its rows in the batch.
+    waiting: Waiting,
+    /// Whether it came on the live route.
+    is_live: bool,
+    /// Its rows in the batch; none when the answer is known.
     rows: Range<usize>,
+    /// The answer from before.
+    known: Option<Arc<[f32]>>,
     escort: Escort,
 }
+
+/// The rows of a request in the batch, and the answer when it is known from before.
+type Place = (Range<usize>, Option<Arc<[f32]>>);
 
 /// What comes out of a batch.
 #[derive(Debug, Default)]
@@ -69,9 +85,20 @@ impl Batch {
     pub(crate) fn new(
         served: Arc<ServedModel>,
         (version, routes): (Arc<LoadedVersion>, Arc<RouteTable>),
+        plan: Arc<dyn Plan>,
         buffers: Buffers,
     ) -> Self {
-        Self { served, version, routes, begun: Instant::now(), compute: Duration::ZERO, buffers }
+        Self {
+            served,
+            version,
+            plan,
+            routes,
+            begun: Instant::now(),
+            compute: Duration::ZERO,
+            reading: Duration::ZERO,
+            bytes: 0,
+            buffers,
+        }
     }
 
     pub(crate) fn is_of(&self, version: &Arc<LoadedVersion>) -> bool {
@@ -93,31 +120,53 @@ impl Batch {
 
     /// Reads a request into the batch, or answers it at once when it cannot be run.
     pub(crate) fn add(&mut self, work: Work, limits: BatchLimits, outcome: &mut Outcome) {
+        let begun = Instant::now();
+        self.bytes += work.payload.len();
         match self.read(&work, limits) {
-            Ok((wanted, deadline_ms, rows)) => {
-                let Work { reply, received, escort, .. } = work;
-                self.buffers.members.push(Member { reply, received, deadline_ms, wanted, rows, escort });
+            Ok((wanted, deadline_ms, (rows, known))) => {
+                let Work { reply, received, escort, waiting, target, .. } = work;
+                let is_live = target.pinned.is_none();
+                let member =
+                    Member { reply, received, deadline_ms, wanted, waiting, is_live, rows, known, escort };
+                self.buffers.members.push(member);
             }
             Err(error) => {
                 self.buffers.refused.push((error.code(), work.received));
-                outcome.answers.push(work.refuse(&error));
+                outcome.answers.extend(work.refuse(&error));
             }
         }
+        self.reading += begun.elapsed();
     }
 
-    fn read(
-        &mut self,
-        work: &Work,
-        limits: BatchLimits,
-    ) -> Result<(Wanted, Option<u64>, Range<usize>), Error> {
+    /// Says how long running it and sending its answers took.
+    pub(crate) fn took(&self, elapsed: Duration) {
+        self.served.pace.took(self.reading + elapsed, self.bytes);
+    }
+
+    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Place), Error> {
         let (request, encoding) = InferRequest::decode(&work.payload)?;
         check_deadline(request.deadline_ms, work.received)?;
+        request.envelope()?;
         let outputs = rows::selection(&request.body, &self.version)?;
         let wanted = Wanted { id: request.id.clone(), encoding, form: request.reply_form(), outputs };
         let deadline_ms = request.deadline_ms;
         let first = self.rows();
         let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
-        Ok((wanted, deadline_ms, first..first + count))
+        Ok((wanted, deadline_ms, self.place(first..first + count)))
+    }
+
+    /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
+    fn place(&mut self, rows: Range<usize>) -> Place {
+        let start = rows.start * self.version.plan.features();
+        let cache = self.routes.cache.as_ref();
+        let known = cache.and_then(|cache| cache.get(&self.version.digest, self.buffers.input.get(start..)?));
+        match known {
+            Some(known) => {
+                self.buffers.input.truncate(start);
+                (rows.start..rows.start, Some(known))
+            }
+            None => (rows, None),
+        }
     }
 
     /// Runs the model and writes the answers.
@@ -136,12 +185,30 @@ impl Batch {
         let count = members.len();
         let mut settled = Vec::with_capacity(count);
         for member in members.drain(..) {
+            // Its caller has been told that it is too late.
+            if !member.waiting.take_claim() {
+                let late = Some(ErrorCode::DeadlineExceeded);
+                settled.push((member.received, member.rows.len(), late));
+                continue;
+            }
             // One request must not spoil the batch for others: when something failed, each is run for itself.
-            let alone = if ran.is_err() { self.run_alone(&member, team, scratch) } else { Ok(()) };
+            let alone = if ran.is_err() && member.known.is_none() {
+                self.run_alone(&member, team, scratch)
+            } else {
+                Ok(())
+            };
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
                 .and_then(|()| self.write(&member, limits, outcome));
-            settled.push((member.received, member.rows.len(), written.as_ref().err().map(Error::code)));
+            let rows = self.rows_of(&member);
+            settled.push((member.received, rows, written.as_ref().err().map(Error::code)));
+            if written.is_ok() {
+                self.keep(&member);
+            }
+            let is_copied = member.is_live && written.is_ok() && member.known.is_none();
+            if is_copied && self.routes.shadow.as_ref().is_some_and(|shadow| shadow.takes_next()) {
+                self.buffers.copied.push(member.rows.clone());
+            }
             let content = match written {
                 Ok(bytes) => Content::Result(bytes),
                 Err(error) => Content::Refusal(error.detail(), member.wanted.encoding),
@@ -151,6 +218,28 @@ impl Batch {
         self.buffers.members = members;
         self.count(&settled);
         self.version.meter.ended(count);
+    }
+
+    /// Hands copies of its requests to the shadow, or drops them when the worker is busy. To be called after the answers have
+    /// left.
+    pub(crate) fn copy(&mut self, copies: &Copies, is_busy: bool) {
+        let Some(shadow) = &self.routes.shadow else { return };
+        if is_busy {
+            shadow.dropped(self.buffers.copied.len() as u64);
+            return;
+        }
+        let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
+        for Range { start, end } in self.buffers.copied.drain(..) {
+            let part = |values: &[f32], width: usize| {
+                values.get(start * width..end * width).unwrap_or_default().to_vec()
+            };
+            copies.add(Copy {
+                shadow: shadow.clone(),
+                live: self.version.clone(),
+                input: part(&self.buffers.input, features),
+                output: part(&self.buffers.output, outputs),
+            });
+        }
     }
 
     /// Runs everything, at most so many rows at once as the deployment says.
@@ -167,7 +256,8 @@ impl Batch {
         for (input, place) in inputs.zip(places) {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
-            self.version.run(leat_engine::Batch { rows, input, output }, team, scratch)?;
+            let batch = leat_engine::Batch { rows, input, output };
+            self.version.run(self.plan.as_ref(), batch, team, scratch)?;
             runs += 1;
         }
         self.version.meter.counts().ran(runs);
@@ -179,15 +269,14 @@ impl Batch {
         let Range { start, end } = member.rows;
         let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
-        self.version.run(leat_engine::Batch { rows: member.rows.len(), input, output }, team, scratch)?;
+        let batch = leat_engine::Batch { rows: member.rows.len(), input, output };
+        self.version.run(self.plan.as_ref(), batch, team, scratch)?;
         self.version.meter.counts().ran(1);
         Ok(())
     }
 
     fn write(&self, member: &Member, limits: BatchLimits, outcome: &mut Outcome) -> Result<Vec<u8>, Error> {
-        let outputs = self.version.plan.outputs();
-        let values = member.rows.start * outputs..member.rows.end * outputs;
-        let values = self.buffers.output.get(values).unwrap_or_default();
+        let values = self.values_of(member);
         let bytes = reply::encode(&self.version, &member.wanted, values)?;
         if bytes.len() > limits.reply_bytes_max {
             return Err(Error::ReplyTooLarge { bytes: bytes.len(), bytes_max: limits.reply_bytes_max });
@@ -205,6 +294,29 @@ impl Batch {
             });
         }
         Ok(bytes)
+    }
+
+    /// What came out for a request.
+    fn values_of<'values>(&'values self, member: &'values Member) -> &'values [f32] {
+        let outputs = self.version.plan.outputs();
+        let in_batch = member.rows.start * outputs..member.rows.end * outputs;
+        match &member.known {
+            Some(known) => known,
+            None => self.buffers.output.get(in_batch).unwrap_or_default(),
+        }
+    }
+
+    fn rows_of(&self, member: &Member) -> usize {
+        self.values_of(member).len() / self.version.plan.outputs().max(1)
+    }
+
+    /// Keeps an answer for the next time.
+    fn keep(&self, member: &Member) {
+        let Some(cache) = self.routes.cache.as_ref().filter(|_| member.known.is_none()) else { return };
+        let features = self.version.plan.features();
+        let input = member.rows.start * features..member.rows.end * features;
+        let input = self.buffers.input.get(input).unwrap_or_default();
+        cache.insert(&self.version.digest, input, self.values_of(member));
     }
 
     fn count(&self, settled: &[(Instant, usize, Option<ErrorCode>)]) {
@@ -238,6 +350,7 @@ impl Batch {
         buffers.input.clear();
         buffers.members.clear();
         buffers.refused.clear();
+        buffers.copied.clear();
         buffers
     }
 }

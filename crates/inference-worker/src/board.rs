@@ -43,12 +43,13 @@ impl Board {
                 loaded.version == route.version && loaded.digest == route.digest
             };
             let before = std::mem::take(&mut model.coming);
-            let routes = deployment.routes.iter();
+            let routes = deployment.versions();
             let coming = routes.filter(|route| !model.serving.iter().any(|loaded| is_of(loaded, route)));
             // One that failed is called that until it is ready, although it is tried again in between.
             let failed = |route: &Route| before.iter().find(|loaded| is_of(loaded, route)).cloned();
-            let state =
-                |route| failed(route).unwrap_or_else(|| entry(deployment, route, LoadState::Loading, None));
+            let state = |route: Route| {
+                failed(&route).unwrap_or_else(|| entry(deployment, &route, LoadState::Loading, None))
+            };
             model.coming = coming.map(state).collect();
         });
     }
@@ -56,8 +57,8 @@ impl Board {
     /// A deployment is in force.
     pub(crate) fn ready(&self, deployment: &Deployment, revision: u64) {
         self.change(&deployment.model, |model| {
-            let routes = deployment.routes.iter();
-            model.serving = routes.map(|route| entry(deployment, route, LoadState::Ready, None)).collect();
+            let routes = deployment.versions();
+            model.serving = routes.map(|route| entry(deployment, &route, LoadState::Ready, None)).collect();
             model.coming.clear();
             model.revision = Some(revision);
         });
@@ -66,10 +67,10 @@ impl Board {
     /// A deployment cannot be put in force because of one version; what served before still serves.
     pub(crate) fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: &ErrorDetail) {
         self.change(&deployment.model, |model| {
-            let guilty = |one: &&Route| route.is_none_or(|route| route.version == one.version);
-            let failing = deployment.routes.iter().filter(guilty);
+            let guilty = |one: &Route| route.is_none_or(|route| route.version == one.version);
+            let failing = deployment.versions().filter(guilty);
             model.coming = failing
-                .map(|route| entry(deployment, route, LoadState::Failed, Some(error.clone())))
+                .map(|route| entry(deployment, &route, LoadState::Failed, Some(error.clone())))
                 .collect();
         });
     }

@@ -10,7 +10,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{Batch, BatchLimits, Buffers, Outcome};
+use crate::loaded::LoadedVersion;
 use crate::patience::Patience;
+use crate::queue::Enough;
+use crate::shadow::Copies;
 use crate::shared::Shared;
 use crate::work::{Content, Work};
 use crate::{Error, Settings};
@@ -30,10 +33,15 @@ impl ComputeThread {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn start(index: usize, shared: Arc<Shared>, records: Records) -> Result<Self, Error> {
+    pub(crate) fn start(
+        index: usize,
+        shared: Arc<Shared>,
+        records: Records,
+        copies: Copies,
+    ) -> Result<Self, Error> {
         let name = format!("compute {index}");
         let (end, ended) = oneshot::channel();
-        let mut computing = Computing::new(shared, records);
+        let mut computing = Computing::new(index, shared, records, copies);
         let started = std::thread::Builder::new().name(name.clone()).spawn(move || {
             computing.work();
             // Nobody listens any more when the worker has given up waiting.
@@ -56,8 +64,10 @@ impl ComputeThread {
 
 /// What one thread works with.
 struct Computing {
+    index: usize,
     shared: Arc<Shared>,
     records: Records,
+    copies: Copies,
     runtime: Handle,
     scratch: Scratch,
     patience: Patience,
@@ -67,10 +77,12 @@ struct Computing {
 }
 
 impl Computing {
-    fn new(shared: Arc<Shared>, records: Records) -> Self {
+    fn new(index: usize, shared: Arc<Shared>, records: Records, copies: Copies) -> Self {
         Self {
+            index,
             shared,
             records,
+            copies,
             runtime: Handle::current(),
             scratch: Scratch::default(),
             patience: Patience::default(),
@@ -84,23 +96,22 @@ impl Computing {
         let shared = self.shared.clone();
         let Settings { batch_requests_max, .. } = shared.settings;
         let mut taken = Vec::with_capacity(batch_requests_max);
-        while shared.queue.take(&mut taken, batch_requests_max) {
+        while shared.queue.take(self.index, &mut taken, batch_requests_max) {
             self.wait_for_more(&mut taken);
-            let (begun, requests) = (Instant::now(), taken.len());
             self.answer(&mut taken);
-            shared.pace.took(begun.elapsed(), requests);
         }
     }
 
     /// Waits for a larger batch when the deployment says so, it paid lately, and nobody else is held up: everything taken is
     /// for one model, and the wait ends when a request for another comes. Rows are known only once a request is read, so here
-    /// `max_size` counts requests: each has at least one row.
+    /// sizes count requests: each has at least one row.
     fn wait_for_more(&mut self, taken: &mut Vec<Work>) {
         let Some(first) = taken.first() else { return };
         let (served, received) = (first.target.served.clone(), first.received);
         let is_same = |work: &Work| Arc::ptr_eq(&work.target.served, &served);
         let batching = served.routes().batching.clone();
-        let wanted = usize::try_from(batching.max_size).unwrap_or(usize::MAX);
+        let wanted = batching.preferred_size.unwrap_or(batching.max_size);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let wanted = wanted.min(self.shared.settings.batch_requests_max);
         let is_alone = taken.len() < wanted && taken.iter().all(is_same);
         if batching.max_delay_us == 0 || !is_alone || !self.patience.should_wait() {
@@ -108,7 +119,7 @@ impl Computing {
         }
         let until = received + Duration::from_micros(batching.max_delay_us.into());
         let before = taken.len();
-        self.shared.queue.take_until(taken, wanted, until, is_same);
+        self.shared.queue.take_until(self.index, taken, Enough { count: wanted, until }, is_same);
         self.patience.waited(taken.len() - before);
     }
 
@@ -118,8 +129,11 @@ impl Computing {
             reply_bytes_max: self.shared.context.connections.reply.payload_bytes_max(),
         };
         for work in taken.drain(..) {
-            work.target.served.dequeued(1);
-            self.sort(work, limits);
+            work.leave_queue();
+            match work.waiting.is_over(work.received, Instant::now()) {
+                Some(error) => self.refuse(work, &error),
+                None => self.sort(work, limits),
+            }
         }
         while let Some(batch) = self.batches.pop() {
             self.run(batch, limits);
@@ -127,34 +141,55 @@ impl Computing {
         self.send();
     }
 
+    /// Answers a request that is not run.
+    fn refuse(&mut self, work: Work, error: &Error) {
+        work.target.count_refused(error.code(), 1);
+        self.outcome.answers.extend(work.refuse(error));
+    }
+
     fn run(&mut self, mut batch: Batch, limits: BatchLimits) {
+        let begun = Instant::now();
         batch.run(limits, &self.shared.team, &mut self.scratch, &mut self.outcome);
         self.send();
+        batch.took(begun.elapsed());
+        let is_busy = self.shared.queue.len() > self.shared.settings.batch_requests_max;
+        batch.copy(&self.copies, is_busy);
         self.record(&batch.version().model);
         self.spare.push(batch.into_buffers());
     }
 
     /// Puts a request to the others that the same version answers.
     fn sort(&mut self, work: Work, limits: BatchLimits) {
-        let Some(chosen) = work.target.choose() else {
+        let Some(chosen) = work.target.choose(work.sticky) else {
             let reason = format!("no version of {} answers", work.target.served.name);
-            let error = Error::Unavailable { reason };
-            work.target.count_refused(error.code(), 1);
-            self.outcome.answers.push(work.refuse(&error));
-            return;
+            return self.refuse(work, &Error::Unavailable { reason });
         };
         let known = self.batches.iter().position(|batch| batch.is_of(&chosen.0));
-        let place = known.unwrap_or_else(|| {
-            let buffers = self.spare.pop().unwrap_or_default();
-            self.batches.push(Batch::new(work.target.served.clone(), chosen, buffers));
-            self.batches.len() - 1
-        });
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let Some(plan) = chosen.0.plan.get() else { return self.park(work, &chosen.0) };
+                self.shared.budget.used(&chosen.0);
+                let buffers = self.spare.pop().unwrap_or_default();
+                self.batches.push(Batch::new(work.target.served.clone(), chosen, plan, buffers));
+                self.batches.len() - 1
+            }
+        };
         let Some(batch) = self.batches.get_mut(place) else { return };
         batch.add(work, limits, &mut self.outcome);
         if batch.is_full(limits) {
             let full = self.batches.swap_remove(place);
             self.run(full, limits);
         }
+    }
+
+    /// Keeps a request until the version that answers it is back in memory.
+    fn park(&self, work: Work, version: &Arc<LoadedVersion>) {
+        work.target.served.requeued(work.payload.len());
+        if self.shared.queue.park(work) {
+            self.shared.alarm.notify_one();
+        }
+        self.shared.budget.want(version);
     }
 
     /// Sends the answers that are there, in one go: the connection writes them together.

@@ -1,13 +1,13 @@
 //! One model from its deployment to its subscriptions: loads first, then swaps the routes, then subscribes.
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::{Arc, PoisonError};
 
-use leat_contract::{Deployment, Digest, ModelName, ModelVersion, Route};
+use leat_contract::{Deployment, ModelName, Route};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::Error;
+use crate::durable::Durable;
 use crate::endpoint::ModelEndpoint;
 use crate::ingest::Ingest;
 use crate::loaded::LoadedVersion;
@@ -73,8 +73,10 @@ struct Deployed {
 struct Served {
     model: Arc<ServedModel>,
     live: Option<Ingest>,
-    pinned: BTreeMap<(ModelVersion, Digest), Ingest>,
+    /// By the version that answers: the same number may come with another blob, or together with other models.
+    pinned: Vec<(Arc<LoadedVersion>, Ingest)>,
     endpoint: Option<ModelEndpoint>,
+    durable: Option<Durable>,
 }
 
 impl Deployed {
@@ -90,12 +92,12 @@ impl Deployed {
         }
         let current = self.served.as_ref().map(|served| served.model.routes());
         let mut versions = Vec::with_capacity(deployment.routes.len());
-        for route in &deployment.routes {
-            match obtain(&self.shared, deployment, route, current.as_deref()).await {
+        for route in deployment.versions() {
+            match obtain(&self.shared, deployment, &route, current.as_deref()).await {
                 Ok(version) => versions.push(version),
                 Err(error) => {
                     self.keep_warm(versions, current.as_deref());
-                    return Err(self.failed(deployment, Some(route), error));
+                    return Err(self.failed(deployment, Some(&route), error));
                 }
             }
         }
@@ -112,8 +114,7 @@ impl Deployed {
     fn keep_warm(&self, versions: Vec<Arc<LoadedVersion>>, current: Option<&RouteTable>) {
         let mut warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner);
         let is_routed = |version: &Arc<LoadedVersion>| {
-            let routed = current.and_then(|routes| routes.version(version.version));
-            routed.is_some_and(|routed| Arc::ptr_eq(routed, version))
+            current.is_some_and(|routes| routes.loaded().any(|routed| Arc::ptr_eq(routed, version)))
         };
         for version in versions {
             if is_routed(&version) {
@@ -134,12 +135,12 @@ impl Deployed {
         if let Some(served) = &self.served {
             let former = served.model.replace(table);
             let current = served.model.routes();
-            let both = former.versions.iter().chain(&current.versions);
-            self.keep_warm(both.map(|(version, _)| version.clone()).collect(), Some(&current));
+            self.keep_warm(former.loaded().chain(current.loaded()).cloned().collect(), Some(&current));
         } else {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
-            self.served = Some(Served { model, live: None, pinned: BTreeMap::new(), endpoint: None });
+            self.served =
+                Some(Served { model, live: None, pinned: Vec::new(), endpoint: None, durable: None });
         }
         self.subscribe().await?;
         self.shared.board.ready(&deployment, revision);
@@ -157,23 +158,26 @@ impl Deployed {
             served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
         }
         for (version, _) in &routes.versions {
-            if let Entry::Vacant(place) = served.pinned.entry((version.version, version.digest.clone())) {
+            if !served.pinned.iter().any(|(pinned, _)| Arc::ptr_eq(pinned, version)) {
                 let subject = subjects.infer_version(&self.model, version.version);
-                place.insert(Ingest::start(shared, subject, target(Some(version.clone()))).await?);
+                let ingest = Ingest::start(shared, subject, target(Some(version.clone()))).await?;
+                served.pinned.push((version.clone(), ingest));
             }
         }
         if served.live.is_none() {
             served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target(None)).await?);
         }
-        let is_gone = |version: &ModelVersion, digest: &Digest| {
-            routes.version(*version).is_none_or(|loaded| loaded.digest != *digest)
+        if served.durable.is_none() {
+            served.durable = Some(Durable::start(shared, &self.model));
+        }
+        let is_routed = |pinned: &Arc<LoadedVersion>| {
+            routes.versions.iter().any(|(version, _)| Arc::ptr_eq(version, pinned))
         };
-        let gone: Vec<_> =
-            served.pinned.keys().filter(|(version, digest)| is_gone(version, digest)).cloned().collect();
-        for key in gone {
-            if let Some(ingest) = served.pinned.remove(&key) {
-                ingest.stop().await;
-            }
+        let (kept, gone) = served.pinned.drain(..).partition(|(pinned, _)| is_routed(pinned));
+        served.pinned = kept;
+        let gone: Vec<(Arc<LoadedVersion>, Ingest)> = gone;
+        for (_, ingest) in gone {
+            ingest.stop().await;
         }
         Ok(())
     }
@@ -184,14 +188,19 @@ impl Deployed {
             self.shared.board.removed(&self.model);
             return;
         };
+        // First of all, because it asks on the subscriptions that end next.
+        if let Some(durable) = served.durable {
+            durable.stop().await;
+        }
         if let Some(endpoint) = served.endpoint {
             endpoint.stop().await;
         }
-        for ingest in served.live.into_iter().chain(served.pinned.into_values()) {
+        let pinned = served.pinned.into_iter().map(|(_, ingest)| ingest);
+        for ingest in served.live.into_iter().chain(pinned) {
             ingest.stop().await;
         }
         let routes = served.model.routes();
-        self.keep_warm(routes.versions.iter().map(|(version, _)| version.clone()).collect(), None);
+        self.keep_warm(routes.loaded().cloned().collect(), None);
         self.shared.roster.withdrawn(&self.model);
         self.shared.board.removed(&self.model);
         info!(model = %self.model, "model is served no more");

@@ -123,10 +123,16 @@ fn figures(served: &ServedModel) -> Value {
             "digest": version.digest,
             "weight": weight,
             "plan": version.plan.describe(),
+            "in_memory": version.plan.is_here(),
             "inflight": version.meter.inflight(),
             "p50_us": latency.map(|latency| latency.p50_ns / 1000),
             "p99_us": latency.map(|latency| latency.p99_ns / 1000),
         })
     });
-    json!({ "queued": served.queued(), "queue_max": routes.queue_max, "versions": versions.collect::<Vec<_>>() })
+    let shadow = routes
+        .shadow
+        .as_ref()
+        .map(|shadow| json!({ "version": shadow.version.version, "counts": shadow.version.meter.copies() }));
+    let cache = routes.cache.as_ref().map(|cache| cache.counts());
+    json!({ "cache": cache, "queued": served.queued(), "queue_max": routes.limits.count_max, "versions": versions.collect::<Vec<_>>(), "shadow": shadow })
 }

@@ -33,15 +33,19 @@ pub enum Error {
         /// The broker's limit.
         bytes_max: usize,
     },
-    /// The bounded queue is full.
-    #[error("the queue of this worker is full: {queued} requests wait, the limit is {queue_max}")]
+    /// The bounded queue is full, or a request would wait in it for too long.
+    #[error("{reason}")]
     Overloaded {
-        /// How many wait.
-        queued: usize,
-        /// How many may wait.
-        queue_max: usize,
+        /// Which limit was reached.
+        reason: String,
         /// When to try again.
         retry_after_ms: u64,
+    },
+    /// The caller did not want the request to wait for so long.
+    #[error("the request waited in the queue for its timeout of {timeout_us} us")]
+    WaitedTooLong {
+        /// How long it was ready to wait.
+        timeout_us: u64,
     },
     /// The caller no longer waits.
     #[error("the deadline of {deadline_ms} ms passed before the request was answered")]
@@ -54,6 +58,20 @@ pub enum Error {
     Unavailable {
         /// Why, for the caller.
         reason: String,
+    },
+    /// Models that shall answer together do not fit.
+    #[error("the pipeline cannot run: {reason}")]
+    Pipeline {
+        /// Why not.
+        reason: String,
+    },
+    /// The model alone takes more memory than the worker has for all.
+    #[error("the model has {bytes} bytes, the memory budget of this worker is {bytes_max} bytes")]
+    OverBudget {
+        /// Bytes of the blob.
+        bytes: usize,
+        /// The budget.
+        bytes_max: usize,
     },
     /// The blob in the store is not the one that was deployed.
     #[error("model checksum mismatch: expected {expected}, found {found}")]
@@ -93,6 +111,10 @@ impl Error {
         Self::Request { reason: reason.into() }
     }
 
+    pub(crate) fn pipeline(reason: impl Into<String>) -> Self {
+        Self::Pipeline { reason: reason.into() }
+    }
+
     /// The code that a producer gets.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -103,9 +125,11 @@ impl Error {
             }
             Self::BatchTooLarge { .. } | Self::ReplyTooLarge { .. } => ErrorCode::TooLarge,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
-            Self::Expired { .. } => ErrorCode::DeadlineExceeded,
+            Self::Expired { .. } | Self::WaitedTooLong { .. } => ErrorCode::DeadlineExceeded,
             Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
-            Self::Checksum { .. }
+            Self::Pipeline { .. }
+            | Self::OverBudget { .. }
+            | Self::Checksum { .. }
             | Self::Model(_)
             | Self::Engine(_)
             | Self::Panicked { .. }

@@ -53,7 +53,8 @@ impl Follower {
             warn!(%model, "a deployment of another model stands under this key");
             return;
         }
-        let wanted = change.value.map(|deployment| (Arc::new(deployment), change.revision));
+        let is_for_us = |deployment: &Deployment| deployment.selects(&self.shared.settings.labels);
+        let wanted = change.value.filter(is_for_us).map(|deployment| (Arc::new(deployment), change.revision));
         if let Some(sender) = self.models.get(&model) {
             sender.send_replace(wanted);
             return;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::Error;
-use crate::compute::send;
+use crate::admission::{self, Full};
+use crate::refusal::refuse_all;
 use crate::shared::Shared;
 use crate::work::{Target, Work};
 
@@ -63,12 +64,12 @@ struct Reader {
     target: Target,
     messages: Vec<Message>,
     admitted: Vec<Work>,
-    refused: Vec<Work>,
+    refused: [Vec<Work>; Full::ALL.len()],
 }
 
 impl Reader {
     fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Self { shared, target, messages: Vec::new(), admitted: Vec::new(), refused: Vec::new() }
+        Self { shared, target, messages: Vec::new(), admitted: Vec::new(), refused: Default::default() }
     }
 
     async fn read(mut self, mut subscription: Subscription, stop: CancellationToken) {
@@ -102,39 +103,31 @@ impl Reader {
 
     async fn admit(&mut self) {
         let received = Instant::now();
-        let queue_max = self.target.served.routes().queue_max;
+        let limits = self.target.served.routes().limits;
+        let mut backlog = self.shared.queue.backlog();
         for message in self.messages.drain(..) {
             let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
                 self.shared.metrics.without_reply.inc();
                 continue;
             };
-            if self.target.served.admit(queue_max) {
-                self.admitted.push(work);
-            } else {
-                self.refused.push(work);
+            match admission::judge(&self.shared, &work, &limits, &mut backlog) {
+                None => self.admitted.push(work),
+                Some(full) => full.of(&mut self.refused).push(work),
             }
         }
-        self.shared.queue.put(&mut self.admitted);
-        if !self.admitted.is_empty() {
-            self.target.served.dequeued(self.admitted.len());
-            self.refused.append(&mut self.admitted);
+        let pushed_out = Full::Worker.of(&mut self.refused);
+        let before = pushed_out.len();
+        let must_sweep_sooner = self.shared.queue.put(&mut self.admitted, pushed_out);
+        pushed_out.iter().skip(before).for_each(Work::leave_queue);
+        if must_sweep_sooner {
+            self.shared.alarm.notify_one();
         }
-        if !self.refused.is_empty() {
-            self.refuse(queue_max).await;
-        }
-    }
-
-    /// Answers those for which there is no room. They never waited, so this is quick.
-    async fn refuse(&mut self, queue_max: usize) {
-        let queued = self.target.served.queued().max(self.shared.queue.len());
-        let queue_max = queue_max.min(self.shared.queue.capacity());
-        let retry_after_ms = self.shared.pace.retry_after_ms(queued, self.shared.settings.compute_threads);
-        let error = Error::Overloaded { queued, queue_max, retry_after_ms };
-        self.target.count_refused(error.code(), self.refused.len());
-        for work in self.refused.drain(..) {
-            let answer = work.refuse(&error);
-            if send(&self.shared.context.connections.reply, answer.reply, answer.content).await.is_err() {
-                self.shared.metrics.replies_lost.inc();
+        for full in Full::ALL {
+            let refused = full.of(&mut self.refused);
+            if !refused.is_empty() {
+                let refused = std::mem::take(refused);
+                let error = admission::error(&self.shared, full, &limits, &refused);
+                refuse_all(&self.shared, refused, &error).await;
             }
         }
     }

@@ -45,7 +45,9 @@ pub(crate) async fn keep(shared: Arc<Shared>, started_at: u64) -> Result<(), Err
 async fn renew(shared: &Shared, leases: &KeyValue<WorkerLease>, started_at: u64) -> Duration {
     let (loaded, deployment_revisions) = shared.board.snapshot();
     let worker = shared.context.instance.clone();
-    let lease = WorkerLease { worker, started_at, loaded, deployment_revisions, renewed_at: unix_ms() };
+    let labels = shared.settings.labels.clone();
+    let renewed_at = unix_ms();
+    let lease = WorkerLease { worker, started_at, loaded, deployment_revisions, labels, renewed_at };
     match leases.put(lease.worker.as_str(), &lease).await {
         Ok(_) => shared.settings.lease_interval(),
         Err(error) => {

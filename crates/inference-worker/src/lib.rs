@@ -3,46 +3,65 @@
 //! It never trains or changes a model, never writes desired state, and keeps nothing but what is loaded. A request is
 //! answered at most once, and never after its deadline.
 //!
-//! The way of a request: `ingest` admits it to the `queue` or refuses it at once; a `compute` thread takes what is
-//! ready, `served` and `schedule` say which version answers, `batch` reads its rows (`rows`), runs the plan and
-//! writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an id.
+//! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`); a
+//! `compute` thread takes what is ready, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
+//! (`rows`), runs the plan and writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an
+//! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
+//! of them does.
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
-//! `loaded` versions (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
+//! `loaded` versions on the thread of `loading` (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
+//! Models that answer together are one plan by `pipeline`.
+//! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
+//! A version that is only tried gets copies of requests in `shadow`.
 //!
 //! Around them: `worker` starts and stops everything, `meter`, `roster` and `telemetry` count and report,
 //! `endpoint` and `describe` tell what a model takes and gives, `pace` and `patience` judge the load.
 
+mod admission;
 mod batch;
 mod board;
+mod budget;
+mod claim;
 mod compute;
 mod deployed;
 mod describe;
+mod durable;
 mod endpoint;
 mod error;
+mod expiry;
 mod follower;
 mod ingest;
 mod lease;
 mod loaded;
 mod loader;
+mod loading;
 mod meter;
 mod metrics;
 mod pace;
 mod patience;
+mod pipeline;
 mod queue;
 mod record;
 mod recorder;
+mod refusal;
 mod reply;
+mod residence;
+mod response_cache;
 mod roster;
 mod rows;
 mod schedule;
 mod served;
 mod settings;
+mod shadow;
 mod shared;
+mod sticky;
 mod telemetry;
+mod waiting;
 mod warm;
 mod work;
 mod worker;
+mod yielding;
 
 pub use error::Error;
 pub use settings::Settings;

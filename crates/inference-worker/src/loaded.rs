@@ -3,13 +3,23 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use leat_contract::{Digest, ModelName, ModelVersion, Route};
+use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, Route};
 use leat_engine::{Batch, Plan, Scratch, Team};
 use leat_model::{Body, Model, Signature, Task, blob};
 use tracing::error;
 
 use crate::Error;
 use crate::meter::Meter;
+use crate::pipeline::{self, Joined, Part};
+use crate::residence::Residence;
+
+/// What a deployment wants of one route.
+#[derive(Debug, Clone)]
+pub(crate) struct Meant {
+    pub(crate) model: ModelName,
+    pub(crate) route: Route,
+    pub(crate) pipeline: Option<Pipeline>,
+}
 
 /// A version that is ready to answer.
 pub(crate) struct LoadedVersion {
@@ -20,70 +30,76 @@ pub(crate) struct LoadedVersion {
     pub(crate) signature: Signature,
     /// Whether the model has a value for missing features, so that NaN and absent columns are allowed.
     pub(crate) imputes: bool,
-    pub(crate) plan: Box<dyn Plan>,
+    /// The models that answer together with it.
+    pub(crate) pipeline: Option<Pipeline>,
+    pub(crate) plan: Residence,
     pub(crate) meter: Meter,
     /// The name of the runtime in metadata.
     pub(crate) platform: &'static str,
 }
 
 impl LoadedVersion {
-    /// Checks a blob against the digest of its route, compiles it, and runs it once with one row and once with as many as
-    /// a run may have, so that the first request finds warm caches and buffers of their final size.
+    /// Checks blobs against their digests, compiles them, and runs the plan once with one row and once with as many as a run may
+    /// have, so that the first request finds warm caches and buffers of their final size. `blobs` are that of the route and
+    /// those of the pipeline.
     ///
     /// # Errors
-    /// When the blob is not what was deployed, not a model, or not one that the engine runs.
-    pub(crate) fn build(
-        model: &ModelName,
-        route: &Route,
-        bytes: &[u8],
-        rows_max: usize,
-    ) -> Result<Self, Error> {
-        let found = leat_model::Digest::of(bytes).to_string();
-        if found != route.digest.as_str() {
-            return Err(Error::Checksum { expected: route.digest.clone(), found });
-        }
-        let content = blob::read(bytes)?;
-        let plan = leat_engine::compile(&content)?;
-        let version = Self::new(model, route, content, plan);
+    /// When a blob is not what was deployed, not a model, or not one that the engine runs, or models do not fit together.
+    pub(crate) fn build(meant: Meant, blobs: &[impl AsRef<[u8]>], rows_max: usize) -> Result<Self, Error> {
+        let Meant { model, route, pipeline } = meant;
+        let members = pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
+        let digests = std::iter::once(&route.digest).chain(members);
+        let parts = digests.zip(blobs).map(|(digest, blob)| read(digest, blob.as_ref()));
+        let mut parts = parts.collect::<Result<Vec<Part>, Error>>()?;
+        let bytes = blobs.iter().map(|blob| blob.as_ref().len()).sum();
+        let first = parts.first().ok_or_else(|| Error::pipeline("it has no models"))?;
+        let (imputes, platform) = (first.content.preprocessing.impute.is_some(), platform(&first.content));
+        let mode = pipeline.as_ref().map(|pipeline| pipeline.mode);
+        let joined = match (mode, parts.len()) {
+            (None, 1) => alone(parts.remove(0)),
+            (mode, _) => pipeline::join(mode.unwrap_or(PipelineMode::Sequence), parts)?,
+        };
+        let version = Self {
+            model,
+            version: route.version,
+            digest: route.digest,
+            task: joined.task,
+            signature: joined.signature,
+            imputes,
+            pipeline,
+            plan: Residence::new(joined.plan, bytes),
+            meter: Meter::default(),
+            platform,
+        };
         version.warm_up(rows_max)?;
         Ok(version)
     }
 
-    fn new(model: &ModelName, route: &Route, content: Model, plan: Box<dyn Plan>) -> Self {
-        let platform = match content.body {
-            Body::Network(_) => "leat_native",
-            Body::Onnx(_) => "onnx",
-        };
-        Self {
-            model: model.clone(),
-            version: route.version,
-            digest: route.digest.clone(),
-            task: content.task,
-            imputes: content.preprocessing.impute.is_some(),
-            signature: content.signature,
-            plan,
-            meter: Meter::default(),
-            platform,
-        }
-    }
-
     fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
+        let Some(plan) = self.plan.get() else { return Ok(()) };
         let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
         for rows in [1, rows_max] {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
-            self.run(Batch { rows, input: &input, output: &mut output }, &alone, &mut scratch)?;
+            let batch = Batch { rows, input: &input, output: &mut output };
+            self.run(plan.as_ref(), batch, &alone, &mut scratch)?;
         }
         Ok(())
     }
 
-    /// Runs a batch. A plan that panics costs its requests an answer, never the worker its life.
+    /// Runs a batch with the plan of this version. A plan that panics costs its requests an answer, never the worker its life.
     ///
     /// # Errors
     /// Those of the plan, and [`Error::Panicked`].
-    pub(crate) fn run(&self, batch: Batch<'_>, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
+    pub(crate) fn run(
+        &self,
+        plan: &dyn Plan,
+        batch: Batch<'_>,
+        team: &Team,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
         // What a panic leaves half-written is thrown away: the outputs with the error, the buffers here.
-        let ran = catch_unwind(AssertUnwindSafe(|| team.run(self.plan.as_ref(), batch, scratch)));
+        let ran = catch_unwind(AssertUnwindSafe(|| team.run(plan, batch, scratch)));
         let Ok(ran) = ran else {
             *scratch = Scratch::default();
             error!(version = ?self, "a plan panicked: this is a defect");
@@ -92,9 +108,39 @@ impl LoadedVersion {
         Ok(ran?)
     }
 
-    /// Whether this is the version that a route means.
-    pub(crate) fn is(&self, model: &ModelName, route: &Route) -> bool {
-        self.model == *model && self.version == route.version && self.digest == route.digest
+    /// Whether this is the version that a route means, together with the same others.
+    pub(crate) fn is(&self, meant: &Meant) -> bool {
+        let Meant { model, route, pipeline } = meant;
+        let is_of_route = self.version == route.version && self.digest == route.digest;
+        self.model == *model && is_of_route && self.pipeline == *pipeline
+    }
+
+    /// What this is.
+    pub(crate) fn meant(&self) -> Meant {
+        let route = Route { version: self.version, digest: self.digest.clone(), weight: 0 };
+        Meant { model: self.model.clone(), route, pipeline: self.pipeline.clone() }
+    }
+}
+
+fn read(digest: &Digest, bytes: &[u8]) -> Result<Part, Error> {
+    let found = leat_model::Digest::of(bytes).to_string();
+    if found != digest.as_str() {
+        return Err(Error::Checksum { expected: digest.clone(), found });
+    }
+    let content = blob::read(bytes)?;
+    let plan = leat_engine::compile(&content)?;
+    Ok(Part { content, plan })
+}
+
+fn alone(part: Part) -> Joined {
+    let Part { content, plan } = part;
+    Joined { plan, signature: content.signature, task: content.task }
+}
+
+fn platform(content: &Model) -> &'static str {
+    match content.body {
+        Body::Network(_) => "leat_native",
+        Body::Onnx(_) => "onnx",
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, PoisonError};
 
-use leat_contract::{Deployment, Route, assets::AssetRole};
+use leat_contract::{Deployment, Digest, Route, assets::AssetRole};
 use tracing::info;
 
 use crate::Error;
-use crate::loaded::LoadedVersion;
+use crate::loaded::{LoadedVersion, Meant};
 use crate::served::RouteTable;
 use crate::shared::Shared;
 
@@ -20,41 +20,61 @@ pub(crate) async fn obtain(
     route: &Route,
     current: Option<&RouteTable>,
 ) -> Result<Arc<LoadedVersion>, Error> {
-    let model = &deployment.model;
-    let in_force =
-        current.and_then(|routes| routes.version(route.version)).filter(|loaded| loaded.is(model, route));
+    let meant = Meant {
+        model: deployment.model.clone(),
+        route: route.clone(),
+        pipeline: deployment.pipeline.clone(),
+    };
+    let in_force = current.and_then(|routes| routes.loaded().find(|loaded| loaded.is(&meant)));
     if let Some(version) = in_force {
         return Ok(version.clone());
     }
-    let warm = shared.warm.lock().unwrap_or_else(PoisonError::into_inner).get(model, route);
+    let warm = shared.warm.lock().unwrap_or_else(PoisonError::into_inner).get(&meant);
     if let Some(version) = warm {
         return Ok(version);
     }
-    load(shared, deployment, route).await
+    load(shared, deployment, meant).await
 }
 
 async fn load(
     shared: &Arc<Shared>,
     deployment: &Deployment,
-    route: &Route,
+    meant: Meant,
 ) -> Result<Arc<LoadedVersion>, Error> {
     let begun = std::time::Instant::now();
+    let rows_max = usize::try_from(deployment.batching.max_size).unwrap_or(usize::MAX);
+    let rows_max = rows_max.min(shared.settings.batch_rows_max);
+    let version = build(shared, meant, rows_max).await?;
+    shared.roster.loaded(&version);
+    shared.budget.make_room(shared.roster.all(), &version);
+    let (elapsed_ms, plan) = (begun.elapsed().as_millis(), version.plan.describe());
+    info!(model = %deployment.model, version = %version.version, plan, elapsed_ms, "model loaded");
+    Ok(version)
+}
+
+/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
+///
+/// # Errors
+/// As [`obtain`], and when it is larger than the memory budget.
+pub(crate) async fn build(
+    shared: &Arc<Shared>,
+    meant: Meant,
+    rows_max: usize,
+) -> Result<Arc<LoadedVersion>, Error> {
+    let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
+    let mut blobs = Vec::new();
+    for digest in std::iter::once(&meant.route.digest).chain(members) {
+        blobs.push(fetch(shared, digest).await?);
+    }
+    shared.budget.check(blobs.iter().map(|blob| blob.len()).sum())?;
+    let building = shared.loading.run(move || LoadedVersion::build(meant, &blobs, rows_max));
+    Ok(Arc::new(building.await??))
+}
+
+async fn fetch(shared: &Shared, digest: &Digest) -> Result<Vec<u8>, Error> {
     let blobs = shared.context.storage.objects(AssetRole::Models);
     let after = shared.settings.load_timeout();
-    let fetching = tokio::time::timeout(after, blobs.get(route.digest.as_str())).await;
-    let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {}", route.digest), after };
-    let bytes = fetching.map_err(timed_out)??;
-    let (name, meant) = (deployment.model.clone(), route.clone());
-    let rows_max = usize::try_from(deployment.batching.max_size)
-        .unwrap_or(usize::MAX)
-        .min(shared.settings.batch_rows_max);
-    // Compiling and warming up take milliseconds to seconds: too long for the runtime's own threads.
-    let building = tokio::task::spawn_blocking(move || LoadedVersion::build(&name, &meant, &bytes, rows_max));
-    let failed =
-        |error: tokio::task::JoinError| Error::Thread { name: "load".to_owned(), reason: error.to_string() };
-    let version = Arc::new(building.await.map_err(failed)??);
-    shared.roster.loaded(&version);
-    let (elapsed_ms, plan) = (begun.elapsed().as_millis(), version.plan.describe());
-    info!(model = %deployment.model, version = %route.version, plan, elapsed_ms, "model loaded");
-    Ok(version)
+    let fetching = tokio::time::timeout(after, blobs.get(digest.as_str())).await;
+    let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {digest}"), after };
+    Ok(fetching.map_err(timed_out)??)
 }

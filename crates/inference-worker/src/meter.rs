@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use leat_contract::{ErrorCode, ModelName, ModelTelemetry, ModelVersion};
+use leat_contract::{ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts};
 use leat_statistics::{LatencyHistogram, LatencySummary};
 
 /// The counters of one version. Threads that answer requests lock it once per batch.
@@ -13,6 +13,8 @@ pub(crate) struct Meter {
     counts: Mutex<Counts>,
     inflight: AtomicU64,
     last: Mutex<Option<LatencySummary>>,
+    /// What copies of requests told since the version was loaded.
+    copies: Mutex<ShadowCounts>,
 }
 
 /// Counters since the last [`Meter::take`].
@@ -25,6 +27,8 @@ pub(crate) struct Counts {
     latency: LatencyHistogram,
     queue: LatencyHistogram,
     compute: LatencyHistogram,
+    /// What copies of requests told, when it is a shadow.
+    pub(crate) shadow: ShadowCounts,
 }
 
 /// Where the time of one answered request went, in nanoseconds.
@@ -73,7 +77,7 @@ impl Counts {
     }
 
     fn is_empty(&self) -> bool {
-        self.requests == 0 && self.batches == 0
+        self.requests == 0 && self.batches == 0 && self.shadow == ShadowCounts::default()
     }
 }
 
@@ -103,6 +107,11 @@ impl Meter {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What copies of requests told until the last whole interval.
+    pub(crate) fn copies(&self) -> ShadowCounts {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether nothing was counted since the last [`Meter::take`].
     pub(crate) fn is_empty(&self) -> bool {
         self.counts().is_empty()
@@ -119,6 +128,8 @@ impl Meter {
         let latency = delta(|counts| &mut counts.latency);
         let queue = delta(|counts| &mut counts.queue);
         let compute = delta(|counts| &mut counts.compute);
+        let shadow = std::mem::take(&mut counts.shadow);
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).merge(&shadow);
         ModelTelemetry {
             model: model.clone(),
             version,
@@ -131,6 +142,7 @@ impl Meter {
             latency,
             queue,
             compute,
+            shadow: (shadow != ShadowCounts::default()).then_some(shadow),
         }
     }
 }

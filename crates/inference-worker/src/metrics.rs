@@ -11,6 +11,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) replies_lost: Counter,
     pub(crate) predictions_dropped: Counter,
     pub(crate) loads_failed: Counter,
+    pub(crate) durable_answered: Counter,
+    pub(crate) durable_given_up: Counter,
     pub(crate) queued: Gauge,
     pub(crate) versions: Gauge,
 }
@@ -31,6 +33,10 @@ impl WorkerMetrics {
                 "Versions that could not be loaded",
                 own.loads_failed.clone(),
             );
+            let help = "Durable requests that were answered";
+            registry.register("worker_durable_answered", help, own.durable_answered.clone());
+            let help = "Durable requests that became dead letters";
+            registry.register("worker_durable_given_up", help, own.durable_given_up.clone());
             registry.register("worker_queued_requests", "Requests that wait", own.queued.clone());
             registry.register("worker_versions", "Versions in memory", own.versions.clone());
         });

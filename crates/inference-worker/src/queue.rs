@@ -1,81 +1,243 @@
 //! The bounded queue between the tasks that receive requests and the threads that answer them.
+//!
+//! What is urgent is taken first, and when there is no room it pushes out what came last of what is less urgent. The queue also
+//! knows what is being worked on, so that it can say how long a request would wait and whose time is over.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A queue that never holds more than its capacity. Many put, many take.
+use leat_contract::Priority;
+
+use crate::claim::Claim;
+
+const LANES: usize = Priority::ALL.len();
+
+/// What the queue must know of what waits in it.
+pub(crate) trait Queued {
+    /// How urgent it is.
+    fn priority(&self) -> Priority;
+    /// The memory it holds on to.
+    fn bytes(&self) -> usize;
+    /// How long a thread will be busy with it, about, in nanoseconds.
+    fn cost_ns(&self) -> u64;
+    /// Until when it may wait.
+    fn until(&self) -> Instant;
+    /// The right to answer it, when it has a deadline.
+    fn claim(&self) -> Option<&Arc<Claim>>;
+}
+
+/// What may wait at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A queue that never holds more than its capacity. Many put, a fixed number of threads take.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
-    capacity: usize,
+    capacity: Capacity,
 }
 
 #[derive(Debug)]
 struct State<T> {
-    waiting: VecDeque<T>,
+    lanes: [Lane<T>; LANES],
+    /// Waits for something else than a thread.
+    parked: Lane<T>,
+    in_work: Vec<InWork>,
+    /// When somebody will look for what is over; none when nobody will.
+    alarm: Option<Instant>,
     is_closed: bool,
 }
 
-impl<T> Queue<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
-        let waiting = VecDeque::with_capacity(capacity.min(4096));
-        Self { state: Mutex::new(State { waiting, is_closed: false }), filled: Condvar::new(), capacity }
+#[derive(Debug)]
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    bytes: usize,
+    cost_ns: u64,
+}
+
+/// What one thread took last.
+#[derive(Debug, Default)]
+struct InWork {
+    cost_ns: u64,
+    claims: Vec<Arc<Claim>>,
+}
+
+/// How long threads will be busy with what is there, by priority, in nanoseconds of one thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backlog {
+    in_work_ns: u64,
+    lanes_ns: [u64; LANES],
+}
+
+/// How many items end a wait for more, and when it ends without them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Enough {
+    pub(crate) count: usize,
+    pub(crate) until: Instant,
+}
+
+/// What is over.
+#[derive(Debug)]
+pub(crate) struct Swept<T> {
+    /// Waited too long; no longer in the queue.
+    pub(crate) expired: Vec<T>,
+    /// Still worked on, but the caller no longer waits. Whoever sweeps has the right to answer.
+    pub(crate) late: Vec<Arc<Claim>>,
+    /// When to sweep again.
+    pub(crate) next: Option<Instant>,
+}
+
+impl Backlog {
+    /// How long those work that must be done before a request of this priority begins.
+    pub(crate) fn before(&self, priority: Priority) -> u64 {
+        let lanes = self.lanes_ns.iter().take(priority as usize + 1);
+        lanes.fold(self.in_work_ns, |sum, lane| sum.saturating_add(*lane))
     }
 
-    /// Moves as many of `arrived` into the queue as fit, first ones first. What is left in `arrived` did not fit.
-    pub(crate) fn put(&self, arrived: &mut Vec<T>) {
-        let mut state = self.lock();
-        let free = if state.is_closed { 0 } else { self.capacity.saturating_sub(state.waiting.len()) };
-        let fitting = free.min(arrived.len());
-        state.waiting.extend(arrived.drain(..fitting));
+    /// Counts one more.
+    pub(crate) fn add(&mut self, priority: Priority, cost_ns: u64) {
+        if let Some(lane) = self.lanes_ns.get_mut(priority as usize) {
+            *lane = lane.saturating_add(cost_ns);
+        }
+    }
+}
+
+impl<T: Queued> Queue<T> {
+    /// A queue from which so many threads take.
+    pub(crate) fn new(capacity: Capacity, threads: usize) -> Self {
+        let lane = || Lane { waiting: VecDeque::new(), bytes: 0, cost_ns: 0 };
+        let state = State {
+            lanes: std::array::from_fn(|_| lane()),
+            parked: lane(),
+            in_work: (0..threads).map(|_| InWork::default()).collect(),
+            alarm: None,
+            is_closed: false,
+        };
+        Self { state: Mutex::new(state), filled: Condvar::new(), capacity }
+    }
+
+    /// Moves `arrived` into the queue as far as there is room. What did not fit and what was pushed out is added to `refused`.
+    /// Gives whether somebody must [`Queue::sweep`] sooner than was known.
+    pub(crate) fn put(&self, arrived: &mut Vec<T>, refused: &mut Vec<T>) -> bool {
+        let (mut state, mut fitting) = (self.lock(), 0_usize);
+        let mut first = None;
+        for item in arrived.drain(..) {
+            if state.is_closed || !state.make_room(&item, self.capacity, refused) {
+                refused.push(item);
+                continue;
+            }
+            let until = item.until();
+            first = Some(first.map_or(until, |first: Instant| first.min(until)));
+            state.push(item);
+            fitting += 1;
+        }
+        let is_sooner = first.is_some_and(|first| state.alarm.is_none_or(|alarm| first < alarm));
         drop(state);
         if fitting > 1 {
             self.filled.notify_all();
         } else if fitting == 1 {
             self.filled.notify_one();
         }
+        is_sooner
     }
 
-    /// Waits for something, then moves what is ready into `taken`, at most `count_max`. Gives false when the queue is
-    /// closed and empty: nothing will ever come again.
-    pub(crate) fn take(&self, taken: &mut Vec<T>, count_max: usize) -> bool {
+    /// Ends what the thread had taken before, waits for something, then moves what is ready into `taken`, at most `count_max`.
+    /// Gives false when the queue is closed and empty: nothing will ever come again.
+    pub(crate) fn take(&self, thread: usize, taken: &mut Vec<T>, count_max: usize) -> bool {
         let mut state = self.lock();
-        while state.waiting.is_empty() {
+        state.finish(thread);
+        while state.is_empty() {
             if state.is_closed {
                 return false;
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let count = state.waiting.len().min(count_max);
-        taken.extend(state.waiting.drain(..count));
+        state.take(thread, taken, count_max);
         true
     }
 
-    /// Moves further items into `taken` until it holds `count_max`, one that cannot wait is among them, the time has come, or
-    /// the queue is closed.
+    /// Moves further items into `taken` until there are enough, one that cannot wait is among them, or the queue is closed.
     pub(crate) fn take_until(
         &self,
+        thread: usize,
         taken: &mut Vec<T>,
-        count_max: usize,
-        until: Instant,
+        enough: Enough,
         can_wait: impl Fn(&T) -> bool,
     ) {
         let mut state = self.lock();
         loop {
-            let (before, room) = (taken.len(), count_max.saturating_sub(taken.len()));
-            let count = state.waiting.len().min(room);
-            taken.extend(state.waiting.drain(..count));
+            let before = taken.len();
+            state.take(thread, taken, enough.count.saturating_sub(before));
             if !taken.iter().skip(before).all(&can_wait) {
                 return;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if taken.len() >= count_max || left.is_zero() || state.is_closed {
+            let left = enough.until.saturating_duration_since(Instant::now());
+            if taken.len() >= enough.count || left.is_zero() || state.is_closed {
                 return;
             }
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Takes out what has waited too long by now, and finds what is worked on for nobody.
+    pub(crate) fn sweep(&self, now: Instant) -> Swept<T> {
+        let mut state = self.lock();
+        let mut swept = Swept { expired: Vec::new(), late: Vec::new(), next: None };
+        let mut next: Option<Instant> = None;
+        let mut later = |until: Instant| next = Some(next.map_or(until, |next| next.min(until)));
+        let state = &mut *state;
+        for lane in state.lanes.iter_mut().chain([&mut state.parked]) {
+            lane.sweep(now, &mut swept.expired, &mut later);
+        }
+        for in_work in &mut state.in_work {
+            in_work.claims.retain(|claim| !claim.is_taken());
+            for claim in &in_work.claims {
+                if claim.due > now {
+                    later(claim.due);
+                } else if claim.take() {
+                    swept.late.push(claim.clone());
+                }
+            }
+        }
+        swept.next = next;
+        state.alarm = next;
+        swept
+    }
+
+    /// Keeps an item that was taken until [`Queue::unpark`]. It counts as waiting and may be over like any other. Gives whether
+    /// somebody must sweep sooner than was known.
+    pub(crate) fn park(&self, item: T) -> bool {
+        let mut state = self.lock();
+        let until = item.until();
+        state.parked.push(item);
+        state.alarm.is_none_or(|alarm| until < alarm)
+    }
+
+    /// Gives the parked items of a kind.
+    pub(crate) fn unpark(&self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        let parked = &mut state.parked;
+        let (meant, others): (Vec<T>, Vec<T>) =
+            std::mem::take(&mut parked.waiting).into_iter().partition(|item| is_meant(item));
+        parked.waiting = others.into();
+        meant.iter().for_each(|item| parked.left(item));
+        meant
+    }
+
+    /// How long the threads are busy with what is there.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.lock();
+        let in_work_ns = state.in_work.iter().fold(0_u64, |sum, one| sum.saturating_add(one.cost_ns));
+        let mut lanes_ns = [0; LANES];
+        for (place, lane) in lanes_ns.iter_mut().zip(&state.lanes) {
+            *place = lane.cost_ns;
+        }
+        Backlog { in_work_ns, lanes_ns }
     }
 
     /// Takes nothing more in. What waits can still be taken.
@@ -86,11 +248,11 @@ impl<T> Queue<T> {
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.lock().waiting.len()
+        self.lock().len()
     }
 
-    /// How many may wait.
-    pub(crate) fn capacity(&self) -> usize {
+    /// What may wait.
+    pub(crate) fn capacity(&self) -> Capacity {
         self.capacity
     }
 
@@ -99,74 +261,109 @@ impl<T> Queue<T> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn what_does_not_fit_stays_with_who_puts_it() {
-        let queue = Queue::new(3);
-        let mut arrived = vec![1, 2, 3, 4, 5];
-        queue.put(&mut arrived);
-        assert_eq!((arrived, queue.len()), (vec![4, 5], 3));
+impl<T: Queued> State<T> {
+    fn len(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.waiting.len()).sum::<usize>() + self.parked.waiting.len()
     }
 
-    #[test]
-    fn gives_what_is_ready_in_order_up_to_the_limit() {
-        let queue = Queue::new(8);
-        queue.put(&mut vec![1, 2, 3]);
-        let mut taken = Vec::new();
-        assert!(queue.take(&mut taken, 2));
-        assert_eq!(taken, [1, 2]);
-        assert!(queue.take(&mut taken, 2));
-        assert_eq!(taken, [1, 2, 3]);
+    fn is_empty(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.waiting.is_empty())
     }
 
-    #[test]
-    fn a_closed_queue_gives_what_it_holds_and_then_ends() {
-        let queue = Queue::new(8);
-        queue.put(&mut vec![1]);
-        queue.close();
-        let mut late = vec![2];
-        queue.put(&mut late);
-        assert_eq!(late, [2]);
-        let mut taken = Vec::new();
-        assert!(queue.take(&mut taken, 8));
-        assert!(!queue.take(&mut taken, 8));
-        assert_eq!(taken, [1]);
+    /// Whether there is room for an item, if need be after pushing out what is less urgent.
+    fn make_room(&mut self, item: &T, capacity: Capacity, pushed_out: &mut Vec<T>) -> bool {
+        let (mut count, mut bytes) = (self.len() + 1, item.bytes());
+        bytes += self.lanes.iter().map(|lane| lane.bytes).sum::<usize>() + self.parked.bytes;
+        if count <= capacity.count && bytes <= capacity.bytes {
+            return true;
+        }
+        let less_urgent = || item.priority() as usize + 1..LANES;
+        let lower = self.lanes.get(less_urgent()).unwrap_or_default();
+        let (lower_count, lower_bytes) = lower
+            .iter()
+            .fold((0, 0), |(count, bytes), lane| (count + lane.waiting.len(), bytes + lane.bytes));
+        if count - lower_count > capacity.count || bytes - lower_bytes > capacity.bytes {
+            return false;
+        }
+        for lane in self.lanes.get_mut(less_urgent()).unwrap_or_default().iter_mut().rev() {
+            while count > capacity.count || bytes > capacity.bytes {
+                let Some(last) = lane.pop_back() else { break };
+                count -= 1;
+                bytes -= last.bytes();
+                pushed_out.push(last);
+            }
+        }
+        true
     }
 
-    #[test]
-    fn closing_wakes_who_waits() {
-        let queue = Arc::new(Queue::<u8>::new(8));
-        let waiting = std::thread::spawn({
-            let queue = queue.clone();
-            move || queue.take(&mut Vec::new(), 1)
-        });
-        queue.close();
-        assert!(!waiting.join().unwrap());
+    fn push(&mut self, item: T) {
+        if let Some(lane) = self.lanes.get_mut(item.priority() as usize) {
+            lane.push(item);
+        }
     }
 
-    #[test]
-    fn waiting_for_more_ends_when_there_is_enough_or_time_is_up() {
-        let queue = Queue::new(8);
-        queue.put(&mut vec![1, 2, 3]);
-        let mut taken = Vec::new();
-        queue.take_until(&mut taken, 2, Instant::now() + Duration::from_secs(3600), |_| true);
-        assert_eq!(taken, [1, 2]);
-        queue.take_until(&mut taken, 9, Instant::now() + Duration::from_millis(5), |_| true);
-        assert_eq!(taken, [1, 2, 3]);
+    fn take(&mut self, thread: usize, taken: &mut Vec<T>, count_max: usize) {
+        let Some(in_work) = self.in_work.get_mut(thread) else { return };
+        let mut left = count_max;
+        for lane in &mut self.lanes {
+            while left > 0
+                && let Some(item) = lane.pop_front()
+            {
+                in_work.cost_ns = in_work.cost_ns.saturating_add(item.cost_ns());
+                in_work.claims.extend(item.claim().cloned());
+                taken.push(item);
+                left -= 1;
+            }
+        }
     }
 
-    #[test]
-    fn waiting_for_more_ends_with_one_that_cannot_wait() {
-        let queue = Queue::new(8);
-        queue.put(&mut vec![1, 2, 30]);
-        let mut taken = Vec::new();
-        queue.take_until(&mut taken, 8, Instant::now() + Duration::from_secs(3600), |number| *number < 10);
-        assert_eq!(taken, [1, 2, 30]);
+    fn finish(&mut self, thread: usize) {
+        if let Some(in_work) = self.in_work.get_mut(thread) {
+            in_work.cost_ns = 0;
+            in_work.claims.clear();
+        }
     }
 }
+
+impl<T: Queued> Lane<T> {
+    fn push(&mut self, item: T) {
+        self.bytes += item.bytes();
+        self.cost_ns = self.cost_ns.saturating_add(item.cost_ns());
+        self.waiting.push_back(item);
+    }
+
+    fn pop_front(&mut self) -> Option<T> {
+        let item = self.waiting.pop_front()?;
+        self.left(&item);
+        Some(item)
+    }
+
+    fn pop_back(&mut self) -> Option<T> {
+        let item = self.waiting.pop_back()?;
+        self.left(&item);
+        Some(item)
+    }
+
+    fn left(&mut self, item: &T) {
+        self.bytes -= item.bytes();
+        self.cost_ns = self.cost_ns.saturating_sub(item.cost_ns());
+    }
+
+    fn sweep(&mut self, now: Instant, expired: &mut Vec<T>, later: &mut impl FnMut(Instant)) {
+        let is_over = |item: &T| item.until() <= now;
+        if self.waiting.iter().any(is_over) {
+            for item in std::mem::take(&mut self.waiting) {
+                if is_over(&item) {
+                    self.left(&item);
+                    expired.push(item);
+                } else {
+                    self.waiting.push_back(item);
+                }
+            }
+        }
+        self.waiting.iter().for_each(|item| later(item.until()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ pub(crate) fn predicted(version: &LoadedVersion, values: &[f32]) -> Vec<Predicte
 }
 
 /// The most probable class of a row; of equally probable ones the first.
-fn best<'version>(version: &'version LoadedVersion, row: &[f32]) -> (&'version str, f32) {
+pub(crate) fn best<'version>(version: &'version LoadedVersion, row: &[f32]) -> (&'version str, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, probability) in row.iter().copied().enumerate() {
         if probability > best.1 {

@@ -36,9 +36,14 @@ impl Roster {
         self.lock().served.remove(model);
     }
 
+    /// Every version that is known.
+    pub(crate) fn all(&self) -> Vec<Arc<LoadedVersion>> {
+        self.lock().versions.clone()
+    }
+
     /// How many versions are in memory.
     pub(crate) fn versions(&self) -> usize {
-        self.lock().versions.len()
+        self.lock().versions.iter().filter(|version| version.plan.is_here()).count()
     }
 
     /// Takes the counters of every version that is served or has something to tell. A version that nobody else holds is
@@ -49,9 +54,9 @@ impl Roster {
         let mut models = Vec::new();
         for version in &lists.versions {
             let routes = lists.served.get(&version.model).map(|served| (served.queued(), served.routes()));
-            let is_routed = routes.as_ref().is_some_and(|(_, routes)| {
-                routes.version(version.version).is_some_and(|routed| Arc::ptr_eq(routed, version))
-            });
+            let is_routed = routes
+                .as_ref()
+                .is_some_and(|(_, routes)| routes.loaded().any(|routed| Arc::ptr_eq(routed, version)));
             if !is_routed && version.meter.is_empty() && version.meter.inflight() == 0 {
                 continue;
             }
@@ -96,7 +101,7 @@ mod tests {
         let served = Arc::new(ServedModel::new("tiny".parse().unwrap(), table));
         roster.loaded(&versions[0]);
         roster.serves(&served);
-        assert!(served.admit(9));
+        assert!(served.admit(&served.routes().limits, 0));
         let told = roster.take_counters();
         assert_eq!((told.len(), told[0].requests, told[0].queued), (1, 0, 1));
     }

@@ -4,11 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use leat_contract::{Batching, Deployment, ModelName, ModelVersion};
+use leat_contract::{Batching, Deployment, DeploymentLimits, ModelName, Pipeline};
 use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
+use crate::pace::Pace;
+use crate::response_cache::ResponseCache;
 use crate::schedule::Schedule;
+use crate::shadow::ShadowRoute;
+use crate::sticky;
 
 /// A model with its routes. The routes are replaced as a whole; work in flight keeps those it began with.
 #[derive(Debug)]
@@ -16,6 +20,9 @@ pub(crate) struct ServedModel {
     pub(crate) name: ModelName,
     routes: RwLock<Arc<RouteTable>>,
     queued: AtomicUsize,
+    queued_bytes: AtomicUsize,
+    /// How long its requests take.
+    pub(crate) pace: Pace,
     /// Its entry in the micro protocol, once it is listed.
     endpoint: OnceLock<Arc<EndpointStats>>,
 }
@@ -26,6 +33,8 @@ impl ServedModel {
             name,
             routes: RwLock::new(Arc::new(routes)),
             queued: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            pace: Pace::default(),
             endpoint: OnceLock::new(),
         }
     }
@@ -36,8 +45,9 @@ impl ServedModel {
     }
 
     /// Puts other routes in force and gives the former ones.
-    pub(crate) fn replace(&self, routes: RouteTable) -> Arc<RouteTable> {
+    pub(crate) fn replace(&self, mut routes: RouteTable) -> Arc<RouteTable> {
         let mut current = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.keep_cache_of(&current);
         std::mem::replace(&mut *current, Arc::new(routes))
     }
 
@@ -64,18 +74,45 @@ impl ServedModel {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// Takes a place in the queue of this model, if one is free.
-    pub(crate) fn admit(&self, queue_max: usize) -> bool {
-        let is_free = self.queued.fetch_add(1, Ordering::Relaxed) < queue_max;
-        if !is_free {
-            self.dequeued(1);
+    /// Takes a place in the queue of this model for a request of so many bytes, if one is free.
+    pub(crate) fn admit(&self, limits: &QueueLimits, bytes: usize) -> bool {
+        let is_free = self.queued.fetch_add(1, Ordering::Relaxed) < limits.count_max;
+        let bytes_before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_admitted = is_free && bytes_before.saturating_add(bytes) <= limits.bytes_max;
+        if !is_admitted {
+            self.dequeued(bytes);
         }
-        is_free
+        is_admitted
     }
 
-    /// Gives back places in the queue.
-    pub(crate) fn dequeued(&self, requests: usize) {
-        self.queued.fetch_sub(requests, Ordering::Relaxed);
+    /// Takes back the place that a request of so many bytes gave up a moment ago.
+    pub(crate) fn requeued(&self, bytes: usize) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives back the place of a request of so many bytes.
+    pub(crate) fn dequeued(&self, bytes: usize) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What may wait for one model on this worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    pub(crate) count_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) wait_max: Duration,
+}
+
+impl QueueLimits {
+    fn new(limits: &DeploymentLimits) -> Self {
+        Self {
+            count_max: usize::try_from(limits.queue_max).unwrap_or(usize::MAX),
+            bytes_max: usize::try_from(limits.queue_bytes_max).unwrap_or(usize::MAX),
+            wait_max: Duration::from_millis(limits.queue_wait_max_ms.into()),
+        }
     }
 }
 
@@ -85,20 +122,32 @@ pub(crate) struct RouteTable {
     /// Every version of the deployment with its weight, in the order of the document.
     pub(crate) versions: Vec<(Arc<LoadedVersion>, u32)>,
     pub(crate) batching: Batching,
-    pub(crate) queue_max: usize,
+    pub(crate) limits: QueueLimits,
     pub(crate) record_ratio: f64,
+    pipeline: Option<Pipeline>,
+    /// Answers from before, when the deployment wants them.
+    pub(crate) cache: Option<Arc<ResponseCache>>,
+    /// The version that gets copies of live requests.
+    pub(crate) shadow: Option<Arc<ShadowRoute>>,
     schedule: Schedule,
 }
 
 impl RouteTable {
-    /// The table of a deployment whose versions are loaded, in the order of its routes.
+    /// The table of a deployment whose versions are loaded, in the order of [`Deployment::versions`].
     pub(crate) fn new(deployment: &Deployment, versions: Vec<Arc<LoadedVersion>>) -> Self {
         let weights: Vec<u32> = deployment.routes.iter().map(|route| route.weight).collect();
+        let shadow = deployment.shadow.as_ref().zip(versions.get(weights.len()));
+        let shadow = shadow.map(|(shadow, version)| Arc::new(ShadowRoute::new(shadow, version.clone())));
         Self {
+            shadow,
+            pipeline: deployment.pipeline.clone(),
+            cache: deployment.cache.as_ref().map(|cache| {
+                Arc::new(ResponseCache::new(usize::try_from(cache.bytes_max).unwrap_or(usize::MAX)))
+            }),
             schedule: Schedule::new(&weights),
             versions: versions.into_iter().zip(weights).collect(),
             batching: deployment.batching.clone(),
-            queue_max: usize::try_from(deployment.limits.queue_max).unwrap_or(usize::MAX),
+            limits: QueueLimits::new(&deployment.limits),
             record_ratio: deployment.record.ratio,
         }
     }
@@ -108,14 +157,33 @@ impl RouteTable {
         self.versions.get(self.schedule.next()?).map(|(version, _)| version)
     }
 
+    /// The version that answers the requests with a key that comes to this number.
+    pub(crate) fn sticky(&self, key: u64) -> Option<&Arc<LoadedVersion>> {
+        let routes =
+            self.versions.iter().map(|(version, weight)| (u64::from(version.version.get()), *weight));
+        self.versions.get(sticky::choose(key, routes)?).map(|(version, _)| version)
+    }
+
     /// The version with the largest share. What belongs to the live route as a whole is counted there.
     pub(crate) fn principal(&self) -> Option<&Arc<LoadedVersion>> {
         self.versions.iter().rev().max_by_key(|(_, weight)| *weight).map(|(version, _)| version)
     }
 
-    /// The version with this number.
-    pub(crate) fn version(&self, version: ModelVersion) -> Option<&Arc<LoadedVersion>> {
-        self.versions.iter().map(|(loaded, _)| loaded).find(|loaded| loaded.version == version)
+    /// Goes on with the answers that are there, when as many may be kept and the same models answer together: they are kept by
+    /// blob, so none becomes wrong.
+    fn keep_cache_of(&mut self, former: &Self) {
+        if let (Some(cache), Some(kept)) = (&mut self.cache, &former.cache)
+            && cache.bytes_max() == kept.bytes_max()
+            && self.pipeline == former.pipeline
+        {
+            *cache = kept.clone();
+        }
+    }
+
+    /// Every version that the deployment names, the shadow too.
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = &Arc<LoadedVersion>> {
+        let shadow = self.shadow.iter().map(|shadow| &shadow.version);
+        self.versions.iter().map(|(version, _)| version).chain(shadow)
     }
 }
 
@@ -141,9 +209,11 @@ mod tests {
     #[test]
     fn a_model_admits_as_many_requests_as_its_deployment_allows() {
         let model = ServedModel::new("tiny".parse().unwrap(), table(&[100]));
-        assert!(model.admit(2) && model.admit(2) && !model.admit(2));
-        model.dequeued(1);
-        assert!(model.admit(2));
+        let limits = QueueLimits { count_max: 2, bytes_max: 10, wait_max: Duration::MAX };
+        assert!(model.admit(&limits, 3) && model.admit(&limits, 3) && !model.admit(&limits, 3));
+        model.dequeued(3);
+        assert!(!model.admit(&limits, 8), "too many bytes");
+        assert!(model.admit(&limits, 7));
         assert_eq!(model.queued(), 2);
     }
 
@@ -154,6 +224,6 @@ mod tests {
         let former = model.replace(table(&[50, 50]));
         assert!(Arc::ptr_eq(&before, &former));
         assert_eq!(model.routes().versions.len(), 2);
-        assert!(model.routes().version(ModelVersion::FIRST).is_some());
+        assert!(model.routes().loaded().any(|version| version.version.get() == 1));
     }
 }

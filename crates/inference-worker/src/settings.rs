@@ -1,5 +1,6 @@
 //! What an operator can set of a worker.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -11,9 +12,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// What the operator calls this worker, name by name, so that a deployment with a selector finds it.
+    pub labels: BTreeMap<String, String>,
     /// Requests that may wait on this worker, all models together; the next is refused as overloaded. 1024 requests of a
     /// small model are about 20 ms of work: more would only become older.
     pub queue_max: usize,
+    /// Bytes of the requests that may wait, all models together. What is refused at a large model's door is memory that all others
+    /// need.
+    pub queue_bytes_max: usize,
     /// Requests that are taken from the queue at once. Larger batches hardly run faster per row and make the first
     /// request wait for the last.
     pub batch_requests_max: usize,
@@ -25,8 +31,16 @@ pub struct Settings {
     /// Threads that share the rows of one batch when it is large: from some 4 million multiply-adds for each. Small batches run on the
     /// thread that took them, and answers do not depend on this number.
     pub threads_per_batch: NonZeroUsize,
+    /// Bytes of the blobs of all models in memory. Beyond it those that were used least recently give way, and come back when
+    /// somebody asks for them. None keeps everything.
+    pub memory_budget_bytes: Option<usize>,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,
+    /// Durable requests to one model that this worker has in hand at once; 0 leaves them to others. They take their turn like any
+    /// others; each of them looks into the stream every two seconds while there is nothing to do.
+    pub durable_requests_max: usize,
+    /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
+    pub durable_wait_max_ms: u64,
     /// How often the lease is renewed. It holds for 30 s.
     pub lease_interval_ms: u64,
     /// How often counters are sent to the monitor.
@@ -48,12 +62,17 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            labels: BTreeMap::new(),
             queue_max: 1024,
+            queue_bytes_max: 256 << 20,
             batch_requests_max: 64,
             batch_rows_max: 4096,
             compute_threads: 1,
             threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            memory_budget_bytes: None,
             warm_versions_max: 4,
+            durable_requests_max: 2,
+            durable_wait_max_ms: 86_400_000,
             lease_interval_ms: 10_000,
             telemetry_interval_ms: 1000,
             record_interval_ms: 100,
@@ -96,12 +115,18 @@ impl Settings {
 
 impl Validate for Settings {
     fn validate(&self) -> Result<(), Invalid> {
+        within("labels", self.labels.len(), 0..=leat_contract::limits::LABELS_MAX)?;
         within("queue_max", self.queue_max, 1..=1_048_576)?;
+        within("queue_bytes_max", self.queue_bytes_max, 1 << 20..=1 << 40)?;
         within("batch_requests_max", self.batch_requests_max, 1..=4096)?;
         within("batch_rows_max", self.batch_rows_max, 1..=leat_contract::limits::ROWS_MAX)?;
         within("compute_threads", self.compute_threads, 1..=256)?;
         within("threads_per_batch", self.threads_per_batch.get(), 1..=256)?;
+        let budget = self.memory_budget_bytes.unwrap_or(usize::MAX);
+        within("memory_budget_bytes", budget, 1..=usize::MAX)?;
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
+        within("durable_requests_max", self.durable_requests_max, 0..=256)?;
+        within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;
         within("lease_interval_ms", self.lease_interval_ms, 100..=15_000)?;
         within("telemetry_interval_ms", self.telemetry_interval_ms, 50..=60_000)?;
         within("record_interval_ms", self.record_interval_ms, 1..=10_000)?;

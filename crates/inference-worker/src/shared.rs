@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use leat_engine::Team;
 use leat_messaging::micro;
 use leat_service_runtime::Context;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::board::Board;
+use crate::budget::Budget;
+use crate::loading::Loading;
 use crate::metrics::WorkerMetrics;
-use crate::pace::Pace;
-use crate::queue::Queue;
+use crate::queue::{Capacity, Queue};
 use crate::roster::Roster;
 use crate::warm::WarmVersions;
 use crate::work::Work;
@@ -21,13 +22,16 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) context: Context,
     pub(crate) queue: Queue<Work>,
+    /// Rung when something in the queue is over sooner than was known.
+    pub(crate) alarm: Notify,
     /// Who shares the rows of large batches.
     pub(crate) team: Team,
-    pub(crate) pace: Pace,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) roster: Roster,
     pub(crate) board: Board,
     pub(crate) warm: Mutex<WarmVersions>,
+    pub(crate) loading: Loading,
+    pub(crate) budget: Budget,
     /// One subscription is begun or drained at a time, because a drained one loses nothing only while the connection
     /// carries no other request.
     pub(crate) subscribing: Semaphore,
@@ -36,16 +40,26 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// # Errors
-    /// When the operating system refuses the threads for large batches.
-    pub(crate) fn new(settings: Settings, context: Context, micro: micro::Service) -> Result<Self, Error> {
+    /// When the operating system refuses the threads for large batches or for loading.
+    pub(crate) fn new(
+        settings: Settings,
+        context: Context,
+        micro: micro::Service,
+        budget: Budget,
+    ) -> Result<Self, Error> {
         Ok(Self {
             team: Team::new(settings.threads_per_batch)?,
-            queue: Queue::new(settings.queue_max),
-            pace: Pace::default(),
+            queue: Queue::new(
+                Capacity { count: settings.queue_max, bytes: settings.queue_bytes_max },
+                settings.compute_threads,
+            ),
+            alarm: Notify::new(),
             metrics: WorkerMetrics::new(&context.metrics),
             roster: Roster::default(),
             board: Board::new(context.readiness.clone()),
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
+            loading: Loading::start()?,
+            budget,
             subscribing: Semaphore::new(1),
             micro,
             settings,

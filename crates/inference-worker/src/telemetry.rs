@@ -120,6 +120,7 @@ mod tests {
             latency: vec![0; bytes],
             queue: vec![0; bytes],
             compute: vec![0; bytes],
+            shadow: None,
         }
     }
 

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use leat_contract::{ModelName, Route};
-
-use crate::loaded::LoadedVersion;
+use crate::loaded::{LoadedVersion, Meant};
 
 /// The versions that left last, the oldest first.
 #[derive(Debug)]
@@ -29,8 +27,8 @@ impl WarmVersions {
     }
 
     /// The version that a route means, if it is still here.
-    pub(crate) fn get(&self, model: &ModelName, route: &Route) -> Option<Arc<LoadedVersion>> {
-        self.versions.iter().find(|version| version.is(model, route)).cloned()
+    pub(crate) fn get(&self, meant: &Meant) -> Option<Arc<LoadedVersion>> {
+        self.versions.iter().find(|version| version.is(meant)).cloned()
     }
 
     /// Keeps a version no longer, because a route names it again.
@@ -44,22 +42,17 @@ mod tests {
     use super::*;
     use crate::loaded::tests::tiny_version;
 
-    fn route_of(version: &LoadedVersion) -> Route {
-        Route { version: version.version, digest: version.digest.clone(), weight: 0 }
-    }
-
     #[test]
     fn gives_back_the_same_version_until_newer_ones_push_it_out() {
         let mut warm = WarmVersions::new(2);
         let versions: Vec<_> = (1..=3).map(|number| Arc::new(tiny_version(number))).collect();
         versions.iter().for_each(|version| warm.keep(version.clone()));
-        let model = versions[0].model.clone();
-        assert!(warm.get(&model, &route_of(&versions[0])).is_none());
-        let again = warm.get(&model, &route_of(&versions[2])).unwrap();
+        assert!(warm.get(&versions[0].meant()).is_none());
+        let again = warm.get(&versions[2].meant()).unwrap();
         assert!(Arc::ptr_eq(&again, &versions[2]));
         warm.forget(&again);
-        assert!(warm.get(&model, &route_of(&versions[2])).is_none());
-        assert!(warm.get(&model, &route_of(&versions[1])).is_some());
+        assert!(warm.get(&versions[2].meant()).is_none());
+        assert!(warm.get(&versions[1].meant()).is_some());
     }
 
     #[test]
@@ -68,6 +61,8 @@ mod tests {
         let version = Arc::new(tiny_version(1));
         warm.keep(version.clone());
         let digest = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
-        assert!(warm.get(&version.model, &Route { digest, ..route_of(&version) }).is_none());
+        let mut meant = version.meant();
+        meant.route.digest = digest;
+        assert!(warm.get(&meant).is_none());
     }
 }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Encoding, ErrorCode, ErrorDetail};
+use leat_contract::{Encoding, Envelope, ErrorCode, ErrorDetail, Priority};
 use leat_messaging::{Message, Subject};
 use leat_service_runtime::{Inflight, InflightGuard};
 use tracing::Span;
 
 use crate::Error;
+use crate::claim::Claim;
 use crate::loaded::LoadedVersion;
+use crate::queue::Queued;
 use crate::served::{RouteTable, ServedModel};
+use crate::sticky;
+use crate::waiting::Waiting;
 
 /// Where requests of one subscription go.
 #[derive(Debug, Clone)]
@@ -22,14 +26,26 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The version that answers the next request, with the routes it was chosen by.
-    pub(crate) fn choose(&self) -> Option<(Arc<LoadedVersion>, Arc<RouteTable>)> {
+    /// The version that answers the next request, with the routes it was chosen by. `sticky` is what the request's key comes
+    /// to, if it has one.
+    pub(crate) fn choose(&self, sticky: Option<u64>) -> Option<(Arc<LoadedVersion>, Arc<RouteTable>)> {
         let routes = self.served.routes();
-        let version = match &self.pinned {
-            Some(version) => version.clone(),
-            None => routes.next()?.clone(),
+        let version = match (&self.pinned, sticky) {
+            (Some(version), _) => version.clone(),
+            (None, Some(key)) => routes.sticky(key)?.clone(),
+            (None, None) => routes.next()?.clone(),
         };
         Some((version, routes))
+    }
+
+    /// Whether both are the same subscription's.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_same_pin = match (&self.pinned, &other.pinned) {
+            (None, None) => true,
+            (Some(one), Some(another)) => Arc::ptr_eq(one, another),
+            _ => false,
+        };
+        is_same_pin && Arc::ptr_eq(&self.served, &other.served)
     }
 
     /// Counts requests that were refused without being run: for the micro protocol, and with the version that would most
@@ -51,6 +67,9 @@ pub(crate) struct Work {
     pub(crate) reply: Subject,
     pub(crate) received: Instant,
     pub(crate) target: Target,
+    /// What its key comes to, when it has one.
+    pub(crate) sticky: Option<u64>,
+    pub(crate) waiting: Waiting,
     /// Goes with the request until it is answered.
     pub(crate) escort: Escort,
 }
@@ -84,23 +103,56 @@ impl Work {
             span
         });
         let escort = Escort::new(span, inflight.enter());
-        Some(Self { payload: message.into_payload(), reply, received, target: target.clone(), escort })
+        let payload = message.into_payload();
+        let envelope = Envelope::peek(&payload);
+        let sticky = envelope.sticky_key.as_deref().map(sticky::hash);
+        let wait_max = target.served.routes().limits.wait_max;
+        let mut waiting = Waiting::new(&envelope, received, wait_max, (&reply, encoding_of(&payload)));
+        waiting.cost_ns = target.served.pace.cost_ns(payload.len());
+        Some(Self { payload, reply, received, target: target.clone(), sticky, waiting, escort })
     }
 
     /// The encoding of an answer to a request that was not read.
     pub(crate) fn encoding(&self) -> Encoding {
-        Encoding::detect(&self.payload).unwrap_or(Encoding::Json)
+        encoding_of(&self.payload)
     }
 
-    /// The answer that refuses this request.
-    pub(crate) fn refuse(self, error: &Error) -> Answer {
-        let encoding = self.encoding();
-        Answer {
-            reply: self.reply,
-            content: Content::Refusal(error.detail(), encoding),
-            _escort: self.escort,
-        }
+    /// Gives its place in the queue of its model back.
+    pub(crate) fn leave_queue(&self) {
+        self.target.served.dequeued(self.payload.len());
     }
+
+    /// The answer that refuses this request; none when its caller has been told that its time is over.
+    pub(crate) fn refuse(self, error: &Error) -> Option<Answer> {
+        let content = Content::Refusal(error.detail(), self.encoding());
+        self.waiting.take_claim().then_some(Answer { reply: self.reply, content, _escort: self.escort })
+    }
+}
+
+impl Queued for Work {
+    fn priority(&self) -> Priority {
+        self.waiting.priority
+    }
+
+    fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    fn cost_ns(&self) -> u64 {
+        self.waiting.cost_ns
+    }
+
+    fn until(&self) -> Instant {
+        self.waiting.until(self.received)
+    }
+
+    fn claim(&self) -> Option<&Arc<Claim>> {
+        self.waiting.claim.as_ref()
+    }
+}
+
+fn encoding_of(payload: &[u8]) -> Encoding {
+    Encoding::detect(payload).unwrap_or(Encoding::Json)
 }
 
 /// What a caller gets. There is one for each request that is answered.

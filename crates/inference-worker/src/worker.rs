@@ -11,10 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::budget::{Budget, bring_back};
 use crate::compute::ComputeThread;
 use crate::follower::follow_desired_state;
+use crate::refusal::refuse_all;
+use crate::shadow::Copies;
 use crate::shared::Shared;
-use crate::{Error, Settings, lease, recorder, telemetry};
+use crate::work::Work;
+use crate::{Error, Settings, expiry, lease, recorder, telemetry};
 
 /// The inference worker: follows desired state, loads models and answers requests.
 #[derive(Debug)]
@@ -47,7 +51,9 @@ struct Running {
     threads: Vec<ComputeThread>,
     recorded: oneshot::Receiver<()>,
     reported: oneshot::Receiver<()>,
+    swept: oneshot::Receiver<()>,
     stop_reports: CancellationToken,
+    stop_sweeping: CancellationToken,
 }
 
 impl Running {
@@ -59,24 +65,29 @@ impl Running {
             describe(context.subjects.prefix()),
         )
         .await?;
-        let shared = Arc::new(Shared::new(settings, context, micro)?);
+        let (budget, coming) = Budget::new(settings.memory_budget_bytes);
+        let shared = Arc::new(Shared::new(settings, context, micro, budget)?);
         let (records, arriving) = mpsc::channel(shared.settings.record_buffer_max);
+        let copies = Copies::start()?;
         let threads = (0..shared.settings.compute_threads)
-            .map(|index| ComputeThread::start(index, shared.clone(), records.clone()))
+            .map(|index| ComputeThread::start(index, shared.clone(), records.clone(), copies.clone()))
             .collect::<Result<Vec<_>, _>>()?;
-        let stop_reports = CancellationToken::new();
+        let (stop_reports, stop_sweeping) = (CancellationToken::new(), CancellationToken::new());
         let recording = recorder::record(shared.clone(), started_at, arriving);
         let reporting = telemetry::send(shared.clone(), started_at, stop_reports.clone());
+        let swept = watched(&shared, "expiry", expiry::watch(shared.clone(), stop_sweeping.clone()));
+        let returning = bring_back(shared.clone(), coming, stop_sweeping.clone());
+        shared.context.tasks.spawn_finite("budget", returning);
         let recorded = watched(&shared, "recorder", recording);
         let reported = watched(&shared, "telemetry", reporting);
         shared.context.tasks.spawn("lease", lease::keep(shared.clone(), started_at));
-        Ok(Self { shared, threads, recorded, reported, stop_reports })
+        Ok(Self { shared, threads, recorded, reported, swept, stop_reports, stop_sweeping })
     }
 
     /// Works until shutdown. Then nothing that was received is lost: subscriptions end first, what they brought is
     /// answered, and only then do those stop who report on it.
     async fn work(self) -> Result<(), Error> {
-        let Self { shared, threads, recorded, reported, stop_reports } = self;
+        let Self { shared, threads, recorded, reported, swept, stop_reports, stop_sweeping } = self;
         let (threads_end, threads_ended) = oneshot::channel();
         shared.context.tasks.spawn_finite("compute", async move {
             let outcome = try_join_all(threads.into_iter().map(ComputeThread::ended)).await;
@@ -89,11 +100,22 @@ impl Running {
         shared.queue.close();
         // Each of these ends in any case; a failure of its task is reported by the tasks' owner.
         let _ = threads_ended.await;
+        give_back_parked(&shared).await;
+        stop_sweeping.cancel();
+        let _ = swept.await;
         let _ = recorded.await;
         stop_reports.cancel();
         let _ = reported.await;
         followed
     }
+}
+
+/// Requests to versions that are out of memory find another worker.
+async fn give_back_parked(shared: &Shared) {
+    let parked = shared.queue.unpark(|_| true);
+    parked.iter().for_each(Work::leave_queue);
+    let reason = "the worker leaves, and the model is not in its memory".to_owned();
+    refuse_all(shared, parked, &Error::Unavailable { reason }).await;
 }
 
 /// Starts a task and gives what resolves when it has ended.

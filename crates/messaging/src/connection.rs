@@ -134,6 +134,27 @@ impl Connection {
         self.publish_with(reply, error_headers(detail), payload).await
     }
 
+    /// Sends the same error as the reply to many requests; it is written once. Gives how many could not be sent.
+    pub async fn publish_errors(
+        &self,
+        replies: Vec<Subject>,
+        detail: &ErrorDetail,
+        encoding: Encoding,
+    ) -> u64 {
+        if replies.is_empty() {
+            return 0;
+        }
+        let body = ErrorBody { error: detail.clone() };
+        let Ok(payload) = leat_contract::encode(encoding, &body).map(Bytes::from) else {
+            return replies.len() as u64;
+        };
+        let (headers, mut lost) = (error_headers(detail), 0);
+        for reply in replies {
+            lost += u64::from(self.publish_with(reply, headers.clone(), payload.clone()).await.is_err());
+        }
+        lost
+    }
+
     /// Asks and waits for one reply; the whole call takes `timeout` at most.
     ///
     /// Fails with [`Error::NoResponders`] when nobody is subscribed, with [`Error::Service`] when the reply is an error,

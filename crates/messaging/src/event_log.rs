@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use leat_contract::headers::MESSAGE_ID;
+use leat_contract::{Encoding, ErrorBody, ErrorDetail};
 
 use crate::jetstream::JetStream;
 use crate::publish::PUBLISH_PATIENCE;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
-use crate::{Error, Headers, Stored, StoredMessage, trace};
+use crate::reply::{error_headers, judge};
+use crate::{Error, Headers, Reply, Stored, StoredMessage, trace};
 
 /// A stream that keeps messages up to its limits.
 #[derive(Debug, Clone)]
@@ -50,6 +52,41 @@ impl EventLog {
         }
         trace::inject(&mut headers);
         self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await
+    }
+
+    /// Appends an error as the answer to a request, with the headers of ADR-32; otherwise as [`EventLog::publish`].
+    pub async fn publish_error(
+        &self,
+        subject: impl Into<async_nats::Subject>,
+        message_id: &str,
+        detail: &ErrorDetail,
+        encoding: Encoding,
+    ) -> Result<Stored, Error> {
+        let body = ErrorBody { error: detail.clone() };
+        let payload = leat_contract::encode(encoding, &body)
+            .map_err(|error| Error::Invalid { what: "error body", reason: error.to_string() })?;
+        let headers = error_headers(detail).with(MESSAGE_ID, message_id);
+        self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await
+    }
+
+    /// The last message on a subject as an answer; none when there is none, and the error when it is one.
+    pub async fn last_reply(&self, subject: &str) -> Result<Option<Reply>, Error> {
+        self.jetstream.last(&self.stream, subject).await?.map(judge).transpose()
+    }
+
+    /// Removes the message with a sequence; it is no error when it is gone already.
+    pub async fn remove(&self, sequence: u64) -> Result<(), Error> {
+        self.jetstream.remove_message(&self.stream, sequence).await
+    }
+
+    /// Appends a message with headers of its own to whatever stream takes its subject, and waits until it is stored.
+    pub async fn resend(
+        &self,
+        subject: &str,
+        headers: Headers,
+        payload: impl Into<Bytes>,
+    ) -> Result<Stored, Error> {
+        self.jetstream.publish(subject.to_owned(), headers, payload, PUBLISH_PATIENCE).await
     }
 
     /// Follows the messages whose subject matches `filter` (which may contain wildcards).

@@ -1,7 +1,7 @@
 //! The door to everything that is stored.
 
 use leat_contract::assets::{Asset, AssetRole};
-use leat_contract::{JobKind, Subjects};
+use leat_contract::{JobKind, ModelName, Subjects};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -69,6 +69,17 @@ impl Storage {
         let stream = self.asset(AssetRole::JobQueue).name;
         let dead_letter_subject = self.subjects.dead_letter(&stream);
         let (consumer, filter) = (kind.to_string(), self.subjects.job(kind));
+        WorkQueue::new(
+            self.jetstream.clone(),
+            QueueIdentity { stream, consumer, filter, dead_letter_subject },
+        )
+    }
+
+    /// Durable requests to a model. Its consumer is named after the model and made by [`WorkQueue::prepare`].
+    pub fn async_queue(&self, model: &ModelName) -> WorkQueue {
+        let stream = self.asset(AssetRole::AsyncQueue).name;
+        let dead_letter_subject = self.subjects.dead_letter(&stream);
+        let (consumer, filter) = (model.to_string(), self.subjects.async_infer(model));
         WorkQueue::new(
             self.jetstream.clone(),
             QueueIdentity { stream, consumer, filter, dead_letter_subject },

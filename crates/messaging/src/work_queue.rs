@@ -128,6 +128,11 @@ impl WorkQueue {
         Ok(QueueDepth { waiting: info.num_pending, in_work: info.num_ack_pending })
     }
 
+    /// Makes the consumer that all workers of this queue share, unless it is there.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        self.provision().await
+    }
+
     /// Makes the consumer that all workers of this queue share, or checks the one that is there.
     pub(crate) async fn provision(&self) -> Result<(), Error> {
         let info = self.jetstream.create_consumer(&self.identity.stream, self.identity.config()).await?;

@@ -1,10 +1,10 @@
 //! What should be served, who holds a lease, and how accurate each version was when it was made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use leat_contract::{AssetRole, Deployment, Manifest, ModelName, ModelVersion, WorkerId, WorkerLease};
-use leat_messaging::{Error, KeyValue, Storage};
+use leat_messaging::{Entry, Error, KeyValue, Storage};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -14,10 +14,20 @@ use crate::conditions::ReferenceAccuracy;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Desired {
     pub(crate) deployments: Vec<Deployment>,
+    /// The revision of each deployment.
+    pub(crate) revisions: BTreeMap<ModelName, u64>,
     pub(crate) leased: BTreeSet<WorkerId>,
     pub(crate) references: ReferenceAccuracy,
     /// Whether there has been a listing at all.
     pub(crate) is_known: bool,
+}
+
+impl Desired {
+    /// Every deployment with its revision.
+    pub(crate) fn with_revisions(&self) -> impl Iterator<Item = (&Deployment, u64)> {
+        let revision = |deployment: &Deployment| self.revisions.get(&deployment.model).copied();
+        self.deployments.iter().filter_map(move |deployment| Some((deployment, revision(deployment)?)))
+    }
 }
 
 /// Lists again and again. A listing that fails leaves the last one in force: what is desired does not change because the
@@ -43,12 +53,12 @@ pub(crate) async fn follow(
 }
 
 /// What can be read; one document that cannot hides none of the others.
-async fn readable<T: Serialize + DeserializeOwned>(bucket: &KeyValue<T>) -> Result<Vec<T>, Error> {
+async fn readable<T: Serialize + DeserializeOwned>(bucket: &KeyValue<T>) -> Result<Vec<Entry<T>>, Error> {
     let (entries, unreadable) = bucket.entries_readable().await?;
     for error in unreadable {
         tracing::warn!(%error, "a document is left out");
     }
-    Ok(entries.into_iter().map(|entry| entry.value).collect())
+    Ok(entries)
 }
 
 struct Lister {
@@ -59,8 +69,10 @@ struct Lister {
 
 impl Lister {
     async fn list(&self, mut references: ReferenceAccuracy) -> Result<Desired, Error> {
-        let deployments: Vec<Deployment> = readable(&self.deployments).await?;
-        let leased = readable(&self.leases).await?.into_iter().map(|lease| lease.worker).collect();
+        let listed = readable(&self.deployments).await?;
+        let revisions = listed.iter().map(|entry| (entry.value.model.clone(), entry.revision)).collect();
+        let deployments: Vec<Deployment> = listed.into_iter().map(|entry| entry.value).collect();
+        let leased = readable(&self.leases).await?.into_iter().map(|entry| entry.value.worker).collect();
         for deployment in &deployments {
             for route in &deployment.routes {
                 let version = (deployment.model.clone(), route.version);
@@ -71,7 +83,7 @@ impl Lister {
                 }
             }
         }
-        Ok(Desired { deployments, leased, references, is_known: true })
+        Ok(Desired { deployments, revisions, leased, references, is_known: true })
     }
 
     /// Accuracy on held-out rows; a version never changes, so it is read once.

@@ -12,6 +12,8 @@ mod waiting;
 
 use leat_contract::{Accuracy, Label, LabelValue, ModelVersion, PredictedValue, PredictionRecord, RequestId};
 use score::Score;
+
+use crate::canary::Right;
 use tally::{Placed, Tallies};
 use waiting::Waiting;
 
@@ -145,6 +147,11 @@ impl LabelJoin {
     /// told those of the whole model.
     pub(crate) fn accuracy(&self, version: ModelVersion) -> Option<Accuracy> {
         self.tallies.accuracy(version).map(|accuracy| Accuracy { orphans: self.orphans, ..accuracy })
+    }
+
+    /// On how many rows of its latest labels a version was right; none for one that predicts no classes.
+    pub(crate) fn right(&self, version: ModelVersion) -> Option<Right> {
+        self.tallies.right(version)
     }
 
     /// Labels for which no prediction is known.

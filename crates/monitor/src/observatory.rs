@@ -6,6 +6,7 @@ use std::time::Duration;
 use leat_contract::{Alert, Label, ModelName, ModelVersion, PredictionBatch, Window, WorkerTelemetry};
 
 use crate::alerts::{AlertBook, Condition, Reading};
+use crate::canary::{Canaries, Decision};
 use crate::conditions;
 use crate::desired::Desired;
 use crate::label_join::{LabelJoin, Watermarks};
@@ -26,6 +27,7 @@ pub(crate) struct Observatory {
     joins: BTreeMap<ModelName, LabelJoin>,
     judge_labels_from: u64,
     alerts: AlertBook,
+    canaries: Canaries,
     metrics: ModelMetrics,
 }
 
@@ -34,12 +36,14 @@ pub(crate) struct Observatory {
 pub(crate) struct Closed {
     pub(crate) windows: Vec<Window>,
     pub(crate) alerts: Vec<Alert>,
+    pub(crate) decisions: Vec<Decision>,
 }
 
 impl Observatory {
     pub(crate) fn new(settings: Settings, metrics: ModelMetrics, now: u64) -> Self {
         Self {
             roster: Roster::new(settings.models_max),
+            canaries: Canaries::new(settings.alerts.windows),
             settings,
             workers: Workers::default(),
             window: WindowBuilder::new(now),
@@ -67,6 +71,7 @@ impl Observatory {
             let added = VersionReport::read(told).and_then(|version| {
                 self.window.add(&report.worker, covered, &version)?;
                 self.metrics.add(&report.worker, &version);
+                self.canaries.hear(told, &version.latency);
                 Ok(())
             });
             if let Err(error) = added {
@@ -121,7 +126,20 @@ impl Observatory {
         let readings = self.readings(&windows, desired, now);
         let is_watched = |condition: &Condition| desired.is_known || conditions::is_of_telemetry(condition);
         let alerts = self.alerts.read_all(readings, is_watched, now);
-        Closed { windows, alerts }
+        let decisions = self.judge_canaries(desired, now);
+        Closed { windows, alerts, decisions }
+    }
+
+    /// Without a listing nobody knows which canaries there are.
+    fn judge_canaries(&mut self, desired: &Desired, now: u64) -> Vec<Decision> {
+        if !desired.is_known {
+            return Vec::new();
+        }
+        let joins = &self.joins;
+        let right = |model: &ModelName, version| {
+            joins.get(model).and_then(|join| join.right(version)).unwrap_or_default()
+        };
+        self.canaries.judge(desired.with_revisions(), right, now)
     }
 
     /// Forgets the figures of versions and models that are neither deployed nor heard of.

@@ -8,15 +8,16 @@ use leat_contract::{AssetRole, Label, PredictionBatch, Subjects, WorkerTelemetry
 use leat_messaging::micro::{EndpointInfo, EndpointStats, ServiceInfo};
 use leat_messaging::{Position, StoredMessage, Subscription, micro};
 use leat_service_runtime::{Context, Service, unix_ms};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::canary::Decision;
 use crate::desired::{self, Desired};
 use crate::metrics::ModelMetrics;
 use crate::observatory::Observatory;
 use crate::progress::Progress;
 use crate::publisher::{Outbox, outbox};
-use crate::{Error, Settings};
+use crate::{Error, Settings, rollouts};
 
 /// The monitor.
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl Service for Monitor {
         let window = Duration::from_millis(self.settings.window_ms);
         let observatory = Observatory::new(self.settings, metrics, unix_ms());
         let (outbox, publisher) = outbox(&context.subjects);
-        let watching = Watching::start(&context, observatory, outbox).await?;
+        let (decisions, to_write) = mpsc::channel(rollouts::DECISIONS_MAX);
+        let watching = Watching::start(&context, observatory, outbox, decisions).await?;
         let (listings, desired) = watch::channel(Desired::default());
         context.tasks.spawn(
             "desired",
@@ -51,6 +53,8 @@ impl Service for Monitor {
         );
         // The publisher ends when the watching task, which holds the outbox, has handed in its last window.
         context.tasks.spawn_finite("publisher", publisher.run(context.storage.clone()));
+        let writing = rollouts::write(context.storage.clone(), context.subjects.clone(), to_write);
+        context.tasks.spawn_finite("rollouts", writing);
         context.tasks.spawn("watching", watching.run(window, desired, context.clone()));
         context.readiness.set_ready();
         context.shutdown.cancelled().await;
@@ -77,6 +81,7 @@ struct Endpoints {
 struct Watching {
     observatory: Observatory,
     outbox: Outbox,
+    decisions: mpsc::Sender<Decision>,
     telemetry: Subscription,
     telemetry_subject: String,
     progress: Progress,
@@ -87,7 +92,12 @@ struct Watching {
 }
 
 impl Watching {
-    async fn start(context: &Context, observatory: Observatory, outbox: Outbox) -> Result<Self, Error> {
+    async fn start(
+        context: &Context,
+        observatory: Observatory,
+        outbox: Outbox,
+        decisions: mpsc::Sender<Decision>,
+    ) -> Result<Self, Error> {
         let telemetry_subject = context.subjects.telemetry_all();
         let telemetry = context.connections.ingest.subscribe(telemetry_subject.as_str()).await?;
         let info = ServiceInfo {
@@ -107,6 +117,7 @@ impl Watching {
         Ok(Self {
             observatory,
             outbox,
+            decisions,
             telemetry,
             telemetry_subject,
             progress,
@@ -202,6 +213,10 @@ impl Watching {
         let closed = self.observatory.close(desired, self.progress.watermarks(now), now);
         for alert in &closed.alerts {
             tracing::info!(id = alert.id, state = ?alert.state, message = alert.message, "alert");
+        }
+        for decision in closed.decisions {
+            // One that finds no room is made again by the next windows.
+            let _ = self.decisions.try_send(decision);
         }
         let windows_sent = closed.windows.iter().all(|window| self.outbox.window(window));
         let alerts_sent = closed.alerts.iter().all(|alert| self.outbox.alert(alert));

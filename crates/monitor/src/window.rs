@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use leat_contract::{
-    ErrorCode, ModelName, ModelVersion, Quantiles, VersionWindow, Window, WorkerId, WorkerResources,
-    WorkerTelemetry,
+    ErrorCode, ModelName, ModelVersion, Quantiles, ShadowCounts, VersionWindow, Window, WorkerId,
+    WorkerResources, WorkerTelemetry,
 };
 use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
 
@@ -36,6 +36,7 @@ struct VersionFigures {
     latency: LatencyHistogram,
     queue: LatencyHistogram,
     compute: LatencyHistogram,
+    shadow: Option<ShadowCounts>,
 }
 
 impl VersionFigures {
@@ -54,6 +55,9 @@ impl VersionFigures {
         let (counted, time) = self.by_worker.entry(worker.clone()).or_default();
         counted.merge(&counters);
         *time = time.saturating_add(covered);
+        if let Some(shadow) = &told.shadow {
+            self.shadow.get_or_insert_default().merge(shadow);
+        }
         for (code, count) in &told.errors {
             let sum = self.errors.entry(*code).or_default();
             *sum = sum.saturating_add(*count);
@@ -121,6 +125,7 @@ impl VersionFigures {
             queue_ms: quantiles(&self.queue),
             compute_ms: quantiles(&self.compute),
             accuracy: None,
+            shadow: self.shadow,
         }
     }
 

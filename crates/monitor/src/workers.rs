@@ -207,6 +207,7 @@ mod tests {
                 latency: Vec::new(),
                 queue: Vec::new(),
                 compute: Vec::new(),
+                shadow: None,
             };
             WorkerTelemetry { models: vec![told], ..report(1, sequence, cpu_seconds_total) }
         };

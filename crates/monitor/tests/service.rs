@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leat_contract::micro::{MicroStats, MicroVerb};
 use leat_contract::{
-    Alert, AlertState, AssetRole, Encoding, ErrorCode, Label, LabelValue, ModelName, ModelTelemetry,
-    ModelVersion, PredictedValue, PredictionBatch, PredictionRecord, ProcessTelemetry, Scalar, Subjects,
-    VersionWindow, Window, WorkerId, WorkerTelemetry, encode,
+    Alert, AlertState, Alias, AssetRole, Canary, Deployment, Encoding, ErrorCode, Label, LabelValue,
+    ModelName, ModelTelemetry, ModelVersion, PredictedValue, PredictionBatch, PredictionRecord,
+    ProcessTelemetry, RolloutEnd, RolloutEvent, Route, Scalar, Subjects, VersionWindow, Window, WorkerId,
+    WorkerTelemetry, encode,
 };
-use leat_messaging::{ConnectOptions, Connection, Follower, Position, Storage};
+use leat_messaging::{ConnectOptions, Connection, Entry, Follower, Position, Storage, StoredMessage};
 use leat_monitor::{AlertSettings, Error, Monitor, Settings};
 use leat_service_runtime::{Context, Metrics, NatsSettings, Service, serve};
 use leat_statistics::LatencyHistogram;
@@ -213,6 +214,7 @@ fn idle(version: u32) -> ModelTelemetry {
         latency: Vec::new(),
         queue: Vec::new(),
         compute: Vec::new(),
+        shadow: None,
     }
 }
 
@@ -287,5 +289,99 @@ async fn windows_alerts_and_metrics_say_what_was_sent_before_and_after_a_restart
     sender.telemetry(vec![failing(1)]).await;
     let window = sender.busy_window(&mut windows).await;
     assert_accuracy(&window.versions[0]);
+    monitor.stop().await;
+}
+
+/// 1000 requests, of which some failed.
+fn answering(version: u32, failed: u64) -> ModelTelemetry {
+    let mut latency = LatencyHistogram::new();
+    (0..1000).for_each(|_| latency.record(2_000_000));
+    let errors = BTreeMap::from([(ErrorCode::Internal, failed)]);
+    ModelTelemetry { requests: 1000, errors, latency: latency.to_bytes(), ..idle(version) }
+}
+
+fn canary_deployment() -> Deployment {
+    let route = |number: u32, weight| Route {
+        version: ModelVersion::new(number).unwrap(),
+        digest: format!("sha256-{number:064x}").parse().unwrap(),
+        weight,
+    };
+    let mut deployment = Deployment::new(model(), vec![route(1, 90), route(2, 10)]);
+    let policy = Canary::new(ModelVersion::new(2).unwrap(), 0);
+    deployment.canary = Some(Canary { promote_after_s: 0, ..policy });
+    deployment
+}
+
+/// Tells what versions do until the canary has ended one way or the other, and until all that was told was heard.
+async fn until_ended(
+    sender: &Sender,
+    monitor: &Running,
+    told: &[ModelTelemetry],
+    revision: u64,
+) -> Entry<Deployment> {
+    let deployments = sender.storage.key_value::<Deployment>(AssetRole::Desired);
+    let requests = AtomicU64::new(0);
+    let ended = eventually("the canary has ended", || async {
+        requests.fetch_add(200, Ordering::Relaxed);
+        sender.telemetry(told.to_vec()).await;
+        let entry = deployments.get(model().as_str()).await.unwrap().unwrap();
+        (entry.revision > revision).then_some(entry)
+    })
+    .await;
+    if told.iter().any(|told| told.errors.values().sum::<u64>() == 200) {
+        let failed = requests.load(Ordering::Relaxed);
+        let line = format!(r#"leat_requests_total{{model="digits",version="2",outcome="500"}} {failed}"#);
+        monitor.shows(&line).await;
+    }
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_is_rolled_back_or_promoted_by_what_it_does_and_never_against_a_change_by_hand() {
+    let broker = broker().await;
+    let sender = Sender::connect(broker.url()).await;
+    let monitor = Running::start(broker.url()).await;
+    sender.until_heard(&monitor).await;
+    let deployments = sender.storage.key_value::<Deployment>(AssetRole::Desired);
+    let revision = deployments.put(model().as_str(), &canary_deployment()).await.unwrap();
+
+    let worse = [answering(1, 0), answering(2, 200)];
+    let back = until_ended(&sender, &monitor, &worse, revision).await.value;
+    assert_eq!((back.routes.len(), back.routes[0].version.get(), back.routes[0].weight), (1, 1, 100));
+    assert!(back.canary.is_none());
+
+    let revision = deployments.put(model().as_str(), &canary_deployment()).await.unwrap();
+    let alike = [answering(1, 5), answering(2, 5)];
+    let promoted = until_ended(&sender, &monitor, &alike, revision).await;
+    let Entry { value, revision, .. } = promoted;
+    let log = sender.storage.event_log(AssetRole::Events);
+    let events = async || {
+        let all = sender.subjects.rollout_event_all();
+        let stored = log.follow(&all, Position::Beginning).take_stored(10).await.unwrap();
+        let read =
+            |message: &StoredMessage| serde_json::from_slice::<RolloutEvent>(message.payload()).unwrap();
+        stored.iter().map(read).collect::<Vec<_>>()
+    };
+    let found = (value.routes.len(), value.routes[0].version.get());
+    assert_eq!(found, (1, 2), "{:?}", events().await);
+    assert_eq!(value.previous.unwrap()[0].version.get(), 1);
+    let aliases = sender.storage.key_value::<Alias>(AssetRole::Registry);
+    let alias = eventually("the alias moves too", || async {
+        aliases.get(&Alias::key(&model(), &"production".parse().unwrap())).await.unwrap()
+    })
+    .await;
+    assert_eq!(alias.value.version.get(), 2);
+
+    let ends = eventually("both ends are told", || async {
+        let events = events().await;
+        (events.len() == 2).then(|| events.iter().map(|event| event.what).collect::<Vec<_>>())
+    })
+    .await;
+    assert_eq!(ends, [RolloutEnd::RolledBack, RolloutEnd::Promoted]);
+
+    // Without a canary in the document there is nothing to decide, whatever the figures say.
+    sender.telemetry(worse.to_vec()).await;
+    sender.until_heard(&monitor).await;
+    assert_eq!(deployments.get(model().as_str()).await.unwrap().unwrap().revision, revision);
     monitor.stop().await;
 }

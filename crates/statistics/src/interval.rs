@@ -37,3 +37,39 @@ pub fn wilson_interval(successes: u64, trials: u64, z: f64) -> Option<Interval> 
     let half_width = z * variance.sqrt() / denominator;
     Some(Interval { low: (centre - half_width).max(0.0), high: (centre + half_width).min(1.0) })
 }
+
+/// Successes among trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many succeeded.
+    pub successes: u64,
+    /// How many were tried.
+    pub trials: u64,
+}
+
+impl Share {
+    /// The ratio, none without trials.
+    pub fn ratio(self) -> Option<f64> {
+        (self.trials > 0).then(|| self.successes as f64 / self.trials as f64)
+    }
+}
+
+/// The interval of the difference between two independent ratios, `first - second`, from their Wilson intervals (Newcombe 1998,
+/// method 10). Its ends lie between -1 and 1. None when one of the intervals is not defined.
+///
+/// ```
+/// use leat_statistics::{Share, Z_95, difference_interval};
+/// // The first example of Newcombe's paper.
+/// let (first, second) = (Share { successes: 56, trials: 70 }, Share { successes: 48, trials: 80 });
+/// let interval = difference_interval(first, second, Z_95).unwrap();
+/// assert!((interval.low - 0.0524).abs() < 1e-4 && (interval.high - 0.3339).abs() < 1e-4);
+/// ```
+pub fn difference_interval(first: Share, second: Share, z: f64) -> Option<Interval> {
+    let one = wilson_interval(first.successes, first.trials, z)?;
+    let other = wilson_interval(second.successes, second.trials, z)?;
+    let (p, q) = (first.ratio()?, second.ratio()?);
+    let difference = p - q;
+    let low = difference - (p - one.low).hypot(other.high - q);
+    let high = difference + (one.high - p).hypot(q - other.low);
+    Some(Interval { low: low.max(-1.0), high: high.min(1.0) })
+}

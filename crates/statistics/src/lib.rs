@@ -16,7 +16,7 @@ pub mod sequence;
 pub mod throughput;
 
 pub use error::Error;
-pub use interval::{Interval, Z_95, wilson_interval};
+pub use interval::{Interval, Share, Z_95, difference_interval, wilson_interval};
 pub use latency::{LatencyHistogram, LatencySummary};
 pub use sequence::{Observed, SequenceTracker};
 pub use throughput::ThroughputWindow;

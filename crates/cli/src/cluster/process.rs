@@ -53,6 +53,11 @@ impl ServiceProcess {
         &self.launch.instance
     }
 
+    /// The id of the process, none once it has ended.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether the process is gone.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))

@@ -1,10 +1,15 @@
+mod rollout;
+mod serving;
+
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{Deployment, ModelName, ModelRef};
+use leat_contract::{Deployment, ModelName, ModelRef, Route};
 use leat_messaging::Entry;
 use serde_json::json;
 
+use self::rollout::Rollout;
+use self::serving::Serving;
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
 use crate::{Error, output};
@@ -12,7 +17,9 @@ use crate::{Error, output};
 /// Send live traffic to a version, all of it or a share.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  leat deploy wine@1\n  leat deploy wine@2 --weight 10\n  \
-                        leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256")]
+                        leat deploy wine@2 --shadow 0.5\n  leat deploy wine@2 --canary 10 --promote-after 15m\n  \
+                        leat deploy wine@2 --average-with wine@1\n  \
+                        leat deploy wine@2 --max-batch 128 --max-delay-us 500 --queue-max 256 --select pool=small")]
 pub(crate) struct Deploy {
     /// For example wine@1.
     model: ModelRef,
@@ -20,36 +27,11 @@ pub(crate) struct Deploy {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
     weight: u32,
     #[command(flatten)]
+    rollout: Rollout,
+    #[command(flatten)]
     serving: Serving,
     #[command(flatten)]
     wait: Wait,
-}
-
-/// How requests to a model are handled, whichever version answers. What is not given stays as it is.
-#[derive(Clone, Copy, Debug, Args)]
-struct Serving {
-    /// Rows of one run of the model, at most (at first 64).
-    #[arg(long, value_name = "ROWS")]
-    max_batch: Option<u32>,
-    /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready).
-    #[arg(long, value_name = "MICROSECONDS")]
-    max_delay_us: Option<u32>,
-    /// Requests that may wait on one worker (at first 1024); the next is refused with error 429.
-    #[arg(long, value_name = "REQUESTS")]
-    queue_max: Option<u32>,
-    /// The share of requests with an id whose predictions are recorded, so that labels find them (at first 1).
-    #[arg(long, value_name = "RATIO")]
-    record: Option<f64>,
-}
-
-impl Serving {
-    fn apply(&self, deployment: &mut Deployment) {
-        let Deployment { batching, limits, record, .. } = deployment;
-        batching.max_size = self.max_batch.unwrap_or(batching.max_size);
-        batching.max_delay_us = self.max_delay_us.unwrap_or(batching.max_delay_us);
-        limits.queue_max = self.queue_max.unwrap_or(limits.queue_max);
-        record.ratio = self.record.unwrap_or(record.ratio);
-    }
 }
 
 /// Send all live traffic to a version and move the alias `production` there.
@@ -93,9 +75,24 @@ pub(crate) struct Wait {
 
 pub(crate) async fn deploy(global: &GlobalOptions, deploy: Deploy) -> Result<(), Error> {
     let session = Session::open(global).await?;
-    let manifest = session.catalogue().registry().resolve(&deploy.model).await?;
     let catalogue = session.catalogue();
-    let entry = catalogue.deploy(&manifest, deploy.weight, |next| deploy.serving.apply(next)).await?;
+    let manifest = catalogue.registry().resolve(&deploy.model).await?;
+    deploy.serving.check()?;
+    let pipeline = deploy.serving.pipeline(catalogue.registry()).await?;
+    let adjust = |next: &mut Deployment| {
+        if let Some(pipeline) = &pipeline {
+            next.pipeline.clone_from(pipeline);
+        }
+        deploy.serving.apply(next);
+        deploy.rollout.apply(next, manifest.version);
+    };
+    let entry = if deploy.rollout.is_shadow() {
+        let shadow = deploy.rollout.shadow(&manifest);
+        catalogue.deployments().shadow(&manifest.model, shadow, adjust).await?
+    } else {
+        let weight = deploy.rollout.weight().unwrap_or(deploy.weight);
+        catalogue.deploy(&manifest, weight, adjust).await?
+    };
     finish(&session, &entry, deploy.wait).await
 }
 
@@ -134,9 +131,14 @@ async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Res
     Ok(())
 }
 
-/// `wine@1 90 %, wine@2 10 %`.
+/// `wine@1 90 %, wine@2 10 % (canary)`.
 pub(crate) fn routes(deployment: &Deployment) -> String {
-    let route =
-        |route: &leat_contract::Route| format!("{}@{} {} %", deployment.model, route.version, route.weight);
-    deployment.routes.iter().map(route).collect::<Vec<_>>().join(", ")
+    let Deployment { model, canary, shadow, .. } = deployment;
+    let route = |route: &Route| {
+        let is_canary = canary.as_ref().is_some_and(|canary| canary.version == route.version);
+        let canary = if is_canary { " (canary)" } else { "" };
+        format!("{model}@{} {} %{canary}", route.version, route.weight)
+    };
+    let shadow = shadow.iter().map(|shadow| format!("{model}@{} shadows {}", shadow.version, shadow.ratio));
+    deployment.routes.iter().map(route).chain(shadow).collect::<Vec<_>>().join(", ")
 }

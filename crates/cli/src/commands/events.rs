@@ -29,6 +29,7 @@ pub(crate) struct Events {
 enum Topic {
     All,
     Jobs,
+    Rollouts,
     Windows,
     Alerts,
 }
@@ -45,6 +46,7 @@ pub(crate) async fn run(global: &GlobalOptions, events: Events) -> Result<(), Er
             follow(AssetRole::Monitor, subjects.monitor_all()),
         ],
         Topic::Jobs => vec![follow(AssetRole::Events, subjects.job_event_all())],
+        Topic::Rollouts => vec![follow(AssetRole::Events, subjects.rollout_event_all())],
         Topic::Windows => vec![follow(AssetRole::Monitor, subjects.monitor_window_all())],
         Topic::Alerts => vec![follow(AssetRole::Monitor, subjects.monitor_alert_all())],
     };

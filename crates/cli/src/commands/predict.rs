@@ -21,7 +21,8 @@ const ENVELOPE_BYTES: usize = 1024;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  leat predict wine --csv rows.csv\n  leat predict wine --input '[[13.2, 1.78, …]]'\n  \
-                        leat predict wine@2 --csv rows.csv --id-prefix batch7"
+                        leat predict wine@2 --csv rows.csv --id-prefix batch7\n  \
+                        leat predict wine --csv rows.csv --id-prefix night --async"
 )]
 pub(crate) struct Predict {
     /// The model for its live route, or one version: wine, wine@2.
@@ -35,6 +36,10 @@ pub(crate) struct Predict {
     /// Give each row a request id, <prefix>-<number>, so that labels can name it.
     #[arg(long, value_name = "PREFIX")]
     id_prefix: Option<String>,
+    /// Hand the rows in as durable requests, which are answered some time, also when nobody serves the model now. Prints the ids;
+    /// `leat result <id>` shows the answers.
+    #[arg(long = "async", requires = "id_prefix")]
+    durable: bool,
     /// How long to wait for an answer, in milliseconds.
     #[arg(long, default_value_t = 5_000)]
     timeout_ms: u64,
@@ -61,6 +66,9 @@ pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), 
     }
     // A label speaks of a whole request, so rows that are to be labelled one by one are asked one by one.
     let rows_per_request = if predict.id_prefix.is_some() { 1 } else { ROWS_PER_REQUEST };
+    if predict.durable {
+        return hand_in(&session, &predict, &instances).await;
+    }
     let subject = subject(&session, &predict.model).await?;
     let mut rows = Vec::with_capacity(instances.len());
     let bytes_max = session.connection.payload_bytes_max().saturating_sub(ENVELOPE_BYTES);
@@ -69,6 +77,35 @@ pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), 
         rows.extend(ask(&session, &subject, chunk, id, predict.timeout_ms).await?);
     }
     print(&session, &rows)
+}
+
+/// Hands every row in as a durable request of its own.
+async fn hand_in(session: &Session, predict: &Predict, instances: &[Value]) -> Result<(), Error> {
+    let ModelRef { name: model, version } = &predict.model;
+    if version.is_some() {
+        return Err(Error::Usage(
+            "durable requests go to the live route: name the model without a version".to_owned(),
+        ));
+    }
+    let queue = session.storage.async_queue(model);
+    let prefix = predict.id_prefix.as_deref().unwrap_or_default();
+    let mut ids: Vec<RequestId> = Vec::with_capacity(instances.len());
+    for (number, row) in instances.iter().enumerate() {
+        let id: RequestId = format!("{prefix}-{number}").parse()?;
+        let payload = encode(Encoding::Json, &json!({ "id": id, "instances": [row] }))?;
+        queue.submit(session.subjects.async_infer(model), &format!("{model}/{id}"), payload).await?;
+        ids.push(id);
+    }
+    if session.is_json() {
+        return output::json(&json!({ "accepted": ids }));
+    }
+    output::line(&format!(
+        "{} accepted, {} to {}",
+        ids.len(),
+        ids.first().map_or("", |id| id.as_str()),
+        ids.last().map_or("", |id| id.as_str())
+    ));
+    Ok(())
 }
 
 /// Rows in portions that fit into a request: at most so many rows, and so many bytes as JSON unless one row is larger.

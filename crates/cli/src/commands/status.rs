@@ -100,7 +100,26 @@ impl Overview {
         }
         let header = ["version", "req/s", "p50 ms", "p99 ms", "errors", "accuracy"];
         output::line(&output::table(&header, figures));
+        self.windows.iter().flat_map(shadows).for_each(|line| output::line(&line));
     }
+}
+
+/// One sentence per shadow of a window.
+fn shadows(window: &Window) -> Vec<String> {
+    let sentence = |version: &leat_contract::VersionWindow| {
+        let counts = version.shadow.as_ref()?;
+        let (model, version) = (&window.model, version.version);
+        Some(format!(
+            "{model}@{version} as a shadow: {} copies run, {} dropped, {} failed; {} of {} rows disagree, values differ by {} at most",
+            counts.mirrored,
+            counts.dropped,
+            counts.failed,
+            counts.disagreements,
+            counts.rows,
+            counts.difference_max
+        ))
+    };
+    window.versions.iter().filter_map(sentence).collect()
 }
 
 /// One row per version of a window.

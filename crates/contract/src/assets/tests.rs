@@ -41,7 +41,7 @@ fn no_two_streams_capture_the_same_subject() {
 #[test]
 fn queues_are_exactly_the_streams_of_work() {
     let queues = all(&Subjects::default()).into_iter().filter(|asset| asset.kind == AssetKind::WorkQueue);
-    assert_eq!(queues.map(|asset| asset.name).collect::<Vec<_>>(), ["LEAT_JOBS"]);
+    assert_eq!(queues.map(|asset| asset.name).collect::<Vec<_>>(), ["LEAT_JOBS", "LEAT_ASYNC"]);
 }
 
 #[test]

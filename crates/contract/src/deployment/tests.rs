@@ -7,15 +7,7 @@ fn route(version: u32, weight: u32) -> Route {
 }
 
 fn deployment(routes: Vec<Route>) -> Deployment {
-    Deployment {
-        model: ModelName::new("digits").unwrap(),
-        routes,
-        previous: None,
-        batching: Batching::default(),
-        limits: DeploymentLimits::default(),
-        record: Recording::default(),
-        updated_at: 0,
-    }
+    Deployment::new(ModelName::new("digits").unwrap(), routes)
 }
 
 fn refusal(deployment: &Deployment) -> String {
@@ -67,4 +59,42 @@ fn a_misspelt_field_is_an_error() {
     let json = serde_json::to_string(&deployment(vec![route(1, 100)])).unwrap();
     assert!(serde_json::from_str::<Deployment>(&json).is_ok());
     assert!(serde_json::from_str::<Deployment>(&json.replace("max_size", "max_sise")).is_err());
+}
+
+#[test]
+fn a_shadow_has_no_route_and_a_canary_has_a_share() {
+    let good = deployment(vec![route(1, 90), route(2, 10)]);
+    let digest = || Digest::new(format!("sha256-{:064x}", 3)).unwrap();
+    let version = |number| ModelVersion::new(number).unwrap();
+    let with = |shadow, canary| Deployment { shadow, canary, ..good.clone() }.validate();
+    assert!(with(Some(Shadow::new(version(3), digest())), Some(Canary::new(version(2), 0))).is_ok());
+    assert!(with(Some(Shadow::new(version(2), digest())), None).is_err());
+    assert!(with(Some(Shadow { ratio: 1.5, ..Shadow::new(version(3), digest()) }), None).is_err());
+    assert!(with(None, Some(Canary::new(version(3), 0))).is_err());
+    let alone = Deployment { canary: Some(Canary::new(version(1), 0)), ..deployment(vec![route(1, 100)]) };
+    assert!(alone.validate().unwrap_err().to_string().contains("no share"));
+    let lenient = Canary { error_increase_max: f64::NAN, ..Canary::new(version(2), 0) };
+    assert!(with(None, Some(lenient)).is_err());
+}
+
+#[test]
+fn a_preferred_batch_is_no_larger_than_the_largest() {
+    let mut deployment = deployment(vec![route(1, 100)]);
+    for (size, is_good) in [(0, false), (1, true), (64, true), (65, false)] {
+        deployment.batching.preferred_size = Some(size);
+        assert_eq!(deployment.validate().is_ok(), is_good, "{size}");
+    }
+}
+
+#[test]
+fn a_selector_wants_every_label() {
+    let labels = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let mut deployment = deployment(vec![route(1, 100)]);
+    assert!(deployment.selects(&labels(&[])) && deployment.selects(&labels(&[("pool", "a")])));
+    deployment.selector = labels(&[("pool", "a"), ("zone", "x")]);
+    assert!(deployment.selects(&labels(&[("pool", "a"), ("zone", "x"), ("more", "1")])));
+    assert!(!deployment.selects(&labels(&[("pool", "a")])));
+    assert!(!deployment.selects(&labels(&[("pool", "b"), ("zone", "x")])));
 }

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Parameters, ReplyForm, Tensor, decoding, short_reply::Nested, tensor::element_count};
+use super::{Envelope, Parameters, ReplyForm, Tensor, decoding, short_reply::Nested, tensor::element_count};
 use crate::{Encoding, Error, RequestId, Scalar, codec};
 
 /// A request for inference.
@@ -12,7 +12,9 @@ pub struct InferRequest {
     pub id: Option<RequestId>,
     /// How long the caller waits, in milliseconds counted by the worker from receipt. After it there is no prediction.
     pub deadline_ms: Option<u64>,
-    /// Options; empty for none. Leat reads none of them.
+    /// Options; empty for none. Leat reads `priority` (1 is the most urgent, 2 or 0 the default, 3 and more the least),
+    /// `timeout` (microseconds in the queue at most, 0 for no limit) and `sticky_key` (the same key is answered by the same
+    /// version). Any others are passed over.
     pub parameters: Parameters,
     /// What to predict from.
     pub body: RequestBody,
@@ -95,6 +97,14 @@ impl InferRequest {
     /// [`Error::Unencodable`]; it does not happen to a request that could be decoded.
     pub fn encode(&self, encoding: Encoding) -> Result<Vec<u8>, Error> {
         codec::encode(encoding, self)
+    }
+
+    /// What matters while it waits.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `priority` or `timeout` is no whole number from 0.
+    pub fn envelope(&self) -> Result<Envelope, Error> {
+        Envelope::of(self.deadline_ms, &self.parameters)
     }
 
     /// How many rows there are: the first dimension of the first input, or the length of `instances`.

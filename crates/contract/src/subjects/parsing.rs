@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::Subjects;
-use crate::{ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, WorkerId};
+use crate::{
+    ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, RolloutEnd, WorkerId,
+};
 
 /// What a job event subject names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,12 @@ impl Subjects {
     pub fn parse_job_event(&self, subject: &str) -> Option<JobEventAddress> {
         let (job, what) = self.after(subject, "event.job.")?.split_once('.')?;
         Some(JobEventAddress { job: job.parse().ok()?, what: what.parse().ok()? })
+    }
+
+    /// The model of a rollout event subject and what became of its canary.
+    pub fn parse_rollout_event(&self, subject: &str) -> Option<(ModelName, RolloutEnd)> {
+        let (model, what) = self.after(subject, "event.rollout.")?.split_once('.')?;
+        Some((model.parse().ok()?, what.parse().ok()?))
     }
 
     /// The worker and the order of a control subject.

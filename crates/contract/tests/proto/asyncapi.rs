@@ -4,15 +4,14 @@ use leat_contract::{ContractVersion, Encoding, headers};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    channels::{self, Channel, Delivery, Direction},
+    channels::{self, Channel, Direction},
     messages::{self, Message},
 };
 
 const INBOX: &str = "inbox";
 
 pub(crate) fn document() -> Value {
-    let channels: Vec<Channel> =
-        channels::all().into_iter().filter(|channel| channel.delivery != Delivery::Reserved).collect();
+    let channels = channels::all();
     let mut entries: Map<String, Value> =
         channels.iter().map(|channel| (channel.id.to_owned(), channel_entry(channel))).collect();
     entries.insert(INBOX.to_owned(), inbox(&channels));
@@ -83,6 +82,7 @@ fn parameter(name: &str) -> &'static str {
         "job" => "The id of a job.",
         "request" => "The id of a request, with '.', '*', '>' and '%' percent-encoded.",
         "stream" => "The name of the stream that gave the message up.",
+        "end" => "One of promoted, rolled_back.",
         "what" => "One of started, progress, checkpointed, succeeded, failed, cancelled, retried.",
         other => panic!("parameter {other} has no description"),
     }

@@ -1,8 +1,8 @@
 //! Every subject with what travels on it, the source of the table of subjects and of the AsyncAPI document.
 
 use leat_contract::{
-    AssetRole, ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, Subjects,
-    WorkerId, micro::MicroVerb,
+    AssetRole, ControlVerb, JobEventKind, JobId, JobKind, ModelName, ModelVersion, RequestId, RolloutEnd,
+    Subjects, WorkerId, micro::MicroVerb,
 };
 
 /// Who sends the first message.
@@ -27,8 +27,6 @@ pub(crate) enum Delivery {
     BestEffort(AssetRole),
     /// Core NATS, nobody waits.
     Lossy,
-    /// A subject that is kept free for what is to come.
-    Reserved,
 }
 
 pub(crate) struct Channel {
@@ -87,22 +85,21 @@ fn inference() -> Vec<Channel> {
             )
         },
         Channel {
-            listener: "nobody yet",
-            delivery: Delivery::Reserved,
+            listener: "stream",
+            delivery: Delivery::Queue(AssetRole::AsyncQueue),
             ..request(
                 "asyncInfer",
                 subjects.async_infer(&model),
-                "reserved for durable inference",
+                "durable inference: accepted now, answered some time; the request must have an id",
                 &["InferRequest"],
             )
         },
         Channel {
-            listener: "nobody yet",
-            delivery: Delivery::Reserved,
+            delivery: Delivery::Log(AssetRole::Results),
             ..publication(
                 "result",
                 subjects.result(&RequestId::new("zzid").unwrap()),
-                "reserved for the answers to durable requests",
+                "the answer to a durable request, an error with its headers",
                 &["InferResponse", "PredictionsResponse", "ErrorBody"],
             )
         },
@@ -113,6 +110,7 @@ fn jobs() -> Vec<Channel> {
     let subjects = Subjects::default();
     let job = JobId::new("zzjob").unwrap();
     let event = subjects.job_event(&job, JobEventKind::Started).replace("started", "{what}");
+    let rollout = subjects.rollout_event(&model(), RolloutEnd::Promoted).replace("promoted", "{end}");
     let queue = |id, kind, what| Channel {
         listener: "stream",
         delivery: Delivery::Queue(AssetRole::JobQueue),
@@ -124,6 +122,10 @@ fn jobs() -> Vec<Channel> {
         Channel {
             delivery: Delivery::BestEffort(AssetRole::Events),
             ..publication("jobEvent", event, "something that happened to a job", &["JobEvent"])
+        },
+        Channel {
+            delivery: Delivery::BestEffort(AssetRole::Events),
+            ..publication("rolloutEvent", rollout, "what became of a canary", &["RolloutEvent"])
         },
         Channel {
             delivery: Delivery::Log(AssetRole::Dead),

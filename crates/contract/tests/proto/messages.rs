@@ -4,7 +4,7 @@ use leat_contract::{
     Alert, Alias, Deployment, DrainReply, DrainRequest,
     Encoding::{self, Json, MessagePack},
     ErrorBody, InferRequest, InferResponse, JobEvent, JobMessage, JobStatus, Label, Manifest, ModelMetadata,
-    PingReply, PredictionBatch, PredictionsResponse, Window, WorkerLease, WorkerTelemetry,
+    PingReply, PredictionBatch, PredictionsResponse, RolloutEvent, Window, WorkerLease, WorkerTelemetry,
     micro::{MicroInfo, MicroPing, MicroStats},
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -38,6 +38,7 @@ pub(crate) fn all() -> Vec<Message> {
         message::<JobMessage>("JobMessage", JSON),
         message::<JobStatus>("JobStatus", JSON),
         message::<JobEvent>("JobEvent", JSON),
+        message::<RolloutEvent>("RolloutEvent", JSON),
         message::<Manifest>("Manifest", JSON),
         message::<Alias>("Alias", JSON),
         message::<Deployment>("Deployment", JSON),

@@ -71,7 +71,7 @@ fn stream_of(channel: &Channel) -> Option<Asset> {
         Delivery::Queue(role) | Delivery::Log(role) | Delivery::BestEffort(role) => {
             Some(Asset::new(&Subjects::default(), role))
         }
-        Delivery::RequestReply | Delivery::Lossy | Delivery::Reserved => None,
+        Delivery::RequestReply | Delivery::Lossy => None,
     }
 }
 
@@ -113,7 +113,7 @@ fn errors() -> String {
 /// One row for all subjects that are delivered alike.
 fn delivery() -> String {
     let mut rows: Vec<([String; 3], Vec<String>)> = Vec::new();
-    for channel in channels::all().into_iter().filter(|channel| channel.delivery != Delivery::Reserved) {
+    for channel in channels::all() {
         let (subject, semantics) =
             (code(&channel.subject.replace('{', "<").replace('}', ">")), semantics(&channel));
         match rows.iter_mut().find(|(known, _)| *known == semantics) {

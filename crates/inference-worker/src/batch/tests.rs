@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Batching, InferResponse};
+use leat_contract::{Batching, Encoding, Envelope, InferResponse};
 use leat_service_runtime::Inflight;
 
 use super::*;
@@ -25,24 +25,31 @@ impl Bench {
     fn of(version: LoadedVersion, rows_at_once: u32) -> Self {
         let versions = vec![Arc::new(version)];
         let mut deployment = tiny_deployment(&versions, &[100]);
-        deployment.batching = Batching { max_size: rows_at_once, max_delay_us: 0 };
+        deployment.batching = Batching { max_size: rows_at_once, max_delay_us: 0, preferred_size: None };
         let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
         Self { served: Arc::new(served), inflight: Inflight::default() }
     }
 
     fn work(&self, payload: &str, waited: Duration) -> Work {
+        let received = Instant::now().checked_sub(waited).unwrap();
+        let reply = leat_messaging::Subject::from(payload.to_owned());
+        let envelope = Envelope::peek(payload.as_bytes());
+        let waiting = Waiting::new(&envelope, received, Duration::from_secs(5), (&reply, Encoding::Json));
         Work {
             payload: Bytes::copy_from_slice(payload.as_bytes()),
-            reply: payload.to_owned().into(),
-            received: Instant::now().checked_sub(waited).unwrap(),
+            reply,
+            received,
             target: Target { served: self.served.clone(), pinned: None },
+            sticky: None,
+            waiting,
             escort: Escort::new(None, self.inflight.enter()),
         }
     }
 
     fn run(&self, work: Vec<Work>, limits: BatchLimits) -> Outcome {
-        let chosen = work[0].target.choose().unwrap();
-        let mut batch = Batch::new(self.served.clone(), chosen, Buffers::default());
+        let chosen = work[0].target.choose(None).unwrap();
+        let plan = chosen.0.plan.get().unwrap();
+        let mut batch = Batch::new(self.served.clone(), chosen, plan, Buffers::default());
         let mut outcome = Outcome::default();
         work.into_iter().for_each(|work| batch.add(work, limits, &mut outcome));
         let team = Team::new(NonZeroUsize::MIN).unwrap();
@@ -148,4 +155,27 @@ fn a_request_is_in_flight_until_its_answer_is_gone() {
     assert_eq!(bench.inflight.count(), 1);
     drop(outcome);
     assert_eq!(bench.inflight.count(), 0);
+}
+
+#[test]
+fn a_caller_that_was_told_it_is_too_late_is_not_told_again() {
+    let bench = Bench::new(64);
+    let told = bench.work(r#"{"instances":[[1,2]],"deadline_ms":60000}"#, Duration::ZERO);
+    assert!(told.waiting.take_claim());
+    let refused = bench.work(r#"{"instances":[[1]],"deadline_ms":60000}"#, Duration::ZERO);
+    assert!(refused.waiting.take_claim());
+    let in_time = bench.work(r#"{"instances":[[1,2]]}"#, Duration::ZERO);
+    let outcome = bench.run(vec![told, refused, in_time], LIMITS);
+    assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [200]);
+    let version = bench.served.routes().next().unwrap().clone();
+    let told = version.meter.take(&version.model, version.version, 0);
+    assert_eq!((told.requests, told.errors.get(&ErrorCode::DeadlineExceeded)), (3, Some(&1)));
+}
+
+#[test]
+fn a_parameter_that_means_nothing_is_refused() {
+    let bad = r#"{"instances":[[1,2]],"parameters":{"priority":"high"}}"#;
+    let unknown = r#"{"instances":[[1,2]],"parameters":{"mood":"high"}}"#;
+    let codes = Bench::new(64).codes(&[bad, unknown]);
+    assert_eq!(codes, [(unknown, 200), (bad, 400)].map(|(reply, code)| (reply.to_owned(), code)));
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use leat_contract::{Batching, Deployment, DeploymentLimits, Recording};
+use leat_contract::Deployment;
 use leat_model::{Activation, Dense, Lineage, Network, Preprocessing, Tensor};
 
 use super::*;
@@ -42,7 +42,12 @@ pub(crate) fn loaded(number: u32, content: &Model) -> LoadedVersion {
     let bytes = blob::write(content).unwrap();
     let digest = leat_model::Digest::of(&bytes).to_string().parse().unwrap();
     let route = Route { version: ModelVersion::new(number).unwrap(), digest, weight: 100 };
-    LoadedVersion::build(&"tiny".parse().unwrap(), &route, &bytes, 8).unwrap()
+    build(route, &bytes).unwrap()
+}
+
+fn build(route: Route, bytes: &[u8]) -> Result<LoadedVersion, Error> {
+    let meant = Meant { model: "tiny".parse().unwrap(), route, pipeline: None };
+    LoadedVersion::build(meant, &[bytes], 8)
 }
 
 /// [`tiny_regression`] with the number as its scale.
@@ -57,15 +62,7 @@ pub(crate) fn tiny_deployment(versions: &[Arc<LoadedVersion>], weights: &[u32]) 
         digest: version.digest.clone(),
         weight: *weight,
     };
-    Deployment {
-        model: "tiny".parse().unwrap(),
-        routes: versions.iter().zip(weights).map(route).collect(),
-        previous: None,
-        batching: Batching::default(),
-        limits: DeploymentLimits::default(),
-        record: Recording::default(),
-        updated_at: 0,
-    }
+    Deployment::new("tiny".parse().unwrap(), versions.iter().zip(weights).map(route).collect())
 }
 
 /// Panics when a row begins with -1, else sums its two features.
@@ -99,7 +96,7 @@ impl Plan for Brittle {
 
 /// A version whose plan panics when a row begins with -1.
 pub(crate) fn brittle_version() -> LoadedVersion {
-    LoadedVersion { plan: Box::new(Brittle), ..tiny_version(1) }
+    LoadedVersion { plan: Residence::new(Box::new(Brittle), 1), ..tiny_version(1) }
 }
 
 #[test]
@@ -107,7 +104,7 @@ fn a_blob_with_another_digest_is_refused() {
     let bytes = blob::write(&tiny_regression(1.0)).unwrap();
     let digest = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
     let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
-    let error = LoadedVersion::build(&"tiny".parse().unwrap(), &route, &bytes, 8).unwrap_err();
+    let error = build(route, &bytes).unwrap_err();
     assert!(error.to_string().starts_with("model checksum mismatch: expected sha256-0000"), "{error}");
 }
 
@@ -116,6 +113,6 @@ fn bytes_that_are_no_model_are_refused_with_the_reason() {
     let bytes = b"not a model";
     let digest = leat_model::Digest::of(bytes).to_string().parse().unwrap();
     let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
-    let error = LoadedVersion::build(&"tiny".parse().unwrap(), &route, bytes, 8).unwrap_err();
+    let error = build(route, bytes).unwrap_err();
     assert!(error.detail().message.starts_with("the model cannot be read: "), "{}", error.detail().message);
 }

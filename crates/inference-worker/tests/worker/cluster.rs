@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use leat_broker::Broker;
 use leat_contract::assets::AssetRole;
-use leat_contract::{
-    Batching, Deployment, DeploymentLimits, ModelName, ModelVersion, Recording, Route, Subjects, WorkerId,
-    WorkerLease,
-};
+use leat_contract::{Deployment, ModelName, ModelVersion, Route, Subjects, WorkerId, WorkerLease};
 use leat_inference_worker::{InferenceWorker, Settings};
 use leat_messaging::{ConnectOptions, Connection, Error, Reply, Storage};
 use leat_service_runtime::{NatsSettings, serve};
@@ -158,13 +155,5 @@ pub(crate) fn quick() -> Settings {
 }
 
 pub(crate) fn deployment(routes: Vec<Route>) -> Deployment {
-    Deployment {
-        model: model(),
-        routes,
-        previous: None,
-        batching: Batching::default(),
-        limits: DeploymentLimits::default(),
-        record: Recording::default(),
-        updated_at: 0,
-    }
+    Deployment::new(model(), routes)
 }

@@ -54,7 +54,7 @@ async fn waiting_for_a_batch_is_not_waiting_for_ever() {
     let worker = cluster.worker("w1", quick()).await;
     let route = cluster.store(1, 100, &regression(1.0)).await;
     let mut deployment = deployment(vec![route]);
-    deployment.batching = leat_contract::Batching { max_size: 3, max_delay_us: 20_000 };
+    deployment.batching = leat_contract::Batching { max_size: 3, max_delay_us: 20_000, preferred_size: None };
     let revision = cluster.deploy(&deployment).await;
     cluster.applied(&worker, revision).await;
     assert!(cluster.predict(REQUEST).await.is_ok());
@@ -73,7 +73,8 @@ async fn a_request_does_not_wait_for_the_batch_of_another_model() {
     let mut patient = deployment(vec![cluster.store(1, 100, &regression(1.0)).await]);
     let hurried = leat_contract::Deployment { model: "hurried".parse().unwrap(), ..patient.clone() };
     let longest_us = leat_contract::Batching::DELAY_US_MAX;
-    patient.batching = leat_contract::Batching { max_size: 64, max_delay_us: longest_us };
+    patient.batching =
+        leat_contract::Batching { max_size: 64, max_delay_us: longest_us, preferred_size: None };
     for deployment in [&patient, &hurried] {
         let revision = cluster.deploy(deployment).await;
         cluster

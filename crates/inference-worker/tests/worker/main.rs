@@ -8,9 +8,12 @@
 
 mod answers;
 mod cluster;
+mod durable;
 mod lifetime;
 mod load;
 mod models;
 mod observation;
+mod overload;
 mod refusals;
+mod rollout;
 mod routes;

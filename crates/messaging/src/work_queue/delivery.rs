@@ -66,6 +66,11 @@ impl Delivery {
         self.message.sequence()
     }
 
+    /// When it was accepted, in Unix milliseconds.
+    pub fn stored_at_ms(&self) -> u64 {
+        self.message.stored_at_ms()
+    }
+
     /// The message itself, for [`crate::trace::extract`].
     pub fn message(&self) -> &Message {
         self.message.message()

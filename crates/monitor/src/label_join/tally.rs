@@ -4,6 +4,7 @@ use leat_contract::{Accuracy, Interval, ModelVersion};
 use leat_statistics::{Z_95, wilson_interval};
 
 use super::score::Score;
+use crate::canary::Right;
 
 /// The counts of each version.
 #[derive(Debug, Default)]
@@ -39,6 +40,11 @@ impl Tallies {
 
     pub(super) fn accuracy(&self, version: ModelVersion) -> Option<Accuracy> {
         self.0.get(&version).map(Tally::accuracy)
+    }
+
+    pub(super) fn right(&self, version: ModelVersion) -> Option<Right> {
+        let Score { classified, correct, .. } = Score::sum(&self.0.get(&version)?.recent);
+        (classified > 0).then_some(Right { rows: classified, correct })
     }
 
     /// Forgets versions without predictions that are not among those to keep.

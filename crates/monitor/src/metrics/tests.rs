@@ -23,6 +23,7 @@ fn told(requests: u64) -> ModelTelemetry {
         latency: latency.to_bytes(),
         queue: Vec::new(),
         compute: Vec::new(),
+        shadow: None,
     }
 }
 

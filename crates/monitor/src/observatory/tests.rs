@@ -45,6 +45,7 @@ fn told(model: &str, version: u32, requests: u64) -> ModelTelemetry {
         latency: if requests > 0 { latency.to_bytes() } else { Vec::new() },
         queue: Vec::new(),
         compute: Vec::new(),
+        shadow: None,
     }
 }
 

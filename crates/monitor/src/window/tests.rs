@@ -21,6 +21,7 @@ fn told(version: u32, latencies_ms: &[u64]) -> ModelTelemetry {
         latency: delta(latencies_ms),
         queue: Vec::new(),
         compute: Vec::new(),
+        shadow: None,
     }
 }
 

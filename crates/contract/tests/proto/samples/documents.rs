@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{
-    Activation, Alias, Batching, Calibration, CheckpointRef, ClipMode, CompressSpec, CompressStep,
-    DatasetRef, Deployment, DeploymentLimits, DrainReply, DrainRequest, EarlyStopping, ErrorCode,
-    ErrorDetail, JobEvent, JobEventKind, JobMessage, JobProgress, JobResult, JobSpec, JobState, JobStatus,
-    LatencyBefore, LoadState, LoadedVersion, Loss, Manifest, ManifestLatency, Optimiser, PingReply, Prune,
-    PruneScope, Quantize, Recording, Route, Task, TrainSpec, WorkerLease,
+    Activation, Alias, Batching, Caching, Calibration, Canary, CheckpointRef, ClipMode, CompressSpec,
+    CompressStep, DatasetRef, Deployment, DeploymentLimits, DrainReply, DrainRequest, EarlyStopping,
+    ErrorCode, ErrorDetail, JobEvent, JobEventKind, JobMessage, JobProgress, JobResult, JobSpec, JobState,
+    JobStatus, LatencyBefore, LoadState, LoadedVersion, Loss, Manifest, ManifestLatency, Optimiser,
+    PingReply, Pipeline, PipelineMember, PipelineMode, Prune, PruneScope, Quantize, Recording, RolloutEnd,
+    RolloutEvent, Route, Shadow, Task, TrainSpec, WorkerLease,
 };
 use serde_json::{Map, Value, json};
 
@@ -28,7 +29,12 @@ pub(super) fn all() -> Vec<Sample> {
         document("manifest", "Manifest", manifest()),
         document("alias", "Alias", Alias { version: version(3), updated_at: NOON }),
         document("deployment", "Deployment", deployment()),
+        document("deployment-rollout", "Deployment", rollout()),
+        document("deployment-cache", "Deployment", cached()),
+        document("deployment-pipeline", "Deployment", together()),
+        document("rollout-event", "RolloutEvent", rollout_event()),
         document("worker-lease", "WorkerLease", lease()),
+        document("worker-lease-labels", "WorkerLease", labelled_lease()),
         document("drain-request", "DrainRequest", DrainRequest { deadline_ms: Some(5000) }),
         document("drain-reply", "DrainReply", DrainReply { worker: worker(), inflight: 3 }),
         document("ping-reply", "PingReply", PingReply { worker: worker(), at: NOON, ready: true }),
@@ -170,14 +176,57 @@ fn manifest() -> Manifest {
 fn deployment() -> Deployment {
     let route = |number, digit, weight| Route { version: version(number), digest: digest(digit), weight };
     Deployment {
-        model: model(),
         routes: vec![route(2, 'b', 90), route(3, 'a', 10)],
         previous: Some(vec![route(2, 'b', 100)]),
-        batching: Batching { max_size: 64, max_delay_us: 500 },
-        limits: DeploymentLimits { queue_max: 1024 },
+        batching: Batching { max_delay_us: 500, ..Batching::default() },
+        limits: DeploymentLimits::default(),
         record: Recording { ratio: 0.5 },
         updated_at: NOON,
+        ..Deployment::new(model(), Vec::new())
     }
+}
+
+/// Everything that came after deployments had their golden file.
+fn rollout() -> Deployment {
+    let canary = Canary { promote_after_s: 900, needs_labels: true, ..Canary::new(version(3), NOON) };
+    Deployment {
+        batching: Batching { max_size: 128, max_delay_us: 500, preferred_size: Some(32) },
+        limits: DeploymentLimits { queue_max: 256, queue_bytes_max: 8 << 20, queue_wait_max_ms: 250 },
+        shadow: Some(Shadow { ratio: 0.25, ..Shadow::new(version(4), digest('c')) }),
+        canary: Some(canary),
+        selector: labels(),
+        ..deployment()
+    }
+}
+
+fn cached() -> Deployment {
+    Deployment { cache: Some(Caching { bytes_max: 16 << 20 }), ..deployment() }
+}
+
+fn together() -> Deployment {
+    let member =
+        |number, digit| PipelineMember { model: model(), version: version(number), digest: digest(digit) };
+    let members = vec![member(5, 'e'), member(6, 'f')];
+    Deployment { pipeline: Some(Pipeline { mode: PipelineMode::Average, members }), ..deployment() }
+}
+
+fn labels() -> BTreeMap<String, String> {
+    BTreeMap::from([("pool".to_owned(), "small".to_owned())])
+}
+
+fn rollout_event() -> RolloutEvent {
+    RolloutEvent {
+        model: model(),
+        version: version(3),
+        what: RolloutEnd::RolledBack,
+        at: NOON,
+        requests: 700,
+        reason: "31 of 700 requests failed, 12 of 6300 with the other versions".to_owned(),
+    }
+}
+
+fn labelled_lease() -> WorkerLease {
+    WorkerLease { labels: labels(), ..lease() }
 }
 
 fn lease() -> WorkerLease {
@@ -197,6 +246,7 @@ fn lease() -> WorkerLease {
             loaded(3, 'a', LoadState::Failed, Some(mismatch)),
         ],
         deployment_revisions: BTreeMap::from([(model(), 17)]),
+        labels: BTreeMap::new(),
         renewed_at: NOON + 20_000,
     }
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use leat_contract::{
     Accuracy, Alert, AlertState, ErrorCode, Interval, Label, LabelValue, ModelTelemetry, PredictedValue,
-    PredictionBatch, PredictionRecord, ProcessTelemetry, Quantiles, Scalar, VersionWindow, Window,
-    WorkerResources, WorkerTelemetry,
+    PredictionBatch, PredictionRecord, ProcessTelemetry, Quantiles, Scalar, ShadowCounts, VersionWindow,
+    Window, WorkerResources, WorkerTelemetry,
     micro::{MicroEndpoint, MicroEndpointStats, MicroIdentity, MicroInfo, MicroPing, MicroStats},
 };
 use serde_json::json;
@@ -21,7 +21,12 @@ pub(super) fn all() -> Vec<Sample> {
         document("label-targets", "Label", label(LabelValue::Targets(vec![vec![1.5, 2.5], vec![-1.5, 0.5]]))),
         document("prediction-batch", "PredictionBatch", predictions()),
         Sample { holds_binary: true, ..document("worker-telemetry", "WorkerTelemetry", telemetry()) },
+        Sample {
+            holds_binary: true,
+            ..document("worker-telemetry-shadow", "WorkerTelemetry", telemetry_of_shadow())
+        },
         document("window", "Window", window()),
+        document("window-shadow", "Window", window_of_shadow()),
         document("alert", "Alert", alert()),
         document("micro-ping", "MicroPing", MicroPing::new(identity())),
         document("micro-info", "MicroInfo", info()),
@@ -61,8 +66,25 @@ fn telemetry() -> WorkerTelemetry {
             latency: vec![28, 132, 147, 19, 0, 255],
             queue: vec![28, 132],
             compute: Vec::new(),
+            shadow: None,
         }],
     }
+}
+
+fn shadow() -> ShadowCounts {
+    ShadowCounts { mirrored: 90, dropped: 8, failed: 2, rows: 180, disagreements: 3, difference_max: 0.125 }
+}
+
+fn telemetry_of_shadow() -> WorkerTelemetry {
+    let mut telemetry = telemetry();
+    telemetry.models.iter_mut().for_each(|told| told.shadow = Some(shadow()));
+    telemetry
+}
+
+fn window_of_shadow() -> Window {
+    let mut window = window();
+    window.versions.iter_mut().for_each(|version| version.shadow = Some(shadow()));
+    window
 }
 
 fn quantiles(count: u64) -> Quantiles {
@@ -93,6 +115,7 @@ fn window() -> Window {
         compute_ms: quantiles(250),
         batch_size_mean: 7.6,
         accuracy: Some(accuracy),
+        shadow: None,
     };
     let resources = WorkerResources { worker: worker(), cpu_ratio: 0.5, resident_bytes: 33_554_432 };
     Window {

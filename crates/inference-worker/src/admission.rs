@@ -1,0 +1,85 @@
+//! Whether a request may wait, decided before any work is done for it.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::queue::Backlog;
+use crate::served::QueueLimits;
+use crate::shared::Shared;
+use crate::work::Work;
+
+/// No caller is asked to wait longer than this before it tries again.
+const RETRY_MAX_MS: u64 = 1000;
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// Requests of the model, or their bytes.
+    Model,
+    /// Work that comes first.
+    Time,
+    /// Requests of the worker, or their bytes.
+    Worker,
+}
+
+impl Full {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 3] = [Self::Model, Self::Time, Self::Worker];
+
+    /// What belongs to this reason among what belongs to each.
+    pub(crate) fn of<T>(self, all: &mut [T; Self::ALL.len()]) -> &mut T {
+        let [model, time, worker] = all;
+        match self {
+            Self::Model => model,
+            Self::Time => time,
+            Self::Worker => worker,
+        }
+    }
+}
+
+/// Takes a place in the queue of the request's model, or says why there is none. `backlog` is what comes before.
+pub(crate) fn judge(
+    shared: &Shared,
+    work: &Work,
+    limits: &QueueLimits,
+    backlog: &mut Backlog,
+) -> Option<Full> {
+    let priority = work.waiting.priority;
+    let wait = wait(shared, backlog.before(priority));
+    if work.waiting.is_too_long(wait, work.received) {
+        return Some(Full::Time);
+    }
+    if !work.target.served.admit(limits, work.payload.len()) {
+        return Some(Full::Model);
+    }
+    backlog.add(priority, work.waiting.cost_ns);
+    None
+}
+
+/// What those are told who were refused for a reason.
+pub(crate) fn error(shared: &Shared, full: Full, limits: &QueueLimits, refused: &[Work]) -> Error {
+    let least_urgent = refused.iter().map(|work| work.waiting.priority).max().unwrap_or_default();
+    let wait = wait(shared, shared.queue.backlog().before(least_urgent));
+    let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).clamp(1, RETRY_MAX_MS);
+    let queued = refused.first().map_or(0, |work| work.target.served.queued());
+    let reason = match full {
+        Full::Model => format!(
+            "the queue of this model is full: {queued} requests wait on this worker, the limit is {} requests or {} bytes",
+            limits.count_max, limits.bytes_max
+        ),
+        Full::Time => format!("the request would wait for about {wait:?} in the queue, longer than it may"),
+        Full::Worker => {
+            let capacity = shared.queue.capacity();
+            let (waiting, count, bytes) = (shared.queue.len(), capacity.count, capacity.bytes);
+            format!(
+                "the queue of this worker is full: {waiting} requests wait, the limit is {count} requests or {bytes} bytes"
+            )
+        }
+    };
+    Error::Overloaded { reason, retry_after_ms }
+}
+
+/// How long it takes all threads together to get through so much work of one.
+fn wait(shared: &Shared, backlog_ns: u64) -> Duration {
+    Duration::from_nanos(backlog_ns / (shared.settings.compute_threads as u64).max(1))
+}

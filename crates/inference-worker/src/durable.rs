@@ -1,0 +1,191 @@
+//! Requests that are answered some time: taken from the stream of asynchronous work, asked on the live route like any other, and
+//! their answers kept for whoever looks them up.
+//!
+//! A request leaves the stream only after its answer is stored or a dead letter says why there is none, so it is answered at
+//! least once; the answer has an id, so a second one within two minutes is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leat_contract::assets::AssetRole;
+use leat_contract::{ErrorCode, ErrorDetail, InferRequest, ModelName, RequestId};
+use leat_messaging::{Delivery, Error as MessagingError, EventLog, Reply};
+use leat_service_runtime::unix_ms;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::Error;
+use crate::shared::Shared;
+
+/// How long one look into the stream takes when it is empty.
+const TAKE: Duration = Duration::from_secs(2);
+/// How long one attempt may take; the worker that has it may die.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// How long to wait before asking a busy worker again, unless it says how long, and when the broker is away.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The tasks that answer durable requests to one model.
+#[derive(Debug)]
+pub(crate) struct Durable {
+    stop: CancellationToken,
+    ended: Vec<oneshot::Receiver<()>>,
+}
+
+impl Durable {
+    /// Starts as many as the settings say.
+    pub(crate) fn start(shared: &Arc<Shared>, model: &ModelName) -> Self {
+        let stop = CancellationToken::new();
+        let start = |_| {
+            let (end, ended) = oneshot::channel();
+            let answering = Answering {
+                log: shared.context.storage.event_log(AssetRole::Results),
+                shared: shared.clone(),
+                model: model.clone(),
+                stop: stop.clone(),
+            };
+            shared.context.tasks.spawn_finite("durable", async move {
+                answering.work().await;
+                // Whoever stops it may no longer wait.
+                let _ = end.send(());
+                Ok::<(), Error>(())
+            });
+            ended
+        };
+        let ended = (0..shared.settings.durable_requests_max).map(start).collect();
+        Self { stop, ended }
+    }
+
+    /// Takes no more; what is being answered is answered or given back.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for ended in self.ended {
+            // It ends in any case; that the task is gone means the same.
+            let _ = ended.await;
+        }
+    }
+}
+
+struct Answering {
+    shared: Arc<Shared>,
+    model: ModelName,
+    log: EventLog,
+    stop: CancellationToken,
+}
+
+/// What became of one request.
+enum Outcome {
+    Answered(Reply),
+    Failed(ErrorDetail),
+    /// The worker leaves; another one goes on.
+    Interrupted,
+}
+
+impl Answering {
+    async fn work(&self) {
+        let mut queue = self.shared.context.storage.async_queue(&self.model);
+        while let Some(Err(error)) = self.stop.run_until_cancelled(queue.prepare()).await {
+            warn!(model = %self.model, %error, "durable requests cannot be taken yet");
+            self.pause(10 * PAUSE).await;
+        }
+        while let Some(taken) = self.stop.run_until_cancelled(queue.take_any(TAKE)).await {
+            let outcome = match taken {
+                Ok(Some(delivery)) => self.handle(delivery).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                // What was taken and not ended is given to some worker again.
+                warn!(model = %self.model, %error, "a durable request was not ended");
+                self.pause(PAUSE).await;
+            }
+        }
+        queue.close().await;
+    }
+
+    async fn pause(&self, pause: Duration) {
+        // Being stopped ends the pause; what follows looks for itself.
+        let _ = self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+    }
+
+    async fn handle(&self, delivery: Delivery) -> Result<(), MessagingError> {
+        let (id, encoding, deadline_ms) = match InferRequest::decode(delivery.payload()) {
+            Ok((InferRequest { id: Some(id), deadline_ms, .. }, encoding)) => (id, encoding, deadline_ms),
+            Ok(_) => return self.give_up(delivery, "a durable request needs an id").await,
+            Err(error) => return self.give_up(delivery, &error.to_string()).await,
+        };
+        let wait_ms = deadline_ms.unwrap_or(self.shared.settings.durable_wait_max_ms);
+        let until = delivery.stored_at_ms().saturating_add(wait_ms);
+        let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
+            let reason = format!("its worker ended {} times without answering it", Delivery::ATTEMPTS_MAX);
+            Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
+        } else {
+            self.ask(&delivery, until).await?
+        };
+        match outcome {
+            Outcome::Interrupted => delivery.give_back(Duration::ZERO).await,
+            Outcome::Answered(reply) => {
+                let subject = self.shared.context.subjects.result(&id);
+                self.log.publish(subject, Some(&self.message_id(&id)), reply.into_payload()).await?;
+                self.shared.metrics.durable_answered.inc();
+                delivery.done().await
+            }
+            Outcome::Failed(detail) => {
+                let subject = self.shared.context.subjects.result(&id);
+                self.log.publish_error(subject, &self.message_id(&id), &detail, encoding).await?;
+                self.give_up(delivery, &detail.to_string()).await
+            }
+        }
+    }
+
+    /// Asks the live route until there is an answer, an error that waiting cannot mend, or no time left.
+    async fn ask(&self, delivery: &Delivery, until: u64) -> Result<Outcome, MessagingError> {
+        let subject = self.shared.context.subjects.infer(&self.model);
+        let mut progress = tokio::time::interval(Delivery::PROGRESS_EVERY);
+        loop {
+            if unix_ms() >= until {
+                let reason = "the request waited for longer than it may";
+                return Ok(Outcome::Failed(ErrorDetail::new(ErrorCode::DeadlineExceeded, reason)));
+            }
+            let connection = &self.shared.context.connections.control;
+            let mut asking =
+                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), ATTEMPT));
+            let answer = loop {
+                tokio::select! {
+                    answer = &mut asking => break answer,
+                    _ = progress.tick() => delivery.progress().await?,
+                }
+            };
+            let error = match answer {
+                Ok(reply) => return Ok(Outcome::Answered(reply)),
+                Err(MessagingError::Service(detail)) if !detail.retryable => {
+                    return Ok(Outcome::Failed(detail));
+                }
+                Err(error) => error,
+            };
+            if self.stop.is_cancelled() {
+                return Ok(Outcome::Interrupted);
+            }
+            self.pause(pause_after(&error)).await;
+            delivery.progress().await?;
+        }
+    }
+
+    async fn give_up(&self, delivery: Delivery, reason: &str) -> Result<(), MessagingError> {
+        self.shared.metrics.durable_given_up.inc();
+        delivery.dead_letter(reason).await
+    }
+
+    fn message_id(&self, id: &RequestId) -> String {
+        format!("result/{}/{id}", self.model)
+    }
+}
+
+fn pause_after(error: &MessagingError) -> Duration {
+    match error {
+        MessagingError::Service(ErrorDetail { retry_after_ms: Some(wait_ms), .. }) => {
+            Duration::from_millis(*wait_ms)
+        }
+        _ => PAUSE,
+    }
+}

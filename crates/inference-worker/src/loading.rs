@@ -1,0 +1,77 @@
+//! The thread on which models are read, compiled and warmed up: one after the other and with low priority, so that requests to
+//! models that serve already hardly notice.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Error;
+use crate::yielding::yield_to_others;
+
+/// Loads that may wait for their turn; further ones wait before they are handed in.
+const LOADS_MAX: usize = 64;
+/// A tenth of a processor that is busy otherwise, all of one that is not.
+const STEPS: i32 = 10;
+
+type Load = Box<dyn FnOnce() + Send>;
+
+/// Where loads are handed in. The thread ends when it is gone.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    sender: mpsc::Sender<Load>,
+}
+
+impl Loading {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn start() -> Result<Self, Error> {
+        let (sender, mut loads) = mpsc::channel::<Load>(LOADS_MAX);
+        let work = move || {
+            yield_to_others(STEPS);
+            while let Some(load) = loads.blocking_recv() {
+                load();
+            }
+        };
+        let started = std::thread::Builder::new().name("loading".to_owned()).spawn(work);
+        started.map_err(|error| failed(&error.to_string()))?;
+        Ok(Self { sender })
+    }
+
+    /// Runs something on the thread, after what was handed in before.
+    ///
+    /// # Errors
+    /// When it panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        load: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (done, outcome) = oneshot::channel();
+        let load = std::panic::AssertUnwindSafe(load);
+        let load = move || {
+            // A model that makes the compiler panic costs itself, never the thread.
+            if let Ok(value) = std::panic::catch_unwind(load) {
+                // Whoever asked may want something else by now.
+                let _ = done.send(value);
+            }
+        };
+        self.sender.send(Box::new(load)).await.map_err(|_| failed("it has ended"))?;
+        outcome.await.map_err(|_| failed("it panicked: this is a defect"))
+    }
+}
+
+fn failed(reason: &str) -> Error {
+    Error::Thread { name: "loading".to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_load_that_panics_costs_only_itself() {
+        let loading = Loading::start().unwrap();
+        let panicking = loading.run(|| assert!(std::hint::black_box(false), "a test asked for a panic"));
+        assert!(panicking.await.unwrap_err().to_string().contains("panicked"));
+        assert_eq!(loading.run(|| 7).await.unwrap(), 7);
+    }
+}

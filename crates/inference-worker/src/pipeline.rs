@@ -1,0 +1,214 @@
+//! Several plans that answer as one, on the thread that runs the batch: nothing leaves the worker between them.
+
+use leat_contract::PipelineMode;
+use leat_engine::{Batch, Error as EngineError, Plan, Scratch};
+use leat_model::{Model, Signature, Task};
+
+use crate::Error;
+
+/// A model of a pipeline with its plan.
+pub(crate) struct Part {
+    pub(crate) content: Model,
+    pub(crate) plan: Box<dyn Plan>,
+}
+
+/// What a pipeline is to the outside: its plan, the signature of what goes in and comes out, and the task of the answer.
+pub(crate) struct Joined {
+    pub(crate) plan: Box<dyn Plan>,
+    pub(crate) signature: Signature,
+    pub(crate) task: Task,
+}
+
+/// Joins models, the first of which takes the rows of a request.
+///
+/// # Errors
+/// When they do not fit: other features, other classes, or a vote about numbers.
+pub(crate) fn join(mode: PipelineMode, parts: Vec<Part>) -> Result<Joined, Error> {
+    match mode {
+        PipelineMode::Sequence => check_sequence(&parts)?,
+        PipelineMode::Average | PipelineMode::Vote => check_ensemble(mode, &parts)?,
+    }
+    let unfit = || Error::pipeline("it has no models");
+    let (first, last) = (parts.first().ok_or_else(unfit)?, parts.last().ok_or_else(unfit)?);
+    let (inputs, features) =
+        (first.content.signature.inputs.clone(), first.content.signature.features.clone());
+    let signature = Signature { inputs, features, ..last.content.signature.clone() };
+    let task = last.content.task;
+    let plans = parts.into_iter().map(|part| part.plan).collect();
+    Ok(Joined { plan: Box::new(JoinedPlan { mode, plans }), signature, task })
+}
+
+fn check_sequence(parts: &[Part]) -> Result<(), Error> {
+    for pair in parts.windows(2) {
+        let [before, after] = pair else { continue };
+        let (gives, takes) = (before.plan.outputs(), after.plan.features());
+        if gives != takes {
+            let (before, after) = (&before.content.name, &after.content.name);
+            return Err(Error::pipeline(format!(
+                "{before} gives {gives} values a row, {after} takes {takes}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_ensemble(mode: PipelineMode, parts: &[Part]) -> Result<(), Error> {
+    let Some((first, others)) = parts.split_first() else { return Ok(()) };
+    if mode == PipelineMode::Vote && first.content.task != Task::Classification {
+        return Err(Error::pipeline("only classifiers can vote"));
+    }
+    let is_like_first = |part: &&Part| {
+        let (one, other) = (&first.content, &part.content);
+        one.task == other.task
+            && one.signature.labels == other.signature.labels
+            && first.plan.features() == part.plan.features()
+            && first.plan.outputs() == part.plan.outputs()
+    };
+    match others.iter().find(|part| !is_like_first(part)) {
+        Some(part) => {
+            let (one, other) = (&first.content.name, &part.content.name);
+            Err(Error::pipeline(format!("{one} and {other} differ in their features, classes or task")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Plans that were found to fit.
+struct JoinedPlan {
+    mode: PipelineMode,
+    plans: Vec<Box<dyn Plan>>,
+}
+
+impl JoinedPlan {
+    fn run_sequence(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
+        let rows = batch.rows;
+        let Some((last, before)) = self.plans.split_last() else { return Ok(()) };
+        let mut values: Option<Vec<f32>> = None;
+        for plan in before {
+            let mut output = vec![0.0; rows * plan.outputs()];
+            let input = values.as_deref().unwrap_or(batch.input);
+            plan.run(Batch { rows, input, output: &mut output }, scratch)?;
+            values = Some(output);
+        }
+        let input = values.as_deref().unwrap_or(batch.input);
+        last.run(Batch { rows, input, output: batch.output }, scratch)
+    }
+
+    fn run_ensemble(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
+        let (rows, width) = (batch.rows, self.outputs());
+        let share = 1.0 / self.plans.len() as f32;
+        let mut output = vec![0.0; rows * width];
+        batch.output.fill(0.0);
+        for plan in &self.plans {
+            plan.run(Batch { rows, input: batch.input, output: &mut output }, scratch)?;
+            if self.mode == PipelineMode::Vote {
+                output.chunks_exact_mut(width.max(1)).for_each(vote);
+            }
+            batch.output.iter_mut().zip(&output).for_each(|(sum, value)| *sum += share * value);
+        }
+        Ok(())
+    }
+}
+
+/// Gives everything to the most probable class; of equally probable ones to the first.
+fn vote(row: &mut [f32]) {
+    let best = row.iter().enumerate().rev().max_by(|left, right| left.1.total_cmp(right.1));
+    let best = best.map(|(class, _)| class);
+    row.iter_mut().enumerate().for_each(|(class, value)| *value = f32::from(u8::from(Some(class) == best)));
+}
+
+impl Plan for JoinedPlan {
+    fn features(&self) -> usize {
+        self.plans.first().map_or(0, |plan| plan.features())
+    }
+
+    fn outputs(&self) -> usize {
+        self.plans.last().map_or(0, |plan| plan.outputs())
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.plans.iter().map(|plan| plan.multiply_adds()).sum()
+    }
+
+    fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
+        match self.mode {
+            PipelineMode::Sequence => self.run_sequence(batch, scratch),
+            PipelineMode::Average | PipelineMode::Vote => self.run_ensemble(batch, scratch),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let how = match self.mode {
+            PipelineMode::Sequence => "sequence",
+            PipelineMode::Average => "average",
+            PipelineMode::Vote => "vote",
+        };
+        let parts: Vec<String> = self.plans.iter().map(|plan| plan.describe()).collect();
+        format!("{how} of {}", parts.join(" | "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::tests::{tiny_classifier, tiny_regression};
+
+    fn parts(models: Vec<Model>) -> Vec<Part> {
+        let part = |content: Model| Part { plan: leat_engine::compile(&content).unwrap(), content };
+        models.into_iter().map(part).collect()
+    }
+
+    fn run(mode: PipelineMode, models: Vec<Model>, input: &[f32]) -> Vec<f32> {
+        let joined = join(mode, parts(models)).unwrap();
+        let rows = input.len() / joined.plan.features();
+        let mut output = vec![9.0; rows * joined.plan.outputs()];
+        let batch = Batch { rows, input, output: &mut output };
+        joined.plan.run(batch, &mut Scratch::default()).unwrap();
+        output
+    }
+
+    /// A classifier whose weights are turned round, so that it says no when the other says yes.
+    fn contrary() -> Model {
+        let mut model = tiny_classifier();
+        if let leat_model::Body::Network(network) = &mut model.body {
+            network.layers[0].weights = leat_model::Tensor::f32(vec![2, 2], vec![0.0, 1.0, 1.0, 0.0]);
+        }
+        model
+    }
+
+    #[test]
+    fn an_average_is_the_mean_of_all() {
+        let models = vec![tiny_regression(1.0), tiny_regression(2.0), tiny_regression(6.0)];
+        assert_eq!(run(PipelineMode::Average, models, &[1.0, 2.0, 0.0, 1.0]), [15.0, 6.0]);
+    }
+
+    #[test]
+    fn a_vote_counts_classes_and_not_how_probable_they_are() {
+        let models = vec![tiny_classifier(), tiny_classifier(), contrary()];
+        let shares = run(PipelineMode::Vote, models, &[0.0, 9.0]);
+        assert!((shares[0] - 1.0 / 3.0).abs() < 1e-6 && (shares[1] - 2.0 / 3.0).abs() < 1e-6, "{shares:?}");
+    }
+
+    #[test]
+    fn a_sequence_gives_what_the_last_one_makes_of_the_others() {
+        // Probabilities of two classes add up to one: scale × (no + 2 yes).
+        let answer =
+            run(PipelineMode::Sequence, vec![tiny_classifier(), tiny_regression(10.0)], &[0.0, 40.0]);
+        assert!((answer[0] - 20.0).abs() < 1e-4, "{answer:?}");
+        let joined =
+            join(PipelineMode::Sequence, parts(vec![tiny_classifier(), tiny_regression(1.0)])).unwrap();
+        assert_eq!((joined.task, joined.signature.features.len()), (Task::Regression, 2));
+        assert_eq!(joined.signature.outputs[0].name, "prediction");
+    }
+
+    #[test]
+    fn models_that_do_not_fit_are_refused() {
+        let refused = |mode, models| join(mode, parts(models)).err().unwrap().to_string();
+        let text = refused(PipelineMode::Sequence, vec![tiny_regression(1.0), tiny_regression(1.0)]);
+        assert!(text.contains("gives 1 values a row"), "{text}");
+        let text = refused(PipelineMode::Average, vec![tiny_regression(1.0), tiny_classifier()]);
+        assert!(text.contains("differ"), "{text}");
+        let text = refused(PipelineMode::Vote, vec![tiny_regression(1.0), tiny_regression(1.0)]);
+        assert!(text.contains("vote"), "{text}");
+    }
+}

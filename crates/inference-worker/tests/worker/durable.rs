@@ -1,0 +1,112 @@
+//! Requests that are answered some time.
+
+use leat_contract::assets::AssetRole;
+use leat_contract::headers::DEAD_REASON;
+use leat_contract::{ErrorCode, RequestId};
+use leat_messaging::{Error, Position};
+use leat_test_harness::eventually;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, deployment, model, quick};
+use crate::models::regression;
+
+async fn hand_in(cluster: &Cluster, id: &str, payload: &str) -> bool {
+    let queue = cluster.storage.async_queue(&model());
+    let subject = cluster.subjects.async_infer(&model());
+    queue.submit(subject, &format!("tiny/{id}"), payload.to_owned()).await.unwrap().duplicate
+}
+
+async fn result(cluster: &Cluster, id: &str) -> Result<Value, Error> {
+    let subject = cluster.subjects.result(&id.parse::<RequestId>().unwrap());
+    let log = cluster.storage.event_log(AssetRole::Results);
+    eventually("there is a result", || async {
+        match log.last_reply(&subject).await {
+            Ok(Some(reply)) => Some(reply.json()),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_durable_request_is_answered_when_somebody_serves_the_model_and_only_once() {
+    let cluster = Cluster::start().await;
+    let mut live = cluster.connection.subscribe(cluster.subjects.result_all()).await.unwrap();
+    let payload = |id: usize| format!(r#"{{"id":"r-{id}","instances":[[{id},2]]}}"#);
+    for id in 0..20 {
+        assert!(!hand_in(&cluster, &format!("r-{id}"), &payload(id)).await);
+        assert!(hand_in(&cluster, &format!("r-{id}"), &payload(id)).await, "a second copy is dropped");
+    }
+    let worker = cluster.worker("w1", quick()).await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
+    cluster.applied(&worker, revision).await;
+    for id in 0..20 {
+        let reply = result(&cluster, &format!("r-{id}")).await.unwrap();
+        assert_eq!(reply["predictions"][0][0], id as f64 + 4.0, "{reply}");
+        assert_eq!(reply["id"], format!("r-{id}"));
+    }
+    worker.stop().await;
+    assert_eq!(std::iter::from_fn(|| live.try_next()).count(), 20);
+    let depth = cluster.storage.async_queue(&model()).depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.in_work), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_gets_an_error_and_a_dead_letter_with_the_reason() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    hand_in(&cluster, "wide", r#"{"id":"wide","instances":[[1,2,3]]}"#).await;
+    let Err(Error::Service(detail)) = result(&cluster, "wide").await else { panic!("an error was expected") };
+    assert_eq!(detail.error_code(), ErrorCode::InvalidArgument, "{detail}");
+    hand_in(&cluster, "nameless", r#"{"instances":[[1,2]]}"#).await;
+    hand_in(&cluster, "broken", "{").await;
+    let log = cluster.storage.event_log(AssetRole::Dead);
+    let reasons = eventually("three dead letters", || async {
+        let mut follower = log.follow(&cluster.subjects.dead_letter_all(), Position::Beginning);
+        let letters = follower.take_stored(10).await.unwrap();
+        let reason = |letter: &leat_messaging::StoredMessage| letter.header(DEAD_REASON).unwrap().to_owned();
+        (letters.len() == 3).then(|| letters.iter().map(reason).collect::<Vec<_>>())
+    })
+    .await;
+    for expected in ["2 features", "needs an id", "JSON"] {
+        assert!(reasons.iter().any(|reason| reason.contains(expected)), "no {expected} in {reasons:?}");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_durable_request_that_is_too_late_is_not_answered() {
+    let cluster = Cluster::start().await;
+    hand_in(&cluster, "late", r#"{"id":"late","deadline_ms":1,"instances":[[1,2]]}"#).await;
+    let worker = cluster.worker("w1", quick()).await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
+    cluster.applied(&worker, revision).await;
+    let Err(Error::Service(detail)) = result(&cluster, "late").await else { panic!("an error was expected") };
+    assert_eq!(detail.error_code(), ErrorCode::DeadlineExceeded, "{detail}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_known_are_given_again() {
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", quick()).await;
+    let mut deployment = deployment(vec![cluster.store(1, 100, &regression(1.0)).await]);
+    deployment.cache = Some(leat_contract::Caching { bytes_max: 1 << 20 });
+    let revision = cluster.deploy(&deployment).await;
+    cluster.applied(&worker, revision).await;
+    for request in 0..30 {
+        let row = request % 3;
+        let reply = cluster.predict(&format!(r#"{{"instances":[[{row},2],[0,0]]}}"#)).await.unwrap();
+        assert_eq!(reply["predictions"], serde_json::json!([[f64::from(row) + 4.0], [0.0]]));
+    }
+    let stats: Value =
+        cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap().json().unwrap();
+    let cache = &stats["endpoints"][0]["data"]["cache"];
+    assert_eq!((&cache["hits"], &cache["misses"]), (&27.into(), &3.into()), "{stats}");
+    deployment.routes = vec![cluster.store(2, 100, &regression(2.0)).await];
+    let revision = cluster.deploy(&deployment).await;
+    cluster.applied(&worker, revision).await;
+    let reply = cluster.predict(r#"{"instances":[[0,2],[0,0]]}"#).await.unwrap();
+    assert_eq!(reply["predictions"][0][0], 8.0, "another version has other answers");
+    worker.stop().await;
+}

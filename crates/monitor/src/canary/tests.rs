@@ -1,0 +1,165 @@
+use leat_contract::{Canary, Digest, Route};
+
+use super::*;
+
+const SINCE: u64 = 1_000;
+/// The time of the default policy is over.
+const LATE: u64 = SINCE + 600_000;
+
+fn version(number: u32) -> ModelVersion {
+    ModelVersion::new(number).unwrap()
+}
+
+fn deployment(canary: Canary) -> Deployment {
+    let route = |number, weight| {
+        let digest = Digest::new(format!("sha256-{number:064x}")).unwrap();
+        Route { version: version(number), digest, weight }
+    };
+    let mut deployment = Deployment::new("digits".parse().unwrap(), vec![route(1, 90), route(2, 10)]);
+    deployment.canary = Some(canary);
+    deployment
+}
+
+/// Requests of which some failed, and what each took.
+struct Traffic {
+    requests: u64,
+    failed: u64,
+    latency_us: u64,
+}
+
+const GOOD: Traffic = Traffic { requests: 1000, failed: 0, latency_us: 1000 };
+
+struct Bench {
+    canaries: Canaries,
+    deployment: Deployment,
+    revision: u64,
+}
+
+impl Bench {
+    fn new(canary: Canary) -> Self {
+        let mut bench = Self { canaries: Canaries::new(2), deployment: deployment(canary), revision: 5 };
+        bench.tell(2, &Traffic { failed: 1000, ..GOOD });
+        assert!(bench.settled(SINCE, Right::default()).is_none(), "that was before the change");
+        bench
+    }
+
+    fn tell(&mut self, number: u32, traffic: &Traffic) {
+        let mut latency = LatencyHistogram::new();
+        (0..traffic.requests).for_each(|request| latency.record((traffic.latency_us + request % 50) * 1000));
+        let told = ModelTelemetry {
+            model: self.deployment.model.clone(),
+            version: version(number),
+            requests: traffic.requests,
+            rows: traffic.requests - traffic.failed,
+            batches: 1,
+            errors: BTreeMap::from([(leat_contract::ErrorCode::Internal, traffic.failed)]),
+            inflight: 0,
+            queued: 0,
+            latency: Vec::new(),
+            queue: Vec::new(),
+            compute: Vec::new(),
+            shadow: None,
+        };
+        self.canaries.hear(&told, &latency);
+    }
+
+    /// Both versions answer, then the canary is judged by two windows.
+    fn after(&mut self, others: &Traffic, tried: &Traffic, now: u64) -> Option<Decision> {
+        self.tell(1, others);
+        self.tell(2, tried);
+        self.settled(now, Right::default())
+    }
+
+    fn settled(&mut self, now: u64, tried_right: Right) -> Option<Decision> {
+        assert!(self.judge(now, tried_right).is_none(), "one window decides nothing");
+        self.judge(now, tried_right)
+    }
+
+    fn judge(&mut self, now: u64, tried_right: Right) -> Option<Decision> {
+        let others_right = Right { rows: 1000, correct: 950 };
+        let right = |_: &ModelName, of| if of == version(2) { tried_right } else { others_right };
+        let desired = std::iter::once((&self.deployment, self.revision));
+        self.canaries.judge(desired, right, now).pop()
+    }
+}
+
+fn policy() -> Canary {
+    Canary::new(version(2), SINCE)
+}
+
+#[test]
+fn a_canary_that_does_as_well_is_promoted_when_its_time_has_come() {
+    let mut bench = Bench::new(policy());
+    assert!(bench.after(&GOOD, &GOOD, LATE - 1).is_none());
+    let decision = bench.settled(LATE, Right::default()).unwrap();
+    assert_eq!((decision.end, decision.requests, decision.revision), (RolloutEnd::Promoted, 1000, 5));
+}
+
+#[test]
+fn a_canary_with_too_few_requests_waits() {
+    let mut bench = Bench::new(policy());
+    let few = Traffic { requests: 999, ..GOOD };
+    assert!(bench.after(&GOOD, &few, LATE).is_none());
+    assert!(bench.after(&GOOD, &Traffic { requests: 1, ..GOOD }, LATE).is_some());
+}
+
+#[test]
+fn a_canary_that_fails_more_often_is_rolled_back_before_its_time() {
+    let mut bench = Bench::new(policy());
+    let decision = bench.after(&GOOD, &Traffic { failed: 60, ..GOOD }, SINCE).unwrap();
+    assert_eq!((decision.end, decision.version), (RolloutEnd::RolledBack, version(2)));
+    assert!(decision.reason.contains("60 of 1000"), "{}", decision.reason);
+}
+
+#[test]
+fn chance_rolls_nothing_back_and_promotes_nothing() {
+    let mut bench = Bench::new(policy());
+    // 1.5 % more failures are over the allowed 1 %, but so few requests do not show it.
+    assert!(bench.after(&GOOD, &Traffic { failed: 15, ..GOOD }, LATE).is_none());
+    // Enough of the same do.
+    let decision = bench.after(
+        &Traffic { requests: 100_000, ..GOOD },
+        &Traffic { requests: 100_000, failed: 1_500, ..GOOD },
+        LATE,
+    );
+    assert_eq!(decision.unwrap().end, RolloutEnd::RolledBack);
+}
+
+#[test]
+fn a_canary_that_fails_as_often_as_the_others_is_not_to_blame() {
+    let mut bench = Bench::new(policy());
+    let bad = Traffic { failed: 200, ..GOOD };
+    assert_eq!(bench.after(&bad, &bad, LATE).unwrap().end, RolloutEnd::Promoted);
+}
+
+#[test]
+fn a_slower_canary_is_rolled_back() {
+    let mut bench = Bench::new(policy());
+    assert!(bench.after(&GOOD, &Traffic { latency_us: 1400, ..GOOD }, SINCE).is_none(), "allowed");
+    let decision = bench.after(&GOOD, &Traffic { latency_us: 1700, ..GOOD }, SINCE).unwrap();
+    assert_eq!(decision.end, RolloutEnd::RolledBack);
+    assert!(decision.reason.contains("took longer"), "{}", decision.reason);
+}
+
+#[test]
+fn a_less_accurate_canary_is_rolled_back_and_one_without_labels_waits_for_them_if_it_must() {
+    let mut bench = Bench::new(Canary { needs_labels: true, ..policy() });
+    assert!(bench.after(&GOOD, &GOOD, LATE).is_none());
+    assert!(bench.settled(LATE, Right { rows: 199, correct: 199 }).is_none());
+    let as_good = bench.settled(LATE, Right { rows: 500, correct: 475 }).unwrap();
+    assert_eq!(as_good.end, RolloutEnd::Promoted);
+    let worse = bench.settled(LATE, Right { rows: 500, correct: 400 }).unwrap();
+    assert_eq!(worse.end, RolloutEnd::RolledBack);
+    assert!(worse.reason.contains("400 of 500"), "{}", worse.reason);
+}
+
+#[test]
+fn a_change_of_the_deployment_begins_anew() {
+    let mut bench = Bench::new(policy());
+    bench.tell(1, &GOOD);
+    bench.tell(2, &Traffic { failed: 500, ..GOOD });
+    assert!(bench.judge(SINCE, Right::default()).is_none());
+    bench.revision += 1;
+    assert!(bench.settled(LATE, Right::default()).is_none(), "nothing was counted since");
+    assert_eq!(bench.after(&GOOD, &GOOD, LATE).unwrap().revision, 6);
+}

@@ -1,0 +1,207 @@
+//! One canary beside the others.
+
+use leat_contract::{Canary, Deployment, ErrorCode, ModelTelemetry, ModelVersion, RolloutEnd};
+use leat_statistics::{LatencyHistogram, Share, difference_interval, wilson_interval};
+
+/// The normal quantile of a two-sided 99.9 % interval. Stricter than the usual 95 %, because a verdict may fall after every
+/// window, and looking often at a 95 % interval finds a difference where there is none.
+const Z: f64 = 3.290_526_731_491_926;
+/// Windows after a change in which nothing is counted: what workers tell then is partly about the time before it.
+const SETTLING: u32 = 2;
+/// Requests above the 99th percentile.
+const SLOW: f64 = 0.01;
+
+/// How often a version was right among its latest labels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Right {
+    pub(crate) rows: u64,
+    pub(crate) correct: u64,
+}
+
+/// What was counted of a canary and of the others since the deployment has its revision.
+#[derive(Debug)]
+pub(super) struct Trial {
+    canary: Canary,
+    revision: u64,
+    tried: Figures,
+    others: Figures,
+    /// Windows until counting begins.
+    settling: u32,
+    /// The last verdict and the windows in a row that gave it.
+    verdict: Option<(RolloutEnd, u32)>,
+}
+
+#[derive(Debug)]
+struct Figures {
+    requests: u64,
+    failed: u64,
+    latency: LatencyHistogram,
+}
+
+/// What a comparison says.
+enum Finding {
+    Worse(String),
+    Fine,
+    Open,
+}
+
+impl Trial {
+    pub(super) fn new(canary: &Canary, revision: u64) -> Self {
+        let figures = || Figures { requests: 0, failed: 0, latency: LatencyHistogram::new() };
+        Self {
+            canary: canary.clone(),
+            revision,
+            tried: figures(),
+            others: figures(),
+            settling: SETTLING,
+            verdict: None,
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.tried.requests
+    }
+
+    pub(super) fn hear(&mut self, told: &ModelTelemetry, latency: &LatencyHistogram) {
+        if self.settling > 0 {
+            return;
+        }
+        let is_tried = told.version == self.canary.version;
+        let figures = if is_tried { &mut self.tried } else { &mut self.others };
+        figures.add(told, latency);
+    }
+
+    /// What the figures say now.
+    pub(super) fn judge(
+        &mut self,
+        deployment: &Deployment,
+        right: impl Fn(ModelVersion) -> Right,
+        now: u64,
+    ) -> Option<(RolloutEnd, String)> {
+        self.settling = self.settling.saturating_sub(1);
+        let enough = |requests: u64| self.tried.requests >= requests && self.others.requests >= requests;
+        if !enough(self.canary.requests_min.div_ceil(2)) {
+            return None;
+        }
+        let findings = [self.errors(), self.latency(), self.accuracy(deployment, right)];
+        let mut is_open = false;
+        for finding in findings {
+            match finding {
+                Finding::Worse(reason) => return Some((RolloutEnd::RolledBack, reason)),
+                Finding::Open => is_open = true,
+                Finding::Fine => {}
+            }
+        }
+        let due = self.canary.since.saturating_add(u64::from(self.canary.promote_after_s) * 1000);
+        let is_proven = !is_open && now >= due && enough(self.canary.requests_min);
+        is_proven.then(|| {
+            let reason = format!("nothing speaks against it after {} requests", self.tried.requests);
+            (RolloutEnd::Promoted, reason)
+        })
+    }
+
+    /// Takes the verdict of one window; gives it when it has been the same for so many.
+    pub(super) fn settle(
+        &mut self,
+        verdict: Option<(RolloutEnd, String)>,
+        windows: u32,
+    ) -> Option<(RolloutEnd, String)> {
+        let (end, reason) = match verdict {
+            Some(verdict) => verdict,
+            None => {
+                self.verdict = None;
+                return None;
+            }
+        };
+        let before = self.verdict.filter(|(last, _)| *last == end).map_or(0, |(_, windows)| windows);
+        // It begins again in case that the decision cannot be written.
+        self.verdict = (before + 1 < windows).then_some((end, before + 1));
+        (before + 1 >= windows).then_some((end, reason))
+    }
+
+    fn errors(&self) -> Finding {
+        let share = |figures: &Figures| Share { successes: figures.failed, trials: figures.requests };
+        let (tried, others) = (share(&self.tried), share(&self.others));
+        let reason = || {
+            let (failed, all) = (tried.successes, tried.trials);
+            format!(
+                "{failed} of {all} requests failed, {} of {} with the others",
+                others.successes, others.trials
+            )
+        };
+        increase(tried, others, self.canary.error_increase_max, reason)
+    }
+
+    /// Counts what took longer than the 99th percentile of the others may become: of a canary that is as fast, it is 1 %.
+    fn latency(&self) -> Finding {
+        let Some(p99_ns) = self.others.latency.quantile(1.0 - SLOW) else { return Finding::Open };
+        let limit_ns = (p99_ns as f64 * (1.0 + self.canary.latency_increase_max)) as u64;
+        let trials = self.tried.latency.count();
+        let slow = trials.saturating_sub(self.tried.latency.count_at_most(limit_ns));
+        let Some(interval) = wilson_interval(slow, trials, Z) else { return Finding::Open };
+        if interval.low > SLOW {
+            let limit_ms = limit_ns as f64 / 1e6;
+            return Finding::Worse(format!(
+                "{slow} of {trials} requests took longer than {limit_ms:.3} ms, which 99 % of the others' do not by far"
+            ));
+        }
+        if slow as f64 <= SLOW * trials as f64 { Finding::Fine } else { Finding::Open }
+    }
+
+    fn accuracy(&self, deployment: &Deployment, right: impl Fn(ModelVersion) -> Right) -> Finding {
+        let others = deployment.routes.iter().filter(|route| route.version != self.canary.version);
+        let others = others.map(|route| right(route.version)).fold(Right::default(), Right::add);
+        let tried = right(self.canary.version);
+        let has_enough = |right: &Right| right.rows >= self.canary.labels_min;
+        if !(has_enough(&tried) && has_enough(&others)) {
+            return if self.canary.needs_labels { Finding::Open } else { Finding::Fine };
+        }
+        let wrong = |right: Right| Share { successes: right.rows - right.correct, trials: right.rows };
+        let reason = || {
+            let of = |right: &Right| format!("{} of {} rows", right.correct, right.rows);
+            format!("it was right on {}, the others on {}", of(&tried), of(&others))
+        };
+        increase(wrong(tried), wrong(others), self.canary.accuracy_drop_max, reason)
+    }
+}
+
+impl Figures {
+    fn add(&mut self, told: &ModelTelemetry, latency: &LatencyHistogram) {
+        // Refusals at the door are no version's fault; they are counted with the one that has the largest share.
+        let is_of_version =
+            |code: &ErrorCode| !matches!(code, ErrorCode::Overloaded | ErrorCode::Unavailable);
+        let (mut failed, mut refused) = (0_u64, 0_u64);
+        for (code, count) in &told.errors {
+            let sum = if is_of_version(code) { &mut failed } else { &mut refused };
+            *sum = sum.saturating_add(*count);
+        }
+        if self.latency.merge(latency).is_err() {
+            return;
+        }
+        self.requests = self.requests.saturating_add(told.requests.saturating_sub(refused));
+        self.failed = self.failed.saturating_add(failed).min(self.requests);
+    }
+}
+
+impl Right {
+    fn add(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, correct: self.correct + other.correct }
+    }
+}
+
+/// Whether the first share is larger than the second by more than is allowed.
+fn increase(first: Share, second: Share, increase_max: f64, reason: impl Fn() -> String) -> Finding {
+    let Some(interval) = difference_interval(first, second, Z) else { return Finding::Open };
+    let difference = first.ratio().unwrap_or_default() - second.ratio().unwrap_or_default();
+    if interval.low > increase_max {
+        Finding::Worse(reason())
+    } else if difference <= increase_max {
+        Finding::Fine
+    } else {
+        Finding::Open
+    }
+}
