@@ -72,7 +72,10 @@ impl Layer {
             Self::Real(layer) => (layer.dense.compact(), layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
             Self::Integer(layer) => (None, layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
         };
-        let weights = stored.map(|name| format!(" with {name} weights"));
+        let weights = stored.map(|(name, rows_max)| match rows_max {
+            None => format!(" with {name} weights"),
+            Some(rows_max) => format!(" with {name} weights up to {rows_max} rows"),
+        });
         let sparse = rows_min.map(|rows_min| format!(" without zeros from {rows_min} rows on"));
         let choice = weights.into_iter().chain(sparse).collect::<String>();
         let is_plain = choice.is_empty();

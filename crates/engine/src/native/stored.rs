@@ -6,12 +6,27 @@ use crate::measure::quickest_ns;
 /// Being faster by less than this for a single row is no reason to unpack weights each time: large batches, which wait for no memory, pay
 /// some hundredths for it. Where weights come from memory the gain is about two.
 const GAIN_MIN: f64 = 1.5;
+/// The sizes of batches for which unpacking is tried again, and how much slower it may be there before large batches get expanded
+/// weights of their own.
+const BATCHES: [usize; 2] = [4, 32];
+/// See `BATCHES`.
+const LOSS_MAX: f64 = 1.05;
 
 /// A dense layer on rows of `f32`, its weights stored in one way or another. What it gives does not depend on the way.
 pub(crate) enum Stored {
     F32(DenseF32),
     Bf16(DenseBf16),
     I8(DenseI8),
+    /// Few rows wait for the weights, many for the arithmetic.
+    ByRows(Box<ByRows>),
+}
+
+/// A layer stored twice.
+pub(crate) struct ByRows {
+    few: Stored,
+    /// So many rows at most count as few.
+    few_max: usize,
+    many: Stored,
 }
 
 impl Stored {
@@ -29,7 +44,17 @@ impl Stored {
             }
             _ => return expanded,
         };
-        if expanded.row_ns(kernels) / small.row_ns(kernels) >= GAIN_MIN { small } else { expanded }
+        if expanded.run_ns(kernels, 1) / small.run_ns(kernels, 1) < GAIN_MIN {
+            return expanded;
+        }
+        let is_slower = |rows| small.run_ns(kernels, rows) / expanded.run_ns(kernels, rows) > LOSS_MAX;
+        match BATCHES.into_iter().position(is_slower) {
+            None => small,
+            Some(position) => {
+                let few_max = BATCHES[..position].last().copied().unwrap_or(1);
+                Self::ByRows(Box::new(ByRows { few: small, few_max, many: expanded }))
+            }
+        }
     }
 
     /// Runs rows through the layer.
@@ -38,6 +63,11 @@ impl Stored {
             Self::F32(layer) => kernels.dense_real(layer, input, output),
             Self::Bf16(layer) => kernels.dense_real(layer, input, output),
             Self::I8(layer) => kernels.dense_real(layer, input, output),
+            Self::ByRows(stored) => {
+                let ByRows { few, few_max, many } = &**stored;
+                let fitting = if input.count <= *few_max { few } else { many };
+                fitting.run(kernels, input, output);
+            }
         }
     }
 
@@ -47,6 +77,7 @@ impl Stored {
             Self::F32(layer) => layer.inputs(),
             Self::Bf16(layer) => layer.inputs(),
             Self::I8(layer) => layer.inputs(),
+            Self::ByRows(stored) => stored.few.inputs(),
         }
     }
 
@@ -56,6 +87,7 @@ impl Stored {
             Self::F32(layer) => layer.outputs(),
             Self::Bf16(layer) => layer.outputs(),
             Self::I8(layer) => layer.outputs(),
+            Self::ByRows(stored) => stored.few.outputs(),
         }
     }
 
@@ -65,23 +97,25 @@ impl Stored {
             Self::F32(layer) => layer.stride(),
             Self::Bf16(layer) => layer.stride(),
             Self::I8(layer) => layer.stride(),
+            Self::ByRows(stored) => stored.few.stride(),
         }
     }
 
-    /// How the weights are stored, unless as `f32`.
-    pub(crate) fn compact(&self) -> Option<&'static str> {
+    /// How the weights are stored, unless as `f32`, and up to how many rows they are read so when there is a limit.
+    pub(crate) fn compact(&self) -> Option<(&'static str, Option<usize>)> {
         match self {
             Self::F32(_) => None,
-            Self::Bf16(_) => Some("bf16"),
-            Self::I8(_) => Some("int8"),
+            Self::Bf16(_) => Some(("bf16", None)),
+            Self::I8(_) => Some(("int8", None)),
+            Self::ByRows(stored) => stored.few.compact().map(|(name, _)| (name, Some(stored.few_max))),
         }
     }
 
-    /// How long a single row takes.
-    fn row_ns(&self, kernels: Kernels) -> f64 {
-        let values = vec![0.5; self.inputs()];
-        let input = Rows { values: &values, stride: self.inputs(), count: 1 };
-        let mut output = vec![0.0; self.stride()];
+    /// How long a batch takes.
+    fn run_ns(&self, kernels: Kernels, rows: usize) -> f64 {
+        let values = vec![0.5; rows * self.inputs()];
+        let input = Rows { values: &values, stride: self.inputs(), count: rows };
+        let mut output = vec![0.0; rows * self.stride()];
         quickest_ns(|| self.run(kernels, input, Output::Values(&mut output)))
     }
 }
