@@ -11,7 +11,7 @@
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.
 //!
-//! Reading order: [`Kernels`], [`DenseReal`], [`Weight`], [`DenseU8`], [`SparseF32`], [`SparseU8`], [`Output`], [`Activation`],
+//! Reading order: [`Kernels`], [`DenseReal`], [`Weight`], [`DenseU8`], [`SparseF32`], [`SparseU8`], [`Aligned`], [`Output`], [`Activation`],
 //! [`Quantization`], [`Preparation`], then `scalar`, `simd`, `generic`, then `x86_64` and `aarch64`.
 #![allow(
     unsafe_code,
