@@ -425,3 +425,46 @@ fn integer_sums_are_exact_at_the_extremes() {
         }
     }
 }
+
+/// Such layers are computed in parts of their inputs, and their sums wait in the output in between.
+#[test]
+fn layers_of_many_inputs_give_the_bits_of_the_definition() {
+    let value = |at: usize| ((at * 37 + at / 11) % 201) as f32 / 64.0 - 1.5;
+    let (inputs, outputs) = (1_103, 150);
+    let weights: Vec<f32> = (0..inputs * outputs).map(value).collect();
+    let bias: Vec<f32> = (0..outputs).map(value).collect();
+    let layer = DenseF32::pack(&weights, &bias, Activation::Gelu);
+    for rows in [1, 6, 7, 25] {
+        let input: Vec<f32> = (0..rows * inputs).map(|at| value(at * 5 + 3)).collect();
+        for target in [None, Some(Quantization { scale: 0.5, zero_point: 100 })] {
+            let run = |kernels: Kernels| {
+                store(rows * layer.stride(), target, |output| {
+                    kernels.dense_real(&layer, Rows { values: &input, stride: inputs, count: rows }, output);
+                })
+            };
+            let expected = run(Kernels::scalar());
+            for kernels in others() {
+                assert!(run(kernels) == expected, "{rows} rows on {}", kernels.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_rows_are_no_work() {
+    let none = || Output::Values(&mut []);
+    let input = Quantization { scale: 1.0, zero_point: 0 };
+    for kernels in Kernels::available() {
+        let real = DenseF32::pack(&[1.0; 40], &[0.0; 20], Activation::Relu);
+        kernels.dense_real(&real, Rows { values: &[], stride: 2, count: 0 }, none());
+        let parts = DenseU8Parts {
+            codes: &[1; 40],
+            scales: &[1.0],
+            bias: &[0.0; 20],
+            input,
+            activation: Activation::Relu,
+        };
+        let integer = DenseU8::pack(&parts, kernels);
+        kernels.dense_u8(&integer, Rows { values: &[], stride: 4, count: 0 }, none(), &mut []);
+    }
+}

@@ -119,3 +119,34 @@ impl Stored {
         quickest_ns(|| self.run(kernels, input, Output::Values(&mut output)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(stored: &Stored, kernels: Kernels, rows: usize) -> Vec<f32> {
+        let values: Vec<f32> = (0..rows * stored.inputs()).map(|at| (at % 13) as f32 - 6.0).collect();
+        let mut output = vec![0.0; rows * stored.stride()];
+        let input = Rows { values: &values, stride: stored.inputs(), count: rows };
+        stored.run(kernels, input, Output::Values(&mut output));
+        output
+    }
+
+    #[test]
+    fn a_layer_that_is_stored_twice_gives_the_same_for_few_rows_and_for_many() {
+        let codes: Vec<i8> = (0..20 * 30).map(|at| (at % 251 - 125) as i8).collect();
+        let weights: Vec<f32> = codes.iter().map(|&code| f32::from(code) * 0.25).collect();
+        let (bias, activation) = (vec![0.5; 30], Activation::Relu);
+        let few = || Stored::I8(DenseI8::pack_scaled(&codes, &[0.25], &bias, activation));
+        let many = || Stored::F32(DenseF32::pack(&weights, &bias, activation));
+        let twice = Stored::ByRows(Box::new(ByRows { few: few(), few_max: 2, many: many() }));
+        assert_eq!(twice.compact(), Some(("int8", Some(2))));
+        for kernels in Kernels::available() {
+            for rows in [1, 2, 3, 40] {
+                let given = run(&twice, kernels, rows);
+                assert_eq!(given, run(&few(), kernels, rows), "{rows} rows");
+                assert_eq!(given, run(&many(), kernels, rows), "{rows} rows");
+            }
+        }
+    }
+}

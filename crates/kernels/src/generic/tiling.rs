@@ -55,7 +55,7 @@ impl Extent {
         let heights = Heights::of(self.rows, 8);
         let mut columns = Columns { heights, tiles, next: self.panels.start, end: self.panels.end };
         match self.rows {
-            0 => {}
+            0 => return,
             1 | 2 => {
                 columns.wide::<8>();
                 columns.wide::<4>();
