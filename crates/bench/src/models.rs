@@ -109,7 +109,11 @@ pub(crate) fn compressed(model: &Model, kind: Kind) -> Result<Model, Error> {
             let quantized = compressed(model, Kind::Int8)?;
             return Ok(with_layers(&quantized, |layer| layer.input_quantization = None));
         }
-        Kind::Int8 => Step::Quantize(Quantize::Int8 { calibration: Calibration::MinMax, per_channel: true }),
+        Kind::Int8 => Step::Quantize(Quantize::Int8 {
+            calibration: Calibration::MinMax,
+            per_channel: true,
+            reduce_range: true,
+        }),
         Kind::PrunedInt8 => return compressed(&compressed(model, Kind::Pruned)?, Kind::Int8),
         Kind::Pruned => Step::Prune(Prune::Rate { rate: PRUNED, scope: Scope::PerLayer }),
     };

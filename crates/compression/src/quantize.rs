@@ -10,7 +10,7 @@ mod weights;
 
 pub use affine::{affine_u8, dequantize_u8, quantize_u8};
 pub use histogram::Histogram;
-pub use weights::{Codes, by_q, symmetric};
+pub use weights::{Codes, Symmetric, by_q};
 
 use leat_model::{Network, Tensor};
 
@@ -37,9 +37,8 @@ pub(crate) fn apply(
     for (index, layer) in network.layers.iter_mut().enumerate() {
         let values = layer.weights.to_f32();
         let codes = match quantize {
-            Quantize::Int8 { calibration, per_channel } => {
-                let group = if per_channel { layer.inputs() } else { values.len() };
-                symmetric(&values, group, calibration)
+            Quantize::Int8 { calibration, per_channel, reduce_range } => {
+                Symmetric { inputs: layer.inputs(), per_channel, calibration, reduce_range }.codes(&values)
             }
             Quantize::Q(q) => by_q(&values, q),
         };

@@ -12,7 +12,11 @@ use leat_training::{
 
 const STEPS: [Step; 2] = [
     Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 30 }),
-    Step::Quantize(Quantize::Int8 { calibration: Calibration::MinMax, per_channel: true }),
+    Step::Quantize(Quantize::Int8 {
+        calibration: Calibration::MinMax,
+        per_channel: true,
+        reduce_range: true,
+    }),
 ];
 
 fn digits() -> Dataset {

@@ -120,6 +120,11 @@ fn clipping_and_rounding_by_q_equal_numpy() {
     assert_eq!(all(clip::literal), rounding.literal);
 }
 
+fn full_range(inputs: usize, per_channel: bool) -> quantize::Symmetric {
+    let calibration = Calibration::MinMax;
+    quantize::Symmetric { inputs, per_channel, calibration, reduce_range: false }
+}
+
 #[test]
 fn int8_weights_equal_those_of_onnx_runtime_static_quantization() {
     let Oracles { first, second, static_per_channel, static_per_tensor, .. } = oracles();
@@ -128,11 +133,11 @@ fn int8_weights_equal_those_of_onnx_runtime_static_quantization() {
         (&second.weights, second.weights.len() / second.bias.len()),
     ];
     for ((weights, inputs), theirs) in layers.iter().zip(&static_per_channel.weights) {
-        let ours = quantize::symmetric(weights, *inputs, Calibration::MinMax);
+        let ours = full_range(*inputs, true).codes(weights);
         assert_eq!((&ours.scales, &ours.codes, ours.saturated), (&theirs.scales, &theirs.codes, 0));
     }
-    for ((weights, _), theirs) in layers.iter().zip(&static_per_tensor.weights) {
-        let ours = quantize::symmetric(weights, weights.len(), Calibration::MinMax);
+    for ((weights, inputs), theirs) in layers.iter().zip(&static_per_tensor.weights) {
+        let ours = full_range(*inputs, false).codes(weights);
         assert_eq!((&ours.scales, &ours.codes), (&theirs.scales, &theirs.codes));
     }
 }

@@ -20,9 +20,10 @@ fn step(asked: &CompressStep) -> Step {
         },
         CompressStep::Quantize(quantize) => Step::Quantize(match quantize {
             Quantize::Q(q) => compression::Quantize::Q(*q),
-            Quantize::Int8 { calibration, per_channel } => compression::Quantize::Int8 {
+            Quantize::Int8 { calibration, per_channel, reduce_range } => compression::Quantize::Int8 {
                 calibration: calibration_of(*calibration),
                 per_channel: *per_channel,
+                reduce_range: *reduce_range,
             },
         }),
         CompressStep::Prune(prune) => Step::Prune(match prune {
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn steps_are_the_same_in_both_vocabularies() {
         let asked = r#"[{"clip": {"mode": "literal", "epsilon": 0.5}}, {"quantize": {"q": 64.0}},
-            {"quantize": {"int8": {"calibration": {"percentile": 99.9}, "per_channel": false}}},
+            {"quantize": {"int8": {"calibration": {"percentile": 99.9}, "per_channel": false, "reduce_range": false}}},
             {"quantize": {"int8": {"calibration": "mse"}}}, {"prune": {"threshold": 0.01}},
             {"prune": {"rate": {"rate": 0.1, "scope": "per_layer"}}},
             {"prune": {"l1_neurons": {"rate": 0.3, "fine_tune_epochs": 2}}}, {"fine_tune": {"epochs": 5}},
@@ -81,8 +82,8 @@ mod tests {
         let expected = [
             r#"{"clip":{"epsilon":0.5,"mode":"literal"}}"#,
             r#"{"quantize":{"q":64.0}}"#,
-            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":false}}}"#,
-            r#"{"quantize":{"int8":{"calibration":"mse","per_channel":true}}}"#,
+            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":false,"reduce_range":false}}}"#,
+            r#"{"quantize":{"int8":{"calibration":"mse","per_channel":true,"reduce_range":true}}}"#,
             r#"{"prune":{"threshold":0.01}}"#,
             r#"{"prune":{"rate":{"rate":0.1,"scope":"per_layer"}}}"#,
             r#"{"prune":{"l1_neurons":{"fine_tune_epochs":2,"rate":0.3}}}"#,

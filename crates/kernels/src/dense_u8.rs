@@ -61,7 +61,7 @@ impl DenseU8 {
     pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
         parts.check();
         let (inputs, outputs) = (parts.inputs(), parts.bias.len());
-        let layout = kernels.integer_layout();
+        let layout = kernels.dense_integer_layout(parts.codes, inputs);
         let weights = interleave(parts.codes, Shape { inputs, outputs, layout });
         Self {
             inputs,
@@ -109,6 +109,12 @@ impl DenseU8 {
     /// How many inputs lie side by side for each output.
     pub(crate) fn group(&self) -> usize {
         self.layout.group
+    }
+
+    /// Whether no sum of two neighbouring products leaves 16 bits, and the kernels rely on it.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn pairs_fit(&self) -> bool {
+        self.layout.pairs_fit
     }
 
     /// How many steps a row takes.

@@ -6,7 +6,7 @@ use crate::generic::{
     FirstNotFinite, PeakF32, PeakU8, Prepare, Quantize, RunDenseReal, RunDenseU8, RunSparseF32, RunSparseU8,
     Softmax,
 };
-use crate::integer_terms::IntegerLayout;
+use crate::integer_terms::{IntegerLayout, pairs_fit};
 use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{
@@ -266,13 +266,33 @@ impl Kernels {
         dispatch!(self.0, 0, PeakU8 { steps })
     }
 
-    /// How the weights of an integer layer have to lie.
+    /// How the weights of a dense layer of `codes`, `[outputs, inputs]`, have to lie.
+    pub(crate) fn dense_integer_layout(self, codes: &[i8], inputs: usize) -> IntegerLayout {
+        let fitting = self.fitting_layout().filter(|_| pairs_fit(codes, inputs));
+        fitting.unwrap_or_else(|| self.integer_layout())
+    }
+
+    /// How the weights of a dense integer layer have to lie whose pairs fit, where that makes a difference.
+    pub(crate) fn fitting_layout(self) -> Option<IntegerLayout> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Some(IntegerLayout {
+                group: avx2::FITTING_GROUP,
+                pairs_fit: true,
+                wide_rows_min: usize::MAX,
+                ..self.integer_layout()
+            }),
+            _ => None,
+        }
+    }
+
+    /// How the weights of an integer layer have to lie when nothing is known about them.
     pub(crate) fn integer_layout(self) -> IntegerLayout {
         fn of<S: Simd>(_: S) -> IntegerLayout {
-            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET, tail: 0, wide_rows_min: usize::MAX }
+            IntegerLayout { group: S::GROUP, code_offset: S::CODE_OFFSET, ..IntegerLayout::default() }
         }
         match self.0 {
-            Isa::Scalar => IntegerLayout { group: 1, code_offset: 0, tail: 0, wide_rows_min: usize::MAX },
+            Isa::Scalar => IntegerLayout::default(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(token) => IntegerLayout { wide_rows_min: avx2::WIDE_ROWS_MIN, ..of(token) },
             #[cfg(target_arch = "x86_64")]

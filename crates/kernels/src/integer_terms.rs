@@ -66,10 +66,19 @@ pub(crate) struct IntegerLayout {
     pub(crate) group: usize,
     /// What the kernel takes off every input code.
     pub(crate) code_offset: u8,
+    /// Whether the kernel relies on [`pairs_fit`].
+    pub(crate) pairs_fit: bool,
     /// How many bytes past the last weight a kernel may read.
     pub(crate) tail: usize,
     /// From so many rows on, a kernel first widens their codes to 16 bits.
     pub(crate) wide_rows_min: usize,
+}
+
+/// What the definition wants.
+impl Default for IntegerLayout {
+    fn default() -> Self {
+        Self { group: 1, code_offset: 0, pairs_fit: false, tail: 0, wide_rows_min: usize::MAX }
+    }
 }
 
 impl IntegerLayout {
@@ -89,6 +98,20 @@ impl IntegerLayout {
     }
 
     pub(crate) fn check(self, kernels: Kernels) {
-        assert!(self == kernels.integer_layout(), "the layer was packed for other kernels");
+        let is_theirs = self == kernels.integer_layout() || Some(self) == kernels.fitting_layout();
+        assert!(is_theirs, "the layer was packed for other kernels");
     }
+}
+
+/// The most that neighbouring weights of one sign may sum to so that their products with codes fit 16 bits: `255 · 128 < 2¹⁵`.
+const PAIR_MAX: i32 = 128;
+
+/// Whether no sum of the products of two neighbouring weights, counted by twos in each row of `inputs` codes, leaves 16 bits, whatever
+/// the input codes are.
+pub(crate) fn pairs_fit(codes: &[i8], inputs: usize) -> bool {
+    let fits = |pair: &[i8]| {
+        let sum = |sign: i32| pair.iter().map(|&code| (sign * i32::from(code)).max(0)).sum::<i32>();
+        sum(1).max(sum(-1)) <= PAIR_MAX
+    };
+    codes.chunks_exact(inputs).all(|row| row.chunks(2).all(fits))
 }

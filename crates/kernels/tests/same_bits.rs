@@ -174,7 +174,11 @@ fn integer_case_of(weight: BoxedStrategy<i8>) -> impl Strategy<Value = IntegerCa
     let large = (60_usize..200, 1_usize..40, 14_usize..70, 0_usize..3);
     prop_oneof![small, large].prop_flat_map(move |(inputs, outputs, rows, gap)| {
         let scales = prop_oneof![vec(1e-4_f32..1.0, 1), vec(1e-4_f32..1.0, outputs)];
-        let parts = (vec(weight.clone(), inputs * outputs), scales, vec(finite(), outputs));
+        let codes = prop_oneof![
+            vec(weight.clone(), inputs * outputs),
+            vec(weight.clone(), inputs * outputs).prop_map(move |codes| with_fitting_pairs(codes, inputs)),
+        ];
+        let parts = (codes, scales, vec(finite(), outputs));
         let layer =
             (parts, quantization(), activation()).prop_map(|((codes, scales, bias), input, activation)| {
                 IntegerLayer { codes, scales, bias, input, activation }
@@ -183,6 +187,19 @@ fn integer_case_of(weight: BoxedStrategy<i8>) -> impl Strategy<Value = IntegerCa
         (layer, vec(code(), rows * stride), proptest::option::of(quantization()))
             .prop_map(move |(layer, input, target)| IntegerCase { layer, rows, stride, input, target })
     })
+}
+
+/// Halves neighbours of one sign whose sum is beyond 128: some kernels take a shorter way where no row has such neighbours.
+fn with_fitting_pairs(mut codes: Vec<i8>, inputs: usize) -> Vec<i8> {
+    for row in codes.chunks_mut(inputs) {
+        for pair in row.as_chunks_mut::<2>().0 {
+            let [first, second] = pair.map(i32::from);
+            if first.signum() == second.signum() && (first + second).abs() > 128 {
+                *pair = pair.map(|code| code / 2);
+            }
+        }
+    }
+    codes
 }
 
 fn run_integer(kernels: Kernels, case: &IntegerCase, rows: std::ops::Range<usize>) -> Stored {
@@ -404,7 +421,7 @@ fn activations_give_the_bits_of_the_definition_over_the_whole_range() {
 #[test]
 fn integer_sums_are_exact_at_the_extremes() {
     for kernels in Kernels::available() {
-        for (code, weight) in [(255, 127), (255, -128), (0, 127)] {
+        for (code, weight) in [(255, 127), (255, -128), (0, 127), (255, 64), (255, -64)] {
             let inputs = 2_051;
             let codes = vec![weight; inputs];
             let input = Quantization { scale: 1.0, zero_point: 0 };

@@ -45,6 +45,9 @@ pub(crate) struct Compress {
     /// How ranges are chosen for int8: min-max, mse, or a percentile such as 99.9.
     #[arg(long, value_parser = calibration, default_value = "min-max", value_name = "HOW")]
     calibration: Calibration,
+    /// Let int8 codes use their whole range, for processors with 8-bit dot products (VNNI, AMX, NEON) only.
+    #[arg(long, requires = "quantize")]
+    full_range: bool,
     /// All steps as JSON, in any order; see the schema of compression jobs.
     #[arg(long, value_parser = steps, conflicts_with_all = ["distil", "clip", "prune", "prune_threshold", "quantize"])]
     steps: Option<Steps>,
@@ -145,7 +148,11 @@ impl Compress {
 
     fn quantization(&self) -> Option<CompressStep> {
         Some(CompressStep::Quantize(match self.quantize? {
-            QuantizeArgument::Int8 => Quantize::Int8 { calibration: self.calibration, per_channel: true },
+            QuantizeArgument::Int8 => Quantize::Int8 {
+                calibration: self.calibration,
+                per_channel: true,
+                reduce_range: !self.full_range,
+            },
             QuantizeArgument::Q(q) => Quantize::Q(q),
         }))
     }

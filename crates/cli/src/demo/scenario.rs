@@ -132,6 +132,10 @@ impl Scenario {
 fn compression(fine_tune_epochs: u32) -> Vec<CompressStep> {
     vec![
         CompressStep::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs }),
-        CompressStep::Quantize(Quantize::Int8 { calibration: Default::default(), per_channel: true }),
+        CompressStep::Quantize(Quantize::Int8 {
+            calibration: Default::default(),
+            per_channel: true,
+            reduce_range: true,
+        }),
     ]
 }

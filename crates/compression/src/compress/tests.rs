@@ -5,7 +5,8 @@ use ndarray::{Array2, Axis};
 use super::*;
 use crate::{Calibration, ClipMode, Quantize, Scope};
 
-const INT8: Step = Step::Quantize(Quantize::Int8 { calibration: Calibration::Mse, per_channel: true });
+const INT8: Step =
+    Step::Quantize(Quantize::Int8 { calibration: Calibration::Mse, per_channel: true, reduce_range: true });
 
 /// Rows on a spiral of three arms, with a missing value in every 50th row when asked for.
 fn table(task: Task, missing: bool) -> Dataset {
@@ -184,7 +185,11 @@ fn the_same_input_and_seed_give_the_same_bytes() {
     let steps = [
         Step::Distil { alpha: 0.7, epochs: 4, hidden: vec![12], temperature: 2.0 },
         Step::Prune(Prune::L1Neurons { rate: 0.3, fine_tune_epochs: 4 }),
-        Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: false }),
+        Step::Quantize(Quantize::Int8 {
+            calibration: Calibration::Percentile(99.9),
+            per_channel: false,
+            reduce_range: true,
+        }),
     ];
     let bytes = |seed| {
         let data = CompressionData { seed, ..data_of(&split) };

@@ -8,8 +8,12 @@ fn all_kinds() -> Vec<(Step, &'static str)> {
         ),
         (Step::Quantize(Quantize::Q(64.0)), r#"{"quantize":{"q":64.0}}"#),
         (
-            Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true }),
-            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":true}}}"#,
+            Step::Quantize(Quantize::Int8 {
+                calibration: Calibration::Percentile(99.9),
+                per_channel: true,
+                reduce_range: true,
+            }),
+            r#"{"quantize":{"int8":{"calibration":{"percentile":99.9},"per_channel":true,"reduce_range":true}}}"#,
         ),
         (Step::Prune(Prune::Threshold(0.05)), r#"{"prune":{"threshold":0.05}}"#),
         (
@@ -56,8 +60,16 @@ fn meaningless_numbers_are_refused_with_their_position() {
         Step::Quantize(Quantize::Q(-1.0)),
         Step::Quantize(Quantize::Q(f32::MAX)),
         Step::Quantize(Quantize::Q(1e-37)),
-        Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(f64::NAN), per_channel: true }),
-        Step::Quantize(Quantize::Int8 { calibration: Calibration::Percentile(50.0), per_channel: true }),
+        Step::Quantize(Quantize::Int8 {
+            calibration: Calibration::Percentile(f64::NAN),
+            per_channel: true,
+            reduce_range: true,
+        }),
+        Step::Quantize(Quantize::Int8 {
+            calibration: Calibration::Percentile(50.0),
+            per_channel: true,
+            reduce_range: true,
+        }),
         Step::Prune(Prune::Threshold(-0.1)),
         Step::Prune(Prune::Rate { rate: 1.0, scope: Scope::Global }),
         Step::Prune(Prune::L1Neurons { rate: f64::NAN, fine_tune_epochs: 0 }),

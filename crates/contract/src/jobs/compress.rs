@@ -91,6 +91,10 @@ pub enum Quantize {
         /// One scale for each output instead of one for the tensor; so by default.
         #[serde(default = "per_channel_by_default")]
         per_channel: bool,
+        /// Widen scales until two neighbouring weights of one sign have codes that sum to 128 at most; so by default. It costs a part of
+        /// a bit of precision, and processors without 8-bit dot products run the model about a third faster.
+        #[serde(default = "reduce_range_by_default", skip_serializing_if = "is_default")]
+        reduce_range: bool,
     },
     /// `round(w * Q)` saturated to `i8`, for this Q above 0.
     Q(f32),
@@ -99,6 +103,15 @@ pub enum Quantize {
 /// One scale for a whole tensor costs accuracy and saves next to nothing.
 fn per_channel_by_default() -> bool {
     true
+}
+
+/// Who compresses a model seldom knows every processor that will run it.
+fn reduce_range_by_default() -> bool {
+    true
+}
+
+fn is_default(reduce_range: &bool) -> bool {
+    *reduce_range == reduce_range_by_default()
 }
 
 /// How a range of values is chosen for quantization.

@@ -72,7 +72,8 @@ fn steps_read_as_people_write_them() {
         {"distil": {"hidden": [16], "temperature": 4.0, "alpha": 0.9, "epochs": 20}}
     ]"#;
     let steps: Vec<CompressStep> = serde_json::from_str(steps).unwrap();
-    let quantize = Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true };
+    let quantize =
+        Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true, reduce_range: true };
     assert_eq!(steps[1], CompressStep::Quantize(quantize));
     let spec = |steps| CompressSpec {
         model: ModelName::new("digits").unwrap(),
@@ -91,6 +92,7 @@ fn steps_read_as_people_write_them() {
         CompressStep::Quantize(Quantize::Int8 {
             calibration: Calibration::Percentile(50.0),
             per_channel: false,
+            reduce_range: false,
         }),
         CompressStep::Prune(Prune::Threshold(-0.1)),
         CompressStep::Quantize(Quantize::Q(1e-39)),

@@ -179,11 +179,12 @@ impl IntegerLayer {
     /// Quantizes whole rows of inputs. The rows of codes are as far apart as codes of a row are read.
     pub(crate) fn quantize(&self, kernels: Kernels, values: &[f32], codes: &mut [u8]) {
         let (inputs, stride) = (self.dense.inputs(), self.dense.padded_inputs());
-        if stride == inputs {
-            return kernels.quantize(values, self.input, &mut codes[..values.len()]);
-        }
-        for (values, codes) in values.chunks_exact(inputs).zip(codes.chunks_exact_mut(stride)) {
-            kernels.quantize(values, self.input, &mut codes[..inputs]);
+        kernels.quantize(values, self.input, &mut codes[..values.len()]);
+        if stride > inputs {
+            // Short rows one by one would hardly fill a vector. From the last on, none is overwritten before it has moved.
+            for row in (0..values.len() / inputs).rev() {
+                codes.copy_within(row * inputs..(row + 1) * inputs, row * stride);
+            }
         }
     }
 

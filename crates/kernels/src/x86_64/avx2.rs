@@ -10,34 +10,41 @@ use std::arch::x86_64::*;
 use crate::Bf16;
 use crate::simd::{Kernel, Simd};
 
-pub(crate) use dense_u8::{WIDE_ROWS_MIN, dense_u8};
+pub(crate) use dense_u8::{FITTING_GROUP, WIDE_ROWS_MIN, dense_u8};
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 /// Proof that this processor has AVX2 and FMA.
+///
+/// With `PAIRS_FIT`, only layers whose products of neighbours fit 16 bits two by two are multiplied with it: see `pairs_fit`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<const PAIRS_FIT: bool = false>(());
 
 impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
         let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         has_both.then_some(Self(()))
     }
+
+    /// The same instruction set for layers whose pairs fit.
+    fn for_fitting_pairs(self) -> Avx2<true> {
+        Avx2(())
+    }
 }
 
-impl Simd for Avx2 {
+impl<const PAIRS_FIT: bool> Simd for Avx2<PAIRS_FIT> {
     type Real = [__m256; 2];
     type Integer = [__m256i; 2];
     type Weights = [__m256i; 2];
     type Codes = __m256i;
 
     const SUMS: usize = 6;
-    const GROUP: usize = 2;
+    const GROUP: usize = if PAIRS_FIT { FITTING_GROUP } else { 2 };
 
     #[inline(always)]
     fn vectorize<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma")]
-        fn compiled<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
+        fn compiled<K: Kernel, const PAIRS_FIT: bool>(token: Avx2<PAIRS_FIT>, kernel: K) -> K::Output {
             kernel.run(token)
         }
         // SAFETY: the token.
@@ -268,12 +275,17 @@ impl Simd for Avx2 {
         }
     }
 
-    /// Widened to 16 bits: the 8-bit product `vpmaddubsw` would saturate, since `2 · 255 · 127` does not fit 16 bits.
+    /// As they are where the sums of the 8-bit products that `vpmaddubsw` makes two by two fit its 16 bits; else widened to 16 bits, since
+    /// it would saturate: `2 · 255 · 127` does not fit.
     #[inline(always)]
     fn weights(self, block: &[i8; 64], part: usize) -> Self::Weights {
         let start = block.as_ptr().cast::<__m128i>();
-        // SAFETY: the token, and the reference covers both parts of 32 bytes.
+        // SAFETY: the token, and the reference covers the whole block, which is one part, or both parts of 32 bytes.
         unsafe {
+            if PAIRS_FIT {
+                let start = start.cast::<__m256i>();
+                return [_mm256_loadu_si256(start), _mm256_loadu_si256(start.add(1))];
+            }
             let start = start.add(part * 2);
             [
                 _mm256_cvtepi8_epi16(_mm_loadu_si128(start)),
@@ -282,13 +294,16 @@ impl Simd for Avx2 {
         }
     }
 
-    /// Two codes, widened to 16 bits.
+    /// All four as they are, or two, widened to 16 bits.
     #[inline(always)]
     fn codes(self, four: [u8; 4], part: usize) -> Self::Codes {
         const ZERO: i32 = 0x80;
         let first = part as i32 * 2;
         // SAFETY: the token.
         unsafe {
+            if PAIRS_FIT {
+                return _mm256_set1_epi32(i32::from_le_bytes(four));
+            }
             let spread = _mm256_set1_epi32(first | (ZERO << 8) | ((first + 1) << 16) | (ZERO << 24));
             _mm256_shuffle_epi8(_mm256_set1_epi32(i32::from_le_bytes(four)), spread)
         }
@@ -312,15 +327,20 @@ impl Simd for Avx2 {
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
         // SAFETY: the token.
         unsafe {
-            [
-                _mm256_add_epi32(sums[0], _mm256_madd_epi16(codes, weights[0])),
-                _mm256_add_epi32(sums[1], _mm256_madd_epi16(codes, weights[1])),
-            ]
+            let (codes, weights) = if PAIRS_FIT {
+                let [first, second] = weights;
+                let pairs = [_mm256_maddubs_epi16(codes, first), _mm256_maddubs_epi16(codes, second)];
+                (_mm256_set1_epi16(1), pairs)
+            } else {
+                (codes, weights)
+            };
+            let products = [_mm256_madd_epi16(codes, weights[0]), _mm256_madd_epi16(codes, weights[1])];
+            [_mm256_add_epi32(sums[0], products[0]), _mm256_add_epi32(sums[1], products[1])]
         }
     }
 }
 
-impl Avx2 {
+impl<const PAIRS_FIT: bool> Avx2<PAIRS_FIT> {
     /// Pairs of lanes, then pairs of pairs, then halves of the vectors change places.
     #[inline(always)]
     fn transpose_eight(self, rows: [__m256; 8]) -> [__m256; 8] {

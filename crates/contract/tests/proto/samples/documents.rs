@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("job-train", "JobMessage", train),
         document("job-compress", "JobMessage", compress),
         document("job-compress-fine-tune", "JobMessage", fine_tune()),
+        document("job-compress-full-range", "JobMessage", full_range()),
         document(
             "job-status-queued",
             "JobStatus",
@@ -85,7 +86,8 @@ fn shortest_train() -> TrainSpec {
 }
 
 fn compress() -> CompressSpec {
-    let percentile = Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true };
+    let percentile =
+        Quantize::Int8 { calibration: Calibration::Percentile(99.9), per_channel: true, reduce_range: true };
     CompressSpec {
         model: model(),
         version: version(1),
@@ -108,6 +110,13 @@ fn fine_tune() -> JobMessage {
     let steps = vec![CompressStep::Prune(Prune::Threshold(0.5)), CompressStep::FineTune { epochs: 10 }];
     let spec = CompressSpec { steps, dataset: None, ..compress() };
     JobMessage { job: "compress-2".parse().unwrap(), spec: JobSpec::Compress(spec) }
+}
+
+/// An option that came later.
+fn full_range() -> JobMessage {
+    let quantize = Quantize::Int8 { calibration: Calibration::Mse, per_channel: true, reduce_range: false };
+    let spec = CompressSpec { steps: vec![CompressStep::Quantize(quantize)], dataset: None, ..compress() };
+    JobMessage { job: "compress-3".parse().unwrap(), spec: JobSpec::Compress(spec) }
 }
 
 fn progress(done: u64) -> JobProgress {

@@ -10,11 +10,17 @@ use crate::{DenseU8, Output, Rows};
 /// From so many rows on, codes are widened once for all panels; tiles of fewer rows have several panels to share the work.
 pub(crate) const WIDE_ROWS_MIN: usize = 4;
 
+/// How many inputs lie side by side for each output of a layer whose pairs fit.
+pub(crate) const FITTING_GROUP: usize = CODES_PER_STEP;
+
 /// How many bytes a pair of widened codes takes.
 const PAIR: usize = 4;
 
 /// Runs a layer whose lengths and order of weights were checked.
 pub(crate) fn dense_u8(token: Avx2, run: RunDenseU8<'_, '_>, workspace: &mut [u8]) {
+    if run.layer.pairs_fit() {
+        return token.for_fitting_pairs().vectorize(run);
+    }
     if run.input.count < WIDE_ROWS_MIN {
         return token.vectorize(run);
     }
@@ -61,7 +67,7 @@ impl Kernel for Walk<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, _: S) {
-        self.extent.clone().visit(Avx2::SUMS, &mut self);
+        self.extent.clone().visit(<Avx2>::SUMS, &mut self);
     }
 }
 
@@ -88,7 +94,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        assert!(ROWS * PANELS <= Avx2::SUMS, "the sums of a tile stay in registers");
+        assert!(ROWS * PANELS <= <Avx2>::SUMS, "the sums of a tile stay in registers");
         let Self { token, layer, pairs, output, corner, share } = self;
         let width = layer.padded_inputs() / 2;
         let mut rows = [Wide(std::ptr::null()); ROWS];
