@@ -1,6 +1,10 @@
-//! One subscription that brings requests: admits them to the queue, or refuses them at once.
+//! One subscription that brings requests: admits them to the queue, refuses them at once, or answers them at once.
+//!
+//! A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too, over the connection
+//! of replies, which lives on the same thread: handing them to a compute thread and back would take longer than the answer. As soon as
+//! anything waits, requests go through the queue, so that it knows all that waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use leat_contract::subjects::QUEUE_GROUP;
@@ -11,12 +15,17 @@ use tracing::warn;
 
 use crate::Error;
 use crate::admission::{self, Full};
+use crate::answering::Answering;
+use crate::compute::send_all;
 use crate::refusal::refuse_all;
+use crate::served::QueueLimits;
 use crate::shared::Shared;
-use crate::work::{Target, Work};
+use crate::work::{Answer, Target, Work};
 
 /// Messages that are taken from the subscription at once.
 const MESSAGES_MAX: usize = 256;
+/// What is answered at once may keep the connections waiting for so long.
+const AT_ONCE_NS_MAX: u64 = 200_000;
 /// What ending a subscription may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,12 +51,13 @@ impl Ingest {
         let (end, ended) = oneshot::channel();
         let reader = Reader::new(shared.clone(), target);
         let asked = stop.clone();
-        shared.context.tasks.spawn_finite("ingest", async move {
+        let reading = async move {
             reader.read(subscription, asked).await;
             // Whoever stops it may no longer wait.
             let _ = end.send(());
             Ok::<(), Error>(())
-        });
+        };
+        shared.context.tasks.spawn_finite_on("ingest", reading, &connection.runtime());
         Ok(Self { stop, ended })
     }
 
@@ -64,12 +74,20 @@ struct Reader {
     target: Target,
     messages: Vec<Message>,
     admitted: Vec<Work>,
+    answers: Vec<Answer>,
     refused: [Vec<Work>; Full::ALL.len()],
 }
 
 impl Reader {
     fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Self { shared, target, messages: Vec::new(), admitted: Vec::new(), refused: Default::default() }
+        Self {
+            shared,
+            target,
+            messages: Vec::new(),
+            admitted: Vec::new(),
+            answers: Vec::new(),
+            refused: Default::default(),
+        }
     }
 
     async fn read(mut self, mut subscription: Subscription, stop: CancellationToken) {
@@ -103,8 +121,10 @@ impl Reader {
 
     async fn admit(&mut self) {
         let received = Instant::now();
-        let limits = self.target.served.routes().limits;
-        let mut backlog = self.shared.queue.backlog();
+        let routes = self.target.served.routes();
+        let (limits, mut backlog) = (routes.limits, self.shared.queue.backlog());
+        let is_light = self.messages.len() < MESSAGES_MAX && backlog.waiting == 0;
+        let can_be_at_once = is_light && routes.batching.max_delay_us == 0 && routes.shadow.is_none();
         for message in self.messages.drain(..) {
             let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
                 self.shared.metrics.without_reply.inc();
@@ -115,6 +135,29 @@ impl Reader {
                 Some(full) => full.of(&mut self.refused).push(work),
             }
         }
+        if can_be_at_once && self.is_cheap() {
+            self.answer_at_once().await;
+        } else {
+            self.queue();
+        }
+        self.refuse(&limits).await;
+    }
+
+    /// Whether what was admitted is answered soon, as far as is known.
+    fn is_cheap(&self) -> bool {
+        let cost = |work: &Work| Some(work.waiting.cost_ns).filter(|cost_ns| *cost_ns > 0);
+        let costs: Option<u64> = self.admitted.iter().map(cost).sum();
+        costs.is_some_and(|costs| costs <= AT_ONCE_NS_MAX)
+    }
+
+    async fn answer_at_once(&mut self) {
+        let answers = &mut self.answers;
+        lock(&self.shared.at_once)
+            .answer(&self.shared, &mut self.admitted, &mut |ready| answers.append(ready));
+        send_all(&self.shared, answers).await;
+    }
+
+    fn queue(&mut self) {
         let pushed_out = Full::Worker.of(&mut self.refused);
         let before = pushed_out.len();
         let must_sweep_sooner = self.shared.queue.put(&mut self.admitted, pushed_out);
@@ -122,13 +165,21 @@ impl Reader {
         if must_sweep_sooner {
             self.shared.alarm.notify_one();
         }
+    }
+
+    async fn refuse(&mut self, limits: &QueueLimits) {
         for full in Full::ALL {
             let refused = full.of(&mut self.refused);
             if !refused.is_empty() {
                 let refused = std::mem::take(refused);
-                let error = admission::error(&self.shared, full, &limits, &refused);
+                let error = admission::error(&self.shared, full, limits, &refused);
                 refuse_all(&self.shared, refused, &error).await;
             }
         }
     }
+}
+
+/// A plan that panics is caught below this; after any other panic the service stops.
+fn lock(answering: &Mutex<Answering>) -> MutexGuard<'_, Answering> {
+    answering.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,8 @@
 //! It never trains or changes a model, never writes desired state, and keeps nothing but what is loaded. A request is
 //! answered at most once, and never after its deadline.
 //!
-//! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`); a
-//! `compute` thread takes what is ready, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
+//! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`), or is
+//! answered there and then when it is cheap; else a `compute` thread takes what is ready. In `answering`, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
 //! (`rows`), runs the plan and writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an
 //! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
 //! of them does.
@@ -19,6 +19,7 @@
 //! `endpoint` and `describe` tell what a model takes and gives, `pace` and `patience` judge the load.
 
 mod admission;
+mod answering;
 mod batch;
 mod board;
 mod budget;

@@ -70,6 +70,8 @@ struct InWork {
 /// How long threads will be busy with what is there, by priority, in nanoseconds of one thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backlog {
+    /// How many wait for a thread.
+    pub(crate) waiting: usize,
     in_work_ns: u64,
     lanes_ns: [u64; LANES],
 }
@@ -237,7 +239,8 @@ impl<T: Queued> Queue<T> {
         for (place, lane) in lanes_ns.iter_mut().zip(&state.lanes) {
             *place = lane.cost_ns;
         }
-        Backlog { in_work_ns, lanes_ns }
+        let waiting = state.lanes.iter().map(|lane| lane.waiting.len()).sum();
+        Backlog { waiting, in_work_ns, lanes_ns }
     }
 
     /// Takes nothing more in. What waits can still be taken.

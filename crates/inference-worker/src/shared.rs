@@ -7,6 +7,7 @@ use leat_messaging::micro;
 use leat_service_runtime::Context;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::answering::Answering;
 use crate::board::Board;
 use crate::budget::Budget;
 use crate::loading::Loading;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
     pub(crate) budget: Budget,
+    /// What requests are answered with that do not go through the queue. Only the thread that receives them takes it.
+    pub(crate) at_once: Mutex<Answering>,
     /// One subscription is begun or drained at a time, because a drained one loses nothing only while the connection
     /// carries no other request.
     pub(crate) subscribing: Semaphore,
@@ -45,7 +48,7 @@ impl Shared {
         settings: Settings,
         context: Context,
         micro: micro::Service,
-        budget: Budget,
+        (budget, answering): (Budget, Answering),
     ) -> Result<Self, Error> {
         Ok(Self {
             team: Team::new(settings.threads_per_batch)?,
@@ -60,6 +63,7 @@ impl Shared {
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
             loading: Loading::start()?,
             budget,
+            at_once: Mutex::new(answering),
             subscribing: Semaphore::new(1),
             micro,
             settings,

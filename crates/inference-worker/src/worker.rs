@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use leat_contract::ContractVersion;
+use leat_contract::{ContractVersion, ModelName, PredictionRecord};
 use leat_messaging::micro;
 use leat_service_runtime::{Context, Service, unix_ms};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::answering::Answering;
 use crate::budget::{Budget, bring_back};
 use crate::compute::ComputeThread;
 use crate::follower::follow_desired_state;
@@ -49,6 +50,8 @@ impl Service for InferenceWorker {
 struct Running {
     shared: Arc<Shared>,
     threads: Vec<ComputeThread>,
+    /// Nothing else keeps the recorder going.
+    records: mpsc::Sender<(ModelName, PredictionRecord)>,
     recorded: oneshot::Receiver<()>,
     reported: oneshot::Receiver<()>,
     swept: oneshot::Receiver<()>,
@@ -66,11 +69,12 @@ impl Running {
         )
         .await?;
         let (budget, coming) = Budget::new(settings.memory_budget_bytes);
-        let shared = Arc::new(Shared::new(settings, context, micro, budget)?);
-        let (records, arriving) = mpsc::channel(shared.settings.record_buffer_max);
+        let (records, arriving) = mpsc::channel(settings.record_buffer_max);
         let copies = Copies::start()?;
+        let answering = || Answering::new(records.downgrade(), copies.clone());
+        let shared = Arc::new(Shared::new(settings, context, micro, (budget, answering()))?);
         let threads = (0..shared.settings.compute_threads)
-            .map(|index| ComputeThread::start(index, shared.clone(), records.clone(), copies.clone()))
+            .map(|index| ComputeThread::start(index, shared.clone(), answering()))
             .collect::<Result<Vec<_>, _>>()?;
         let (stop_reports, stop_sweeping) = (CancellationToken::new(), CancellationToken::new());
         let recording = recorder::record(shared.clone(), started_at, arriving);
@@ -81,13 +85,13 @@ impl Running {
         let recorded = watched(&shared, "recorder", recording);
         let reported = watched(&shared, "telemetry", reporting);
         shared.context.tasks.spawn("lease", lease::keep(shared.clone(), started_at));
-        Ok(Self { shared, threads, recorded, reported, swept, stop_reports, stop_sweeping })
+        Ok(Self { shared, threads, records, recorded, reported, swept, stop_reports, stop_sweeping })
     }
 
     /// Works until shutdown. Then nothing that was received is lost: subscriptions end first, what they brought is
     /// answered, and only then do those stop who report on it.
     async fn work(self) -> Result<(), Error> {
-        let Self { shared, threads, recorded, reported, swept, stop_reports, stop_sweeping } = self;
+        let Self { shared, threads, records, recorded, reported, swept, stop_reports, stop_sweeping } = self;
         let (threads_end, threads_ended) = oneshot::channel();
         shared.context.tasks.spawn_finite("compute", async move {
             let outcome = try_join_all(threads.into_iter().map(ComputeThread::ended)).await;
@@ -100,6 +104,7 @@ impl Running {
         shared.queue.close();
         // Each of these ends in any case; a failure of its task is reported by the tasks' owner.
         let _ = threads_ended.await;
+        drop(records);
         give_back_parked(&shared).await;
         stop_sweeping.cancel();
         let _ = swept.await;

@@ -35,8 +35,20 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// How many messages may wait in one subscription before further ones are dropped and counted.
     pub subscription_capacity: usize,
-    /// Runs the connection on a thread of its own. Computation cannot starve it then, and draining loses nothing.
-    pub own_thread: bool,
+    /// Which thread runs the connection.
+    pub thread: Thread,
+}
+
+/// Which thread runs a connection.
+#[derive(Debug, Clone, Default)]
+pub enum Thread {
+    /// Those of the runtime that connects.
+    #[default]
+    Shared,
+    /// One of its own. Computation elsewhere cannot starve it then, and draining loses nothing.
+    Own,
+    /// That of another connection which has one of its own: what comes over one and goes over the other wakes no further thread.
+    Of(Connection),
 }
 
 /// What the broker accepts us by.
@@ -83,7 +95,7 @@ impl ConnectOptions {
             tls: Tls::default(),
             patience: Duration::ZERO,
             subscription_capacity: 16_384,
-            own_thread: false,
+            thread: Thread::Shared,
         }
     }
 
@@ -95,7 +107,13 @@ impl ConnectOptions {
 
     /// Runs the connection on a thread of its own.
     pub fn own_thread(mut self) -> Self {
-        self.own_thread = true;
+        self.thread = Thread::Own;
+        self
+    }
+
+    /// Runs the connection on the thread of another one.
+    pub fn beside(mut self, other: &Connection) -> Self {
+        self.thread = Thread::Of(other.clone());
         self
     }
 }
@@ -108,7 +126,7 @@ impl std::fmt::Debug for ConnectOptions {
             .field("name", &self.name)
             .field("patience", &self.patience)
             .field("subscription_capacity", &self.subscription_capacity)
-            .field("own_thread", &self.own_thread)
+            .field("thread", &self.thread)
             .finish_non_exhaustive()
     }
 }
@@ -129,7 +147,11 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
 }
 
 async fn attempt(options: &ConnectOptions) -> Result<Connection, Error> {
-    let thread = if options.own_thread { Some(OwnThread::start(&options.name)?) } else { None };
+    let thread = match &options.thread {
+        Thread::Shared => None,
+        Thread::Own => Some(Arc::new(OwnThread::start(&options.name)?)),
+        Thread::Of(other) => other.inner().thread.clone(),
+    };
     let tracker = StateTracker::new();
     let requests = Arc::new(Requests::new());
     let late = Arc::new(OnceLock::new());

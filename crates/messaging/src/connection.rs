@@ -34,7 +34,7 @@ pub struct Connection {
 pub(crate) struct Inner {
     pub(crate) client: async_nats::Client,
     pub(crate) tracker: Arc<StateTracker>,
-    pub(crate) thread: Option<OwnThread>,
+    pub(crate) thread: Option<Arc<OwnThread>>,
     requests: Arc<Requests>,
     dispatcher: AbortHandle,
 }
@@ -44,7 +44,7 @@ impl Inner {
         client: async_nats::Client,
         tracker: Arc<StateTracker>,
         requests: Arc<Requests>,
-        thread: Option<OwnThread>,
+        thread: Option<Arc<OwnThread>>,
     ) -> Result<Arc<Self>, Error> {
         let subscribed = client.subscribe(requests.wildcard()).await;
         let mut inbox = subscribed.map_err(|_| Error::Closed)?;
@@ -253,6 +253,18 @@ impl Connection {
         let flushed = tokio::time::timeout(timeout, self.inner.client.flush()).await;
         let flushed = flushed.map_err(|_| Error::Timeout { what: "flush".to_owned(), after: timeout })?;
         flushed.map_err(|_| Error::Disconnected)
+    }
+
+    /// Where to start tasks that live from this connection: on its thread, where its messages and theirs wake no other thread, and which
+    /// they must not keep busy for long; without such a thread, where this is called.
+    ///
+    /// # Panics
+    /// Without a thread of its own, outside of a runtime.
+    pub fn runtime(&self) -> tokio::runtime::Handle {
+        match &self.inner.thread {
+            Some(thread) => thread.runtime(),
+            None => tokio::runtime::Handle::current(),
+        }
     }
 
     /// The state, to look at or to wait for.

@@ -111,7 +111,7 @@ async fn write(
     }
 }
 
-/// Blocks the thread on purpose: it runs this connection only.
+/// Blocks the thread on purpose. Whatever else lives on it waits as well, tens of milliseconds at most.
 fn hold_still(hold: Duration) {
     if !hold.is_zero() {
         std::thread::sleep(hold);

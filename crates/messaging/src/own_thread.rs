@@ -1,4 +1,4 @@
-//! A thread that runs one connection and nothing else.
+//! A thread that runs one connection, or a few that belong together, and what lives from them.
 //!
 //! Two things need it. Computation on the service's runtime cannot delay the connection's tasks. And the
 //! connection can be held still for a moment, which draining without loss rests on (see `drain`).
@@ -33,6 +33,11 @@ impl OwnThread {
             })
             .map_err(failed)?;
         Ok(Self { runtime: handle, _end: end })
+    }
+
+    /// What starts tasks on the thread; they end with the thread at the latest.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 
     /// Starts a task on the thread; it ends with the thread at the latest.

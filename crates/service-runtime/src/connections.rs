@@ -14,13 +14,14 @@ use crate::{Error, NatsSettings, Readiness, Tasks};
 /// shows early and memory stays bounded.
 const INGEST_CAPACITY: usize = 4_096;
 
-/// One connection for each kind of traffic. Each has a thread of its own, apart from the threads that handle messages.
+/// One connection for each kind of traffic. They have threads of their own, apart from the threads that handle messages; requests and
+/// the replies to them share one.
 /// They are named `leat-<service>/<instance>/<purpose>`, which is what the broker's monitoring shows.
 #[derive(Debug, Clone)]
 pub struct Connections {
     /// Subscriptions that bring work; nothing is published here, so that draining them loses nothing.
     pub ingest: Connection,
-    /// Replies, telemetry and events: what the service publishes.
+    /// Replies, telemetry and events: what the service publishes. On the thread of `ingest`.
     pub reply: Connection,
     /// Streams, values and objects; a large download never stands in the way of the others.
     pub storage: Connection,
@@ -34,9 +35,10 @@ impl Connections {
         let options = |purpose: &str| nats.connect_options(format!("leat-{service}/{instance}/{purpose}"));
         let mut ingest = options("ingest");
         ingest.subscription_capacity = INGEST_CAPACITY;
+        let ingest = Connection::connect(&ingest).await?;
         let connections = Self {
-            ingest: Connection::connect(&ingest).await?,
-            reply: Connection::connect(&options("reply")).await?,
+            reply: Connection::connect(&options("reply").beside(&ingest)).await?,
+            ingest,
             storage: Connection::connect(&options("storage")).await?,
             control: Connection::connect(&options("control")).await?,
         };

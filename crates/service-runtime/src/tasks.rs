@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,7 +46,7 @@ impl Tasks {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.start(name, Life::UntilShutdown, future);
+        self.start(name, Life::UntilShutdown, future, &Handle::current());
     }
 
     /// Starts a task that ends by itself. Only its failure stops the service.
@@ -54,7 +55,16 @@ impl Tasks {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        self.start(name, Life::Finite, future);
+        self.start(name, Life::Finite, future, &Handle::current());
+    }
+
+    /// As [`Tasks::spawn_finite`], on another runtime.
+    pub fn spawn_finite_on<F, E>(&self, name: &'static str, future: F, runtime: &Handle)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        self.start(name, Life::Finite, future, runtime);
     }
 
     /// Number of tasks that have not ended.
@@ -62,14 +72,14 @@ impl Tasks {
         self.tracker.len()
     }
 
-    fn start<F, E>(&self, name: &'static str, life: Life, future: F)
+    fn start<F, E>(&self, name: &'static str, life: Life, future: F, runtime: &Handle)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
         let abort = self.abort.clone();
         let running = async move { abort.run_until_cancelled(future).await.unwrap_or(Ok(())) };
-        let running = tokio::spawn(running.instrument(info_span!("task", name)));
+        let running = runtime.spawn(running.instrument(info_span!("task", name)));
         let tasks = self.clone();
         self.tracker.spawn(async move {
             let ended = running.await;

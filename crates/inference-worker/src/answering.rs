@@ -1,0 +1,132 @@
+//! From requests to their answers: sorted by version, run, written.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use leat_contract::{ModelName, PredictionRecord};
+use leat_engine::Scratch;
+use tokio::sync::mpsc;
+
+use crate::Error;
+use crate::batch::{Batch, BatchLimits, Buffers, Outcome};
+use crate::loaded::LoadedVersion;
+use crate::shadow::Copies;
+use crate::shared::Shared;
+use crate::work::{Answer, Work};
+
+/// Where records of predictions go, as long as somebody takes them.
+pub(crate) type Records = mpsc::WeakSender<(ModelName, PredictionRecord)>;
+
+/// Takes answers that are ready out of the list, to be sent.
+pub(crate) type Deliver<'a> = dyn FnMut(&mut Vec<Answer>) + 'a;
+
+/// What one thread answers requests with. Its memory is used again and again.
+pub(crate) struct Answering {
+    records: Records,
+    copies: Copies,
+    scratch: Scratch,
+    batches: Vec<Batch>,
+    spare: Vec<Buffers>,
+    outcome: Outcome,
+}
+
+impl Answering {
+    pub(crate) fn new(records: Records, copies: Copies) -> Self {
+        Self {
+            records,
+            copies,
+            scratch: Scratch::default(),
+            batches: Vec::new(),
+            spare: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Answers what was taken and hands the answers over, of one batch after the other.
+    pub(crate) fn answer(&mut self, shared: &Shared, taken: &mut Vec<Work>, deliver: &mut Deliver<'_>) {
+        let limits = BatchLimits {
+            rows_max: shared.settings.batch_rows_max,
+            reply_bytes_max: shared.context.connections.reply.payload_bytes_max(),
+        };
+        for work in taken.drain(..) {
+            work.leave_queue();
+            match work.waiting.is_over(work.received, Instant::now()) {
+                Some(error) => self.refuse(work, &error),
+                None => self.sort(shared, work, limits, deliver),
+            }
+        }
+        while let Some(batch) = self.batches.pop() {
+            self.run(shared, batch, limits, deliver);
+        }
+        self.deliver(deliver);
+    }
+
+    /// Answers a request that is not run.
+    fn refuse(&mut self, work: Work, error: &Error) {
+        work.target.count_refused(error.code(), 1);
+        self.outcome.answers.extend(work.refuse(error));
+    }
+
+    fn run(&mut self, shared: &Shared, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
+        let begun = Instant::now();
+        batch.run(limits, &shared.team, &mut self.scratch, &mut self.outcome);
+        self.deliver(deliver);
+        batch.took(begun.elapsed());
+        let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
+        batch.copy(&self.copies, is_busy);
+        self.record(shared, &batch.version().model);
+        self.spare.push(batch.into_buffers());
+    }
+
+    /// Puts a request to the others that the same version answers.
+    fn sort(&mut self, shared: &Shared, work: Work, limits: BatchLimits, deliver: &mut Deliver<'_>) {
+        let Some(chosen) = work.target.choose(work.sticky) else {
+            let reason = format!("no version of {} answers", work.target.served.name);
+            return self.refuse(work, &Error::Unavailable { reason });
+        };
+        let known = self.batches.iter().position(|batch| batch.is_of(&chosen.0));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let Some(plan) = chosen.0.plan.get() else { return park(shared, work, &chosen.0) };
+                shared.budget.used(&chosen.0);
+                let buffers = self.spare.pop().unwrap_or_default();
+                self.batches.push(Batch::new(work.target.served.clone(), chosen, plan, buffers));
+                self.batches.len() - 1
+            }
+        };
+        let Some(batch) = self.batches.get_mut(place) else { return };
+        batch.add(work, limits, &mut self.outcome);
+        if batch.is_full(limits) {
+            let full = self.batches.swap_remove(place);
+            self.run(shared, full, limits, deliver);
+        }
+    }
+
+    fn deliver(&mut self, deliver: &mut Deliver<'_>) {
+        if !self.outcome.answers.is_empty() {
+            deliver(&mut self.outcome.answers);
+        }
+    }
+
+    fn record(&mut self, shared: &Shared, model: &ModelName) {
+        if self.outcome.records.is_empty() {
+            return;
+        }
+        let records = self.records.upgrade();
+        for record in self.outcome.records.drain(..) {
+            let is_kept =
+                records.as_ref().is_some_and(|records| records.try_send((model.clone(), record)).is_ok());
+            shared.metrics.predictions_dropped.inc_by(u64::from(!is_kept));
+        }
+    }
+}
+
+/// Keeps a request until the version that answers it is back in memory.
+fn park(shared: &Shared, work: Work, version: &Arc<LoadedVersion>) {
+    work.target.served.requeued(work.payload.len());
+    if shared.queue.park(work) {
+        shared.alarm.notify_one();
+    }
+    shared.budget.want(version);
+}
