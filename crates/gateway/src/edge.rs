@@ -24,13 +24,13 @@ pub(crate) use dispatch::Connected;
 /// The header that names a request.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
-/// What every request needs.
-#[derive(Debug)]
+/// What every request needs. There is one for each thread, which differ in how they reach the workers and share all else.
+#[derive(Clone, Debug)]
 pub(crate) struct Edge {
-    pub(crate) settings: Settings,
-    pub(crate) keys: Keys,
-    pub(crate) cors: Cors,
-    pub(crate) bodies: BodyLimits,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) cors: Arc<Cors>,
+    pub(crate) bodies: Arc<BodyLimits>,
     pub(crate) workers: Workers,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) readiness: Readiness,

@@ -28,7 +28,8 @@ pub(crate) struct Listener {
 /// What every connection of a port has.
 #[derive(Clone)]
 pub(crate) struct Terms {
-    pub(crate) connected: Connected,
+    /// One for each thread that carries connections.
+    pub(crate) threads: Arc<[Connected]>,
     pub(crate) bounds: Bounds,
     pub(crate) tls: Option<TlsAcceptor>,
 }
@@ -50,12 +51,15 @@ impl Listener {
     pub(crate) async fn serve(self, terms: Terms, connections_max: usize, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(connections_max));
         let open = TaskTracker::new();
+        let mut threads = terms.threads.iter().cycle();
         while let Some(permit) = next_place(&room, &stop).await {
             match stop.run_until_cancelled(self.listener.accept()).await {
                 None => break,
                 Some(Ok((stream, _))) => {
-                    let (terms, stop) = (terms.clone(), stop.clone());
-                    open.spawn(one(stream, terms, stop, permit));
+                    let Some(connected) = threads.next().cloned() else { break };
+                    let (bounds, tls, stop) = (terms.bounds, terms.tls.clone(), stop.clone());
+                    let runtime = connected.edge.workers.runtime();
+                    open.spawn_on(one(stream, (connected, bounds, tls), stop, permit), &runtime);
                 }
                 Some(Err(error)) => {
                     warn!(%error, address = %self.address, "cannot accept");
@@ -73,13 +77,22 @@ async fn next_place(room: &Arc<Semaphore>, stop: &CancellationToken) -> Option<O
     stop.run_until_cancelled(room.clone().acquire_owned()).await?.ok()
 }
 
-async fn one(stream: TcpStream, terms: Terms, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
-    let _present = terms.connected.edge.metrics.connection();
+/// Carries one connection, on the thread where this runs.
+async fn one(
+    stream: TcpStream,
+    (connected, bounds, tls): (Connected, Bounds, Option<TlsAcceptor>),
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
+    let _present = connected.edge.metrics.connection();
+    // A socket is woken by the runtime that made it; this makes it this thread's.
+    let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else {
+        return debug!("a connection was gone at once");
+    };
     // Replies are written whole: waiting to fill a packet only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection was gone at once");
     }
-    let Terms { connected, bounds, tls } = terms;
     let Some(tls) = tls else { return connection::serve(stream, connected, bounds, stop).await };
     match tokio::time::timeout(bounds.header_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => connection::serve(stream, connected, bounds, stop).await,

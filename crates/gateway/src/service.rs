@@ -51,9 +51,7 @@ impl Service for Gateway {
         let _micro = describe(&context).await?;
         let served = follow(&context);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
-        let edge = Arc::new(edge(settings, keys, served.clone(), &context));
-        let connected = Connected { grpc: grpc::Services::new(&edge), edge };
-        let terms = Terms { connected, bounds, tls };
+        let terms = Terms { threads: threads(settings, keys, &served, &context).await?, bounds, tls };
         info!(http = %http.address, grpc = %grpc.address, tls = terms.tls.is_some(), "the gateway is open");
         let stop = context.shutdown.clone();
         let listed = async {
@@ -71,13 +69,33 @@ impl Service for Gateway {
     }
 }
 
+/// What each thread answers with: a request is read, asked over the broker and answered on one thread, because waking another one takes
+/// longer than all of that.
+async fn threads(
+    settings: Settings,
+    keys: Keys,
+    served: &Served,
+    context: &Context,
+) -> Result<Arc<[Connected]>, Error> {
+    let count = settings.threads.get();
+    let first = edge(settings, keys, served.clone(), context);
+    let mut threads = Vec::with_capacity(count);
+    for index in 0..count {
+        let connection = context.connect(&format!("edge-{index}")).await?;
+        let edge = Arc::new(Edge { workers: first.workers.over(connection), ..first.clone() });
+        threads.push(Connected { grpc: grpc::Services::new(&edge), edge });
+    }
+    Ok(threads.into())
+}
+
 fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Edge {
     let connections = &context.connections;
     let body_timeout = Duration::from_millis(settings.body_timeout_ms);
+    let bodies = BodyLimits::new(settings.body_bytes_max, settings.bodies_bytes_max, body_timeout);
     Edge {
-        keys,
-        cors: Cors::new(&settings.cors_origins),
-        bodies: BodyLimits::new(settings.body_bytes_max, settings.bodies_bytes_max, body_timeout),
+        keys: Arc::new(keys),
+        cors: Arc::new(Cors::new(&settings.cors_origins)),
+        bodies: Arc::new(bodies),
         workers: Workers::new(
             connections.reply.clone(),
             connections.control.clone(),
@@ -92,7 +110,7 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
         inflight: context.inflight.clone(),
         metrics: EdgeMetrics::new(&context.metrics),
         all_metrics: context.metrics.clone(),
-        settings,
+        settings: Arc::new(settings),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be set, in section `[gateway]` or as `LEAT_GATEWAY__<FIELD>`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub http_bind: SocketAddr,
     /// Where gRPC is taken, likewise. gRPC is also understood on the HTTP port.
     pub grpc_bind: SocketAddr,
+    /// Threads that carry connections of clients, each with a connection of its own to the broker. One for each processor unless set.
+    pub threads: NonZeroUsize,
     /// Certificate chain to show, PEM; needs the key. With both, both ports speak TLS only.
     pub tls_certificate_file: Option<PathBuf>,
     /// Private key of that certificate, PEM.
@@ -58,6 +61,7 @@ impl Default for Settings {
         Self {
             http_bind: (Ipv4Addr::LOCALHOST, 8000).into(),
             grpc_bind: (Ipv4Addr::LOCALHOST, 8001).into(),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             tls_certificate_file: None,
             tls_key_file: None,
             keys: Vec::new(),
@@ -100,6 +104,7 @@ impl Validate for Settings {
             return Err(Invalid::new("grpc_bind", format!("{} is the address of HTTP too", self.grpc_bind)));
         }
         self.keys.iter().try_for_each(KeySettings::check)?;
+        within("threads", self.threads.get(), 1..=256)?;
         within("body_bytes_max", self.body_bytes_max, 1024..=leat_contract::limits::PAYLOAD_BYTES_MAX)?;
         within("bodies_bytes_max", self.bodies_bytes_max, self.body_bytes_max..=1 << 40)?;
         within("json_depth_max", self.json_depth_max, 8..=120)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use leat_contract::{ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
 use leat_messaging::{Connection, Error as MessagingError, Headers};
+use tokio::runtime::Handle;
 
 use crate::refusal::Refusal;
 use crate::route::Named;
@@ -41,6 +42,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
+    /// Requests for inference go over `inference`, and their replies come over it.
     pub(crate) fn new(
         inference: Connection,
         control: Connection,
@@ -48,6 +50,16 @@ impl Workers {
         served: Served,
     ) -> Self {
         Self { inference, control, subjects, served }
+    }
+
+    /// The same workers, asked over another connection.
+    pub(crate) fn over(&self, inference: Connection) -> Self {
+        Self { inference, ..self.clone() }
+    }
+
+    /// The thread that asks them with the fewest detours.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.inference.runtime()
     }
 
     /// The model and version that a path or message names; a version that is no number is an alias.

@@ -69,7 +69,7 @@ impl Computing {
             self.wait_for_more(&mut taken);
             let runtime = &self.runtime;
             self.answering.answer(&shared, &mut taken, &mut |answers| {
-                runtime.block_on(send_all(&shared, answers));
+                runtime.block_on(send_all(&shared, &shared.context.connections.reply, answers));
             });
         }
     }
@@ -97,8 +97,7 @@ impl Computing {
 }
 
 /// Sends the answers that are there, in one go: the connection writes them together.
-pub(crate) async fn send_all(shared: &Shared, answers: &mut Vec<Answer>) {
-    let connection = &shared.context.connections.reply;
+pub(crate) async fn send_all(shared: &Shared, connection: &Connection, answers: &mut Vec<Answer>) {
     let mut lost = 0;
     for answer in answers.drain(..) {
         lost += u64::from(send(connection, answer.reply, answer.content).await.is_err());

@@ -1,8 +1,8 @@
 //! One subscription that brings requests: admits them to the queue, refuses them at once, or answers them at once.
 //!
-//! A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too, over the connection
-//! of replies, which lives on the same thread: handing them to a compute thread and back would take longer than the answer. As soon as
-//! anything waits, requests go through the queue, so that it knows all that waits.
+//! A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too and over the same
+//! connection: handing them to a compute thread and back would take longer than the answer. As soon as anything waits, requests go
+//! through the queue, so that it knows all that waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -154,7 +154,12 @@ impl Reader {
         let answers = &mut self.answers;
         lock(&self.shared.at_once)
             .answer(&self.shared, &mut self.admitted, &mut |ready| answers.append(ready));
-        send_all(&self.shared, answers).await;
+        // A subscription that is drained loses nothing only while its connection carries nothing else. Both happen on this thread, so
+        // that none begins in between.
+        let connections = &self.shared.context.connections;
+        let is_undisturbed = self.shared.subscribing.available_permits() > 0;
+        let connection = if is_undisturbed { &connections.ingest } else { &connections.reply };
+        send_all(&self.shared, connection, answers).await;
     }
 
     fn queue(&mut self) {

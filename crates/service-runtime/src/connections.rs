@@ -1,11 +1,13 @@
 //! The connections of one service, apart so that no kind of traffic waits for another.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use leat_contract::WorkerId;
 use leat_messaging::{Connection, Error as MessagingError, State};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{Error, NatsSettings, Readiness, Tasks};
@@ -19,7 +21,7 @@ const INGEST_CAPACITY: usize = 4_096;
 /// They are named `leat-<service>/<instance>/<purpose>`, which is what the broker's monitoring shows.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    /// Subscriptions that bring work; nothing is published here, so that draining them loses nothing.
+    /// Subscriptions that bring work. Nothing may be published here while one of them is drained, which would lose messages.
     pub ingest: Connection,
     /// Replies, telemetry and events: what the service publishes. On the thread of `ingest`.
     pub reply: Connection,
@@ -27,12 +29,22 @@ pub struct Connections {
     pub storage: Connection,
     /// Orders to this instance and the NATS micro protocol.
     pub control: Connection,
+    further: Arc<Further>,
+}
+
+/// What further connections are made from, and those that were.
+#[derive(Debug)]
+struct Further {
+    name: String,
+    nats: NatsSettings,
+    opened: Mutex<Vec<(String, Connection)>>,
 }
 
 impl Connections {
     /// Makes all of them, waiting for the broker as long as the settings say.
     pub(crate) async fn open(service: &str, instance: &WorkerId, nats: &NatsSettings) -> Result<Self, Error> {
-        let options = |purpose: &str| nats.connect_options(format!("leat-{service}/{instance}/{purpose}"));
+        let name = format!("leat-{service}/{instance}");
+        let options = |purpose: &str| nats.connect_options(format!("{name}/{purpose}"));
         let mut ingest = options("ingest");
         ingest.subscription_capacity = INGEST_CAPACITY;
         let ingest = Connection::connect(&ingest).await?;
@@ -41,9 +53,18 @@ impl Connections {
             ingest,
             storage: Connection::connect(&options("storage")).await?,
             control: Connection::connect(&options("control")).await?,
+            further: Arc::new(Further { name: name.clone(), nats: nats.clone(), opened: Mutex::default() }),
         };
         info!(server_version = connections.control.server_version(), "connected to the broker");
         Ok(connections)
+    }
+
+    /// Opens a further connection with a thread of its own. It is counted and closed with the others.
+    pub(crate) async fn another(&self, purpose: &str) -> Result<Connection, MessagingError> {
+        let Further { name, nats, .. } = &*self.further;
+        let connection = Connection::connect(&nats.connect_options(format!("{name}/{purpose}"))).await?;
+        self.further.opened().push((format!("connection {purpose}"), connection.clone()));
+        Ok(connection)
     }
 
     /// Sum over all connections of how often each was restored.
@@ -57,12 +78,22 @@ impl Connections {
     }
 
     /// Keeps readiness in step with every connection. The service stops when one is closed, or refused on reconnect.
-    pub(crate) fn watch(&self, tasks: &Tasks, readiness: &Readiness, url: &str) {
+    pub(crate) fn watch(&self, tasks: &Tasks, readiness: &Readiness) {
         for (purpose, connection) in self.each() {
-            let watching =
-                watch_one(purpose, connection.clone(), readiness.clone(), url.to_owned(), tasks.clone());
-            tasks.spawn(purpose, watching);
+            tasks.spawn("connection", self.watch_one(purpose, &connection, readiness, tasks));
         }
+    }
+
+    /// Keeps readiness in step with one connection until it is closed.
+    pub(crate) fn watch_one(
+        &self,
+        purpose: String,
+        connection: &Connection,
+        readiness: &Readiness,
+        tasks: &Tasks,
+    ) -> impl Future<Output = Result<(), Infallible>> + Send + use<> {
+        let (states, url) = (connection.state(), self.further.nats.url.clone());
+        watch_state(purpose, states, readiness.clone(), (url, tasks.clone()))
     }
 
     /// Waits until everything published was handed over.
@@ -77,7 +108,7 @@ impl Connections {
 
     /// Sends what is queued and closes every connection, all at the same time.
     pub(crate) async fn drain(&self, deadline: Duration) {
-        let draining = self.each().map(|(purpose, connection)| async move {
+        let draining = self.each().into_iter().map(|(purpose, connection)| async move {
             if !connection.is_connected() {
                 return warn!(purpose, "connection is lost, nothing to drain");
             }
@@ -88,31 +119,36 @@ impl Connections {
         join_all(draining).await;
     }
 
-    fn each(&self) -> [(&'static str, &Connection); 4] {
-        [
+    fn each(&self) -> Vec<(String, Connection)> {
+        let own = [
             ("connection ingest", &self.ingest),
             ("connection reply", &self.reply),
             ("connection storage", &self.storage),
             ("connection control", &self.control),
-        ]
+        ];
+        let own = own.map(|(purpose, connection)| (purpose.to_owned(), connection.clone()));
+        own.into_iter().chain(self.further.opened().iter().cloned()).collect()
     }
 }
 
-async fn watch_one(
-    purpose: &'static str,
-    connection: Connection,
+impl Further {
+    fn opened(&self) -> MutexGuard<'_, Vec<(String, Connection)>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection is shared with the service; holding on to it here would keep it open.
+async fn watch_state(
+    purpose: String,
+    mut states: watch::Receiver<State>,
     readiness: Readiness,
-    url: String,
-    tasks: Tasks,
+    (url, tasks): (String, Tasks),
 ) -> Result<(), Infallible> {
-    let mut states = connection.state();
-    // The connection is shared with the service; holding on to it here would keep it open.
-    drop(connection);
     loop {
         let state = *states.borrow_and_update();
         match state {
-            State::Connected => readiness.clear(purpose),
-            State::Disconnected => readiness.block(purpose, "disconnected"),
+            State::Connected => readiness.clear(&purpose),
+            State::Disconnected => readiness.block(&purpose, "disconnected"),
             State::Refused => {
                 let reason = "authorization failed on reconnect".to_owned();
                 error!(purpose, reason, "connection refused");

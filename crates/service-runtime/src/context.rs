@@ -1,7 +1,7 @@
 //! What a running service is handed.
 
 use leat_contract::{Subjects, WorkerId};
-use leat_messaging::Storage;
+use leat_messaging::{Connection, Error as MessagingError, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Connections, Inflight, Metrics, Readiness, Tasks};
@@ -27,4 +27,22 @@ pub struct Context {
     pub tasks: Tasks,
     /// The name of this instance, unique among all workers.
     pub instance: WorkerId,
+}
+
+impl Context {
+    /// Opens a further connection with a thread of its own, for a service that one thread is not enough for. It is watched, counted and
+    /// closed like the others.
+    ///
+    /// # Errors
+    /// When the broker does not take it.
+    pub async fn connect(&self, purpose: &str) -> Result<Connection, MessagingError> {
+        let connection = self.connections.another(purpose).await?;
+        let name = format!("connection {purpose}");
+        let watching = self.connections.watch_one(name, &connection, &self.readiness, &self.tasks);
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn("connection", async move {
+            shutdown.run_until_cancelled(watching).await.unwrap_or(Ok(()))
+        });
+        Ok(connection)
+    }
 }

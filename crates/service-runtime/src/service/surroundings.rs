@@ -72,7 +72,7 @@ impl Surroundings {
         };
         context.metrics.watch_connections(&context.connections);
         control::start(&context, &tasks, stop).await?;
-        context.connections.watch(&tasks, &context.readiness, &nats.url);
+        context.connections.watch(&tasks, &context.readiness);
         abandoned.disarm();
         Ok(Self { context, tasks, health_stop })
     }
