@@ -74,6 +74,11 @@ impl Pacer {
                 break;
             }
             let counts = window.contains(intended);
+            // What piled up while warming up must not stand before what counts.
+            let is_left_behind = intended < window.begin && Instant::now() >= window.begin;
+            if is_left_behind {
+                continue;
+            }
             let (caller, was_free) = free.take(window, &stop, runtime);
             let Some(mut caller) = caller else {
                 omissions.unsent += u64::from(counts);

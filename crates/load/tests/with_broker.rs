@@ -39,17 +39,20 @@ async fn connect(broker: &Broker) -> Connection {
     Connection::connect(&ConnectOptions::new(broker.url(), "test")).await.expect("the broker answers")
 }
 
-async fn run(broker: &Broker, pace: Pace, timeout: Duration, stop: &CancellationToken) -> StepReport {
+async fn load(broker: &Broker, timeout: Duration) -> Load {
     let options = ConnectOptions::new(broker.url(), "load");
     let target = NatsTarget::connect(&options, 2, SUBJECT).await.expect("connected");
-    let load = Load {
+    Load {
         target: Target::Nats(target),
         requests: Arc::from([Bytes::from_static(b"one"), Bytes::from_static(b"two")]),
         timeout,
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(1),
-    };
-    load.run(pace, stop).await.expect("the load runs")
+    }
+}
+
+async fn run(broker: &Broker, pace: Pace, timeout: Duration, stop: &CancellationToken) -> StepReport {
+    load(broker, timeout).await.run(pace, stop).await.expect("the load runs")
 }
 
 fn open(max_outstanding: usize) -> Pace {
@@ -109,5 +112,18 @@ async fn a_stop_ends_a_step_and_what_was_measured_counts() {
         assert!(report.sent() + report.unsent <= 1, "{report:?}");
         assert!(report.elapsed < Duration::from_secs(1), "{report:?}");
     }
+    echo.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_piled_up_while_warming_up_does_not_stand_before_what_counts() {
+    let broker = leat_test_harness::broker().await;
+    // The first request is answered only after the warming up.
+    let echo = echo(&broker, Some(1)).await;
+    let load = Load { warm_up: STALL / 2, ..load(&broker, STALL * 10).await };
+    let report = load.run(open(1), &CancellationToken::new()).await.expect("the load runs");
+    assert_eq!(report.sent() + report.unsent, 200, "{report:?}");
+    assert!(report.answered > 0, "{report:?}");
+    assert!(report.latency.max().is_some_and(|max| max >= LONG_NS), "the stall reached into it: {report:?}");
     echo.abort();
 }
