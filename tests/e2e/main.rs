@@ -1,6 +1,7 @@
 //! The whole system, as its users meet it: real processes, a real broker, real requests.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
+mod bench;
 mod broker_restart;
 mod command_line;
 mod gateway;

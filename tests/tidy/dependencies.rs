@@ -15,13 +15,14 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "engine" => vec!["kernels", "model"],
         "training" => vec!["model", "engine"],
         "compression" => vec!["model", "engine", "training"],
-        "bench" => MODEL.to_vec(),
+        "load" => vec!["contract", "messaging", "statistics"],
+        "bench" => [PLATFORM, MODEL, &["broker", "load"]].concat(),
         "broker" | "messaging" => vec!["contract"],
         "service-runtime" => vec!["contract", "messaging"],
         "catalogue" => vec!["contract", "messaging", "service-runtime"],
         "gateway" => PLATFORM.to_vec(),
         service if SERVICES.contains(&service) => [PLATFORM, MODEL].concat(),
-        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker", "gateway"]].concat(),
+        "cli" | "test-harness" => [PLATFORM, MODEL, SERVICES, &["broker", "gateway", "load"]].concat(),
         _ => return None,
     };
     Some(row)

@@ -1,8 +1,6 @@
 """Makes the models that leat-bench runs in its peers: ONNX files in f32 and int8, and the same weights for Leat.
 
-    python3 -m venv target/bench/python
-    target/bench/python/bin/pip install onnxruntime==1.32.0 onnx==1.23.2
-    target/bench/python/bin/python crates/bench/peers/models.py target/bench/models
+`peers/environment` runs it. The serving peers run `digits.classifier.onnx`, which gives probabilities as a deployed model does.
 
 Weights are random with the seed below: what a multiplication costs does not depend on its factors.
 """
@@ -17,6 +15,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 SEED = 20240601
 CALIBRATION_ROWS = 64
+SERVED = "digits"
 SHAPES = {
     "seed": [10, 64, 1],
     "tabular": [512, 256, 128, 64, 1],
@@ -49,6 +48,16 @@ def graph(widths, parts):
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def classifier(model):
+    """The same model with probabilities as its output."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    output = made.graph.output[0]
+    made.graph.node.append(helper.make_node("Softmax", [output.name], ["probabilities"], axis=1))
+    output.name = "probabilities"
+    return made
+
+
 class Rows(CalibrationDataReader):
     def __init__(self, width, generator):
         rows = generator.uniform(-1, 1, (CALIBRATION_ROWS, width)).astype(np.float32)
@@ -65,7 +74,10 @@ def main(folder):
         generator = np.random.default_rng(SEED)
         parts = list(layers(widths, generator))
         f32, int8 = folder / f"{name}.f32.onnx", folder / f"{name}.int8.onnx"
-        onnx.save(graph(widths, parts), f32)
+        model = graph(widths, parts)
+        onnx.save(model, f32)
+        if name == SERVED:
+            onnx.save(classifier(model), folder / f"{name}.classifier.onnx")
         quantize_static(
             f32,
             int8,

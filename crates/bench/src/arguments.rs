@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Leat beside its peers and beside what the machine can do.
 #[derive(Debug, Parser)]
@@ -14,6 +14,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run multi-layer perceptrons on one thread.
     Engine(EngineOptions),
+    /// Serve a digits classifier over NATS and HTTP, beside a plain echo and beside what a Python user writes.
+    Serving(ServingOptions),
+    /// Give every NATS request back; `serving` starts it.
+    #[command(hide = true)]
+    Echo(EchoOptions),
 }
 
 #[derive(Debug, Args)]
@@ -46,4 +51,85 @@ pub(crate) struct EngineOptions {
     /// Write every figure to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServingOptions {
+    /// Who takes part; without an environment for the peers they are left out.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Server::ALL)]
+    pub(crate) contenders: Vec<Server>,
+
+    /// Requests outstanding at any time.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256], value_parser = positive)]
+    pub(crate) concurrency: Vec<usize>,
+
+    /// Time for each contender, encoding and concurrency in a round.
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+
+    /// Rounds, in which all take turns.
+    #[arg(long, default_value_t = 5, value_parser = positive)]
+    pub(crate) rounds: usize,
+
+    /// NATS connections that the requesters share.
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    pub(crate) connections: usize,
+
+    /// What `peers/environment` made.
+    #[arg(long, default_value = "target/bench", value_name = "FOLDER")]
+    pub(crate) environment: PathBuf,
+
+    /// The folder of the peers' programs.
+    #[arg(long, default_value = "crates/bench/peers", value_name = "FOLDER")]
+    pub(crate) peers: PathBuf,
+
+    /// The `leat` program, when it does not stand beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leat: Option<PathBuf>,
+
+    /// Write every figure to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Who answers requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Server {
+    /// A queue group of one that gives requests back: what NATS itself takes.
+    Echo,
+    /// One inference worker.
+    Leat,
+    /// nats-py and ONNX Runtime.
+    NatsPy,
+    /// The gateway before that worker.
+    Gateway,
+    /// FastAPI and ONNX Runtime.
+    #[value(name = "fastapi")]
+    #[serde(rename = "fastapi")]
+    FastApi,
+}
+
+impl Server {
+    pub(crate) const ALL: [Self; 5] = [Self::Echo, Self::Leat, Self::NatsPy, Self::Gateway, Self::FastApi];
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EchoOptions {
+    pub(crate) url: String,
+    pub(crate) subject: String,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{text:?} is no whole number from 1")),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("{text:?} is no number of seconds from 0.05 to 3600")),
+    }
 }

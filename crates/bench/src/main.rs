@@ -4,7 +4,10 @@
 //! With the feature `peers` ONNX Runtime and tract run in the same process, in turns with us, so that whatever else the machine does
 //! meets all alike.
 //!
-//! Reading order: `arguments`, `engine`, `shapes`, `models`, `contender`, `peers`, `timing`, `roofline`, `report`.
+//! `leat-bench serving` puts a digits classifier behind a broker and a gateway, each in a process of its own, beside a plain NATS echo
+//! and beside ONNX Runtime behind nats-py and FastAPI.
+//!
+//! Reading order: `arguments`; `engine`, `shapes`, `models`, `contender`, `peers`, `timing`, `roofline`, `report`; `serving`.
 
 mod arguments;
 mod contender;
@@ -15,6 +18,7 @@ mod models;
 mod peers;
 mod report;
 mod roofline;
+mod serving;
 mod shapes;
 mod timing;
 
@@ -26,8 +30,12 @@ use crate::arguments::{Arguments, Command};
 use crate::error::Error;
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Engine(options) } = Arguments::parse();
-    match engine::run(&options) {
+    let outcome = match Arguments::parse().command {
+        Command::Engine(options) => engine::run(&options),
+        Command::Serving(options) => serving::run(&options),
+        Command::Echo(options) => serving::echo(&options),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report::fail(&error),
     }

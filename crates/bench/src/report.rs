@@ -50,14 +50,15 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
 }
 
 /// Prints a line. A reader that went away ends the benchmark.
-fn say(text: &str) -> Result<(), Error> {
+pub(crate) fn say(text: &str) -> Result<(), Error> {
     writeln!(std::io::stdout(), "{text}").map_err(|error| {
         let (path, reason) = ("standard output".to_owned(), error.to_string());
         Error::File { path, reason }
     })
 }
 
-pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
+/// Writes every figure as JSON.
+pub(crate) fn write(run: &impl serde::Serialize, path: &Path) -> Result<(), Error> {
     let failed = |reason: String| Error::File { path: path.display().to_string(), reason };
     let text = serde_json::to_string_pretty(run).map_err(|error| failed(error.to_string()))?;
     std::fs::write(path, text).map_err(|error| failed(error.to_string()))
@@ -154,7 +155,7 @@ fn compilations(run: &Run) -> Table {
     table
 }
 
-fn align(table: &mut Table, from: usize) {
+pub(crate) fn align(table: &mut Table, from: usize) {
     for column in table.column_iter_mut().skip(from) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Undeploy(commands::deploy::Undeploy),
     /// Ask a deployed model for predictions.
     Predict(commands::predict::Predict),
+    /// Measure how fast a deployed model answers, step by step.
+    Bench(commands::bench::Bench),
     /// Look up the answer to a durable request.
     Result(commands::result::ResultOf),
     /// Look at messages that were given up, and send them again.

@@ -1,5 +1,6 @@
 //! One file per command: its arguments and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod compress;
 pub(crate) mod dead;
 pub(crate) mod demo;

@@ -16,6 +16,9 @@ pub enum Error {
     /// A service could not run.
     #[error(transparent)]
     Runtime(#[from] leat_service_runtime::Error),
+    /// Load cannot be made.
+    #[error(transparent)]
+    Load(#[from] leat_load::Error),
     /// A data set cannot be used.
     #[error(transparent)]
     Training(#[from] leat_training::Error),

@@ -15,8 +15,10 @@ mod error;
 mod load;
 mod output;
 mod progress;
+mod rows;
 mod run;
 mod session;
+mod time;
 
 pub use arguments::Arguments;
 pub use cluster::{Cluster, ClusterOptions, GatewayPorts, ServiceKind};

@@ -42,6 +42,7 @@ async fn dispatch(Arguments { global, command }: Arguments) -> Result<(), Error>
         Command::Rollback(rollback) => commands::deploy::rollback(&global, rollback).await,
         Command::Undeploy(undeploy) => commands::deploy::undeploy(&global, undeploy).await,
         Command::Predict(predict) => commands::predict::run(&global, predict).await,
+        Command::Bench(bench) => commands::bench::run(&global, bench).await,
         Command::Result(wanted) => commands::result::run(&global, wanted).await,
         Command::Dead(dead) => commands::dead::run(&global, dead).await,
         Command::Label(label) => commands::label::run(&global, label).await,

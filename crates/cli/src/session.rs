@@ -5,8 +5,9 @@ mod readable;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use leat_catalogue::Catalogue;
-use leat_contract::{AssetRole, Subjects};
+use leat_contract::{AssetRole, ModelMetadata, ModelName, ModelRef, Subjects, VersionRef};
 use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storage};
 
 pub(crate) use jobs::Jobs;
@@ -15,9 +16,10 @@ pub(crate) use readable::readable;
 use crate::arguments::{GlobalOptions, OutputFormat};
 use crate::{Error, output};
 
-const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+pub(crate) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 /// One short wait covers a broker that is just starting; a person should not wait longer for a wrong address.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connected command.
 #[derive(Debug)]
@@ -69,6 +71,36 @@ impl Session {
         let connection = Connection::connect(&options).await?;
         let storage = Storage::open(&connection, &subjects);
         Ok(Self { connection, storage, subjects, output: OutputFormat::Text })
+    }
+
+    /// What a model takes and gives, as its workers say.
+    ///
+    /// # Errors
+    /// When nobody serves it, with what to do about it.
+    pub(crate) async fn metadata(&self, model: &ModelName) -> Result<ModelMetadata, Error> {
+        let asked =
+            self.connection.request(self.subjects.metadata(model), Bytes::new(), METADATA_TIMEOUT).await;
+        let reply = asked.map_err(|error| {
+            Error::Usage(format!(
+                "{error}\nis {model} deployed? `leat status` shows it, `leat deploy` does it"
+            ))
+        })?;
+        Ok(reply.json()?)
+    }
+
+    /// The subject of a model's live route, or of the version that is named.
+    ///
+    /// # Errors
+    /// When an alias points nowhere.
+    pub(crate) async fn infer_subject(&self, model: &ModelRef) -> Result<String, Error> {
+        Ok(match &model.version {
+            None => self.subjects.infer(&model.name),
+            Some(VersionRef::Version(version)) => self.subjects.infer_version(&model.name, *version),
+            Some(VersionRef::Alias(_)) => {
+                let manifest = self.catalogue().registry().resolve(model).await?;
+                self.subjects.infer_version(&model.name, manifest.version)
+            }
+        })
     }
 
     pub(crate) fn catalogue(&self) -> Catalogue {

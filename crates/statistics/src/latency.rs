@@ -78,6 +78,14 @@ impl LatencyHistogram {
         self.histogram.is_empty()
     }
 
+    /// What it would hold had its recorder asked every `interval` and not waited for answers: a latency longer than that stands
+    /// also for the requests that were not sent meanwhile, each one interval shorter than the one before (Tene, "HdrHistogram",
+    /// 2012, `copyCorrectedForCoordinatedOmission`). A zero interval changes nothing.
+    pub fn corrected(&self, interval: Duration) -> Self {
+        let interval = u64::try_from(interval.as_nanos()).unwrap_or(HIGHEST_NS);
+        Self { histogram: self.histogram.clone_correct(interval) }
+    }
+
     /// Forgets every sample and keeps the memory.
     pub fn reset(&mut self) {
         self.histogram.reset();

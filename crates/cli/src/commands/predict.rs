@@ -1,16 +1,14 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{
-    Encoding, ModelMetadata, ModelRef, PredictionsResponse, RequestId, VersionRef, decode, encode,
-};
+use leat_contract::{Encoding, ModelRef, PredictionsResponse, RequestId, decode, encode};
 use leat_messaging::{Headers, Patience};
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Value, json};
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
-use crate::{Error, output};
+use crate::{Error, output, rows};
 
 /// Rows of one request, at most; fewer when rows are wide.
 const ROWS_PER_REQUEST: usize = 256;
@@ -57,8 +55,8 @@ struct Row {
 pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let instances = match (&predict.csv, &predict.input) {
-        (Some(path), _) => read_csv(path, &metadata(&session, &predict.model).await?)?,
-        (None, Some(text)) => parse_rows(text)?,
+        (Some(path), _) => rows::read_csv(path, &session.metadata(&predict.model.name).await?)?,
+        (None, Some(text)) => rows::parse(text)?,
         (None, None) => return Err(Error::Usage("give rows with --csv or --input".to_owned())),
     };
     if instances.is_empty() {
@@ -69,7 +67,7 @@ pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), 
     if predict.durable {
         return hand_in(&session, &predict, &instances).await;
     }
-    let subject = subject(&session, &predict.model).await?;
+    let subject = session.infer_subject(&predict.model).await?;
     let mut rows = Vec::with_capacity(instances.len());
     let bytes_max = session.connection.payload_bytes_max().saturating_sub(ENVELOPE_BYTES);
     for (number, chunk) in portions(&instances, rows_per_request, bytes_max).into_iter().enumerate() {
@@ -125,17 +123,6 @@ fn portions(instances: &[Value], rows_max: usize, bytes_max: usize) -> Vec<&[Val
     portions
 }
 
-async fn subject(session: &Session, model: &ModelRef) -> Result<String, Error> {
-    Ok(match &model.version {
-        None => session.subjects.infer(&model.name),
-        Some(VersionRef::Version(version)) => session.subjects.infer_version(&model.name, *version),
-        Some(VersionRef::Alias(_)) => {
-            let manifest = session.catalogue().registry().resolve(model).await?;
-            session.subjects.infer_version(&model.name, manifest.version)
-        }
-    })
-}
-
 async fn ask(
     session: &Session,
     subject: &str,
@@ -155,66 +142,6 @@ async fn ask(
     let version = response.model_version;
     let row = |prediction| Row { id: id.clone(), version: version.clone(), prediction };
     Ok(response.predictions.into_iter().map(row).collect())
-}
-
-/// What the model takes and gives, as its workers say.
-async fn metadata(session: &Session, model: &ModelRef) -> Result<ModelMetadata, Error> {
-    let subject = session.subjects.metadata(&model.name);
-    let reply =
-        session.connection.request(subject, bytes::Bytes::new(), Duration::from_secs(5)).await.map_err(
-            |error| {
-                Error::Usage(format!(
-                    "{error}\nis {} deployed? `leat status` shows it, `leat deploy` does it",
-                    model.name
-                ))
-            },
-        )?;
-    Ok(reply.json()?)
-}
-
-fn parse_rows(text: &str) -> Result<Vec<Value>, Error> {
-    let rows: Vec<Value> = serde_json::from_str(text)
-        .map_err(|error| Error::Usage(format!("--input is not a JSON list of rows: {error}")))?;
-    Ok(rows)
-}
-
-/// The columns of the file that the model knows, as named values; an empty cell is a missing value.
-fn read_csv(path: &Path, metadata: &ModelMetadata) -> Result<Vec<Value>, Error> {
-    let unreadable = |error: csv::Error| Error::Usage(format!("{}: {error}", path.display()));
-    let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
-    let header: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(ToOwned::to_owned).collect();
-    let wanted: Vec<(usize, &String)> =
-        header.iter().enumerate().filter(|(_, name)| metadata.features.contains(name)).collect();
-    let missing: Vec<&str> =
-        metadata.features.iter().filter(|name| !header.contains(name)).map(String::as_str).collect();
-    if !missing.is_empty() {
-        return Err(Error::Usage(format!(
-            "{} lacks columns that the model needs: {}",
-            path.display(),
-            missing.join(", ")
-        )));
-    }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(unreadable)?;
-        let mut row = Map::new();
-        for (column, name) in &wanted {
-            let text = record.get(*column).unwrap_or_default().trim();
-            row.insert((*name).clone(), cell(text, rows.len() + 2, name)?);
-        }
-        rows.push(Value::Object(row));
-    }
-    Ok(rows)
-}
-
-fn cell(text: &str, line: usize, column: &str) -> Result<Value, Error> {
-    if text.is_empty() {
-        return Ok(Value::Null);
-    }
-    let number = text.parse::<f64>().ok().and_then(Number::from_f64);
-    number
-        .map(Value::Number)
-        .ok_or_else(|| Error::Usage(format!("line {line}, column {column}: {text:?} is not a finite number")))
 }
 
 fn print(session: &Session, rows: &[Row]) -> Result<(), Error> {

@@ -198,3 +198,17 @@ fn an_interval_in_which_nothing_happened_is_no_bytes() {
     assert_eq!(LatencyHistogram::from_delta(&histogram.to_bytes()).unwrap(), histogram);
     assert!(LatencyHistogram::from_delta(&[1, 2, 3]).is_err());
 }
+
+#[test]
+fn a_stall_counts_for_the_requests_that_were_not_sent_during_it() {
+    let interval = Duration::from_millis(10);
+    // A hundred answers of 1 ms and one that took a second: 99 requests were not sent meanwhile.
+    let recorded = histogram(&[vec![1_000_000; 100], vec![1_000_000_000]].concat());
+    let corrected = recorded.corrected(interval);
+    assert_eq!((recorded.count(), corrected.count()), (101, 200));
+    let ms = |histogram: &LatencyHistogram, share| histogram.quantile(share).unwrap() / 1_000_000;
+    assert_eq!((ms(&recorded, 0.9), ms(&recorded, 0.99)), (1, 1), "the stall is hidden");
+    assert!(ms(&corrected, 0.9).abs_diff(800) <= 10 && ms(&corrected, 0.99).abs_diff(980) <= 10);
+    assert_eq!(recorded.corrected(Duration::ZERO), recorded);
+    assert_eq!(histogram(&[HIGHEST_NS]).corrected(Duration::from_secs(20)).count(), 3);
+}

@@ -14,7 +14,7 @@ pub(super) struct Rollout {
     #[arg(long, value_name = "PERCENT", conflicts_with = "weight", value_parser = clap::value_parser!(u32).range(1..=99))]
     canary: Option<u32>,
     /// When a canary is promoted at the earliest (unless told otherwise after 10m).
-    #[arg(long, value_name = "TIME", requires = "canary", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", requires = "canary", value_parser = crate::time::parse)]
     promote_after: Option<Duration>,
     /// Requests of a canary, and of the others, before it is promoted (unless told otherwise 1000).
     #[arg(long, value_name = "REQUESTS", requires = "canary")]
@@ -63,7 +63,7 @@ impl Rollout {
             return;
         }
         let policy = Canary::new(version, unix_ms());
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let seconds = |time: Duration| u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
         deployment.canary = Some(Canary {
             promote_after_s: self.promote_after.map_or(policy.promote_after_s, seconds),
             requests_min: self.min_requests.unwrap_or(policy.requests_min),
@@ -74,29 +74,5 @@ impl Rollout {
             needs_labels: self.min_labels.is_some(),
             ..policy
         });
-    }
-}
-
-/// `90`, `90s`, `15m`, `2h`.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let (number, seconds) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(number) if text.ends_with('m') => (number, 60),
-        Some(number) if text.ends_with('h') => (number, 3600),
-        Some(number) => (number, 1),
-        None => (text, 1),
-    };
-    let number: u32 = number.parse().map_err(|_| format!("{text:?} is no time like 90s, 15m or 2h"))?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        let seconds = |text| parse_time(text).map(|time| time.as_secs());
-        assert_eq!(["90", "90s", "15m", "2h"].map(seconds), [Ok(90), Ok(90), Ok(900), Ok(7200)]);
-        assert!(parse_time("soon").is_err() && parse_time("m").is_err());
     }
 }

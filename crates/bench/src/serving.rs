@@ -1,0 +1,77 @@
+//! The benchmark of serving: one digits classifier behind NATS and HTTP, beside a plain echo and beside Python.
+//!
+//! Every contender is a process of its own on this machine, all get the same requests from the same load generator, and they take
+//! turns in every round. Before anything is timed their answers are compared.
+//!
+//! Reading order: `lane` (who is asked how), `process` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
+//! measurement), `figures`, `targets`, `tables`, `echo`.
+
+mod agreement;
+mod deployment;
+mod echo;
+mod figures;
+mod lane;
+mod process;
+mod requests;
+mod stage;
+mod tables;
+mod targets;
+mod turns;
+
+pub(crate) use echo::echo;
+
+use crate::arguments::ServingOptions;
+use crate::serving::figures::Run;
+use crate::serving::stage::Stage;
+use crate::{Error, report};
+
+/// Sets everything up, compares, measures, prints, and takes everything down, whatever happens.
+pub(crate) fn run(options: &ServingOptions) -> Result<(), Error> {
+    runtime()?.block_on(async {
+        let mut stage = Stage::open().await?;
+        let outcome = tokio::select! {
+            outcome = measure(&mut stage, options) => outcome,
+            () = asked_to_stop() => Err(Error::Interrupted),
+        };
+        stage.close().await;
+        let run = outcome?;
+        report::say(&tables::of(&run))?;
+        match &options.json {
+            Some(path) => report::write(&run, path),
+            None => Ok(()),
+        }
+    })
+}
+
+async fn measure(stage: &mut Stage, options: &ServingOptions) -> Result<Run, Error> {
+    let lanes = stage.raise(options).await?;
+    agreement::check(&lanes).await?;
+    let cells = turns::take(&lanes, options).await?;
+    Ok(Run::new(options, cells))
+}
+
+/// # Errors
+/// When the system gives no threads.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    made.map_err(|cause| Error::Usage(format!("cannot start the asynchronous runtime: {cause}")))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn asked_to_stop() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without signals only being killed ends it, and then its children end with it.
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            () = interrupted => {}
+        }
+        return;
+    }
+    interrupted.await;
+}

@@ -1,0 +1,272 @@
+//! Everything that runs: a broker, and a process for each contender.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use leat_broker::{Broker, BrokerOptions, Search, find_binary};
+use leat_contract::{Encoding, ModelName, Subjects};
+use leat_load::{HttpTarget, NatsTarget, Target};
+use leat_messaging::{ConnectOptions, Connection};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use super::lane::{Lane, TIMEOUT};
+use super::process::Process;
+use super::{deployment, requests};
+use crate::arguments::{Server, ServingOptions};
+use crate::{Error, models, report, shapes};
+
+const MODEL: &str = "digits";
+const ECHO_SUBJECT: &str = "bench.echo";
+const NATS_PY_SUBJECT: &str = "bench.nats-py";
+const INFER_PATH: &str = "/v2/models/digits/infer";
+/// A cold interpreter on a busy machine takes seconds to load its libraries.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// The broker and the processes; the broker ends last.
+pub(super) struct Stage {
+    processes: Vec<Process>,
+    broker: Broker,
+    logs: TempDir,
+}
+
+/// What the peers need.
+struct Peers {
+    python: PathBuf,
+    programs: PathBuf,
+    model: PathBuf,
+}
+
+impl Stage {
+    /// Starts the broker.
+    ///
+    /// # Errors
+    /// When none can be found or started.
+    pub(super) async fn open() -> Result<Self, Error> {
+        let logs = TempDir::with_prefix("leat-bench-").map_err(|cause| Error::File {
+            path: "a temporary folder".to_owned(),
+            reason: cause.to_string(),
+        })?;
+        let binary = find_binary(&Search::from_environment()).await?;
+        let broker = Broker::start(&binary, &BrokerOptions::default()).await?;
+        Ok(Self { processes: Vec::new(), broker, logs })
+    }
+
+    /// Starts the contenders that are asked for and waits until each answers. Peers without an environment are left out.
+    ///
+    /// # Errors
+    /// When one does not start or does not answer within a minute.
+    pub(super) async fn raise(&mut self, options: &ServingOptions) -> Result<Vec<Lane>, Error> {
+        let peers = Peers::find(options)?;
+        let has = |server| options.contenders.contains(&server) && (peers.is_some() || !is_peer(server));
+        if peers.is_none() && options.contenders.iter().any(|&server| is_peer(server)) {
+            report::say(&format!(
+                "{} holds no environment for the peers: they are left out (crates/bench/peers/environment makes it)",
+                options.environment.display()
+            ))?;
+        }
+        let mut lanes = Lanes::new(&self.broker.url(), options.connections).await?;
+        if has(Server::Echo) {
+            self.start_echo()?;
+            lanes.nats(Server::Echo, ECHO_SUBJECT)?;
+        }
+        if has(Server::Leat) || has(Server::Gateway) {
+            self.start_worker(options, peers.is_some()).await?;
+        }
+        if has(Server::Leat) {
+            let model: ModelName = MODEL.parse()?;
+            lanes.nats(Server::Leat, &Subjects::default().infer(&model))?;
+        }
+        if let Some(peers) = peers.as_ref().filter(|_| has(Server::NatsPy)) {
+            let url = self.broker.url();
+            self.start(
+                "nats-py",
+                peers.command("nats_worker.py").args([&url, NATS_PY_SUBJECT]).arg(&peers.model),
+            )?;
+            lanes.nats(Server::NatsPy, NATS_PY_SUBJECT)?;
+        }
+        if has(Server::Gateway) {
+            let port = self.start_gateway(options)?;
+            lanes.http(Server::Gateway, port)?;
+        }
+        if let Some(peers) = peers.as_ref().filter(|_| has(Server::FastApi)) {
+            let port = free_port()?;
+            self.start("fastapi", peers.command("fastapi_app.py").arg(port.to_string()).arg(&peers.model))?;
+            lanes.http(Server::FastApi, port)?;
+        }
+        for lane in &lanes.made {
+            self.wait_until_answered(lane).await?;
+        }
+        Ok(lanes.made)
+    }
+
+    /// Stops the contenders, all at once, and then the broker.
+    pub(super) async fn close(mut self) {
+        self.processes.iter_mut().for_each(Process::ask_to_stop);
+        for process in &mut self.processes {
+            process.stop().await;
+        }
+        self.broker.stop().await;
+    }
+
+    fn start(&mut self, name: &'static str, command: &mut Command) -> Result<(), Error> {
+        self.processes.push(Process::start(name, command, self.logs.path())?);
+        Ok(())
+    }
+
+    fn start_echo(&mut self) -> Result<(), Error> {
+        let url = self.broker.url();
+        self.start("echo", Command::new(own_executable()?).args(["echo", &url, ECHO_SUBJECT]))
+    }
+
+    /// A worker with the model, the peers' one when there are peers.
+    async fn start_worker(&mut self, options: &ServingOptions, has_peers: bool) -> Result<(), Error> {
+        let mut command = self.service(options, "inference-worker")?;
+        self.start("worker", &mut command)?;
+        let folder = has_peers.then(|| options.environment.join("models"));
+        let shape = shapes::ALL.into_iter().find(|shape| shape.name == MODEL);
+        let shape = shape.ok_or_else(|| Error::Usage(format!("no shape {MODEL}")))?;
+        let model = deployment::classifier(models::dense(&shape, folder.as_deref())?);
+        let connection = Connection::connect(&ConnectOptions::new(self.broker.url(), "leat-bench")).await?;
+        let deployed = tokio::time::timeout(READY_TIMEOUT, deployment::deploy(&connection, &model)).await;
+        deployed.unwrap_or_else(|_| Err(self.last_failure("did not load the model within a minute")))
+    }
+
+    fn start_gateway(&mut self, options: &ServingOptions) -> Result<u16, Error> {
+        let http = free_port()?;
+        let mut command = self.service(options, "gateway")?;
+        command
+            .env("LEAT_GATEWAY__HTTP_BIND", format!("127.0.0.1:{http}"))
+            .env("LEAT_GATEWAY__GRPC_BIND", format!("127.0.0.1:{}", free_port()?));
+        self.start("gateway", &mut command)?;
+        Ok(http)
+    }
+
+    /// A service with the settings that it has by itself.
+    fn service(&self, options: &ServingOptions, kind: &str) -> Result<Command, Error> {
+        let mut command = Command::new(leat(options)?);
+        command
+            .args(["service", kind, "--name", kind, "--until-stdin-closes"])
+            .env_remove("NATS_URL")
+            .env("LEAT_NATS__URL", self.broker.url());
+        Ok(command)
+    }
+
+    async fn wait_until_answered(&mut self, lane: &Lane) -> Result<(), Error> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            self.processes.iter_mut().try_for_each(Process::check)?;
+            let refused = match lane.target.caller(TIMEOUT).await {
+                Err(error) => error.to_string(),
+                Ok(mut caller) => match caller.call(lane.requests[0].clone()).await {
+                    Ok(_) => return Ok(()),
+                    Err(failure) => failure.to_string(),
+                },
+            };
+            if Instant::now() > deadline {
+                return Err(
+                    self.last_failure(&format!("or another one: {} does not answer: {refused}", lane.name()))
+                );
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+
+    fn last_failure(&self, what: &str) -> Error {
+        match self.processes.last() {
+            Some(process) => process.failure(what),
+            None => Error::Usage(what.to_owned()),
+        }
+    }
+}
+
+/// Lanes over the same connections and with the same rows.
+struct Lanes {
+    connections: NatsTarget,
+    made: Vec<Lane>,
+}
+
+impl Lanes {
+    async fn new(url: &str, connections: usize) -> Result<Self, Error> {
+        let options = ConnectOptions::new(url, "leat-bench load");
+        Ok(Self { connections: NatsTarget::connect(&options, connections, MODEL).await?, made: Vec::new() })
+    }
+
+    fn nats(&mut self, server: Server, subject: &str) -> Result<(), Error> {
+        for encoding in [Encoding::MessagePack, Encoding::Json] {
+            let target = Target::Nats(self.connections.with_subject(subject));
+            self.made.push(Lane { server, encoding, target, requests: requests::encoded(encoding)? });
+        }
+        Ok(())
+    }
+
+    fn http(&mut self, server: Server, port: u16) -> Result<(), Error> {
+        let target = Target::Http(HttpTarget::new(&format!("http://127.0.0.1:{port}"), INFER_PATH)?);
+        let encoding = Encoding::Json;
+        self.made.push(Lane { server, encoding, target, requests: requests::encoded(encoding)? });
+        Ok(())
+    }
+}
+
+impl Peers {
+    /// None when `peers/environment` has not run.
+    ///
+    /// # Errors
+    /// When there is an environment but the programs are elsewhere.
+    fn find(options: &ServingOptions) -> Result<Option<Self>, Error> {
+        let python = options.environment.join("python/bin/python");
+        let model = options.environment.join("models/digits.classifier.onnx");
+        if !(python.is_file() && model.is_file()) {
+            return Ok(None);
+        }
+        let programs = options.peers.clone();
+        if !programs.join("nats_worker.py").is_file() {
+            let text =
+                format!("{} holds no nats_worker.py: name the folder with --peers", programs.display());
+            return Err(Error::Usage(text));
+        }
+        Ok(Some(Self { python, programs, model }))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(self.programs.join(program));
+        command
+    }
+}
+
+const fn is_peer(server: Server) -> bool {
+    matches!(server, Server::NatsPy | Server::FastApi)
+}
+
+fn own_executable() -> Result<PathBuf, Error> {
+    std::env::current_exe()
+        .map_err(|cause| Error::Usage(format!("cannot find this program's own file: {cause}")))
+}
+
+/// The program that is named, or the one beside this.
+fn leat(options: &ServingOptions) -> Result<PathBuf, Error> {
+    if let Some(path) = &options.leat {
+        return Ok(path.clone());
+    }
+    let own = own_executable()?;
+    let beside = own.parent().unwrap_or(Path::new(".")).join(format!("leat{}", std::env::consts::EXE_SUFFIX));
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    let text = format!(
+        "there is no {}: build it with `cargo build --release -p leat-cli`, or name it with --leat",
+        beside.display()
+    );
+    Err(Error::Usage(text))
+}
+
+/// Free now; whoever takes it before the server does makes the server fail by name.
+fn free_port() -> Result<u16, Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let none = |cause| Error::Usage(format!("there is no free port on 127.0.0.1: {cause}"));
+    Ok(listener.map_err(none)?.port())
+}
