@@ -24,8 +24,9 @@ use crate::work::{Answer, Target, Work};
 
 /// Messages that are taken from the subscription at once.
 const MESSAGES_MAX: usize = 256;
-/// What is answered at once may keep the connections waiting for so long.
-const AT_ONCE_NS_MAX: u64 = 200_000;
+/// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
+const AT_ONCE_NS_MAX: u64 = 1_000_000;
+const AT_ONCE_NS_PART: u64 = 200_000;
 /// What ending a subscription may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,6 +75,8 @@ struct Reader {
     target: Target,
     messages: Vec<Message>,
     admitted: Vec<Work>,
+    /// What is answered next of what is answered at once.
+    part: Vec<Work>,
     answers: Vec<Answer>,
     refused: [Vec<Work>; Full::ALL.len()],
 }
@@ -85,6 +88,7 @@ impl Reader {
             target,
             messages: Vec::new(),
             admitted: Vec::new(),
+            part: Vec::new(),
             answers: Vec::new(),
             refused: Default::default(),
         }
@@ -151,9 +155,22 @@ impl Reader {
     }
 
     async fn answer_at_once(&mut self) {
+        while !self.admitted.is_empty() {
+            self.answer_part().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn answer_part(&mut self) {
+        let mut cost_ns = 0;
+        let mut fits = |work: &Work| {
+            cost_ns += work.waiting.cost_ns;
+            cost_ns < AT_ONCE_NS_PART
+        };
+        let count = self.admitted.iter().take_while(|work| fits(work)).count().max(1);
+        self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
-        lock(&self.shared.at_once)
-            .answer(&self.shared, &mut self.admitted, &mut |ready| answers.append(ready));
+        lock(&self.shared.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
         // A subscription that is drained loses nothing only while its connection carries nothing else. Both happen on this thread, so
         // that none begins in between.
         let connections = &self.shared.context.connections;
