@@ -23,7 +23,7 @@ use crate::shared::Shared;
 use crate::work::{Answer, Target, Work};
 
 /// Messages that are taken from the subscription at once.
-const MESSAGES_MAX: usize = 256;
+const MESSAGES_MAX: usize = 512;
 /// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
