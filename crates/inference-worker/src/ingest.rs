@@ -149,9 +149,8 @@ impl Reader {
 
     /// Whether what was admitted is answered soon, as far as is known.
     fn is_cheap(&self) -> bool {
-        let cost = |work: &Work| Some(work.waiting.cost_ns).filter(|cost_ns| *cost_ns > 0);
-        let costs: Option<u64> = self.admitted.iter().map(cost).sum();
-        costs.is_some_and(|costs| costs <= AT_ONCE_NS_MAX)
+        let bytes = self.admitted.iter().map(|work| work.payload.len()).sum();
+        self.target.served.pace.batch_ns(bytes).is_some_and(|cost_ns| cost_ns <= AT_ONCE_NS_MAX)
     }
 
     async fn answer_at_once(&mut self) {

@@ -51,9 +51,11 @@ impl Waiting {
         self.claim.as_ref().map_or(limit, |claim| claim.due.min(limit))
     }
 
-    /// Whether a wait of so long would be too long for a request that was received then.
+    /// Whether a wait of so long would be too long for a request that was received then. Half of the time to a deadline is kept: an
+    /// answer also takes the batch that it comes in, and what is run and then comes too late is work that others go without.
     pub(crate) fn is_too_long(&self, wait: Duration, received: Instant) -> bool {
-        received + wait > self.until(received)
+        let is_late = self.claim.as_ref().is_some_and(|claim| received + wait * 2 > claim.due);
+        is_late || wait > self.limit.duration()
     }
 
     /// Why a request that was received then is no longer worth running, if it is not.
@@ -125,5 +127,16 @@ mod tests {
         let patient = waiting(None, Some(10_000_000), received);
         assert_eq!(patient.until(received), received + WAIT_MAX);
         assert!(patient.is_too_long(WAIT_MAX * 2, received) && !patient.is_too_long(WAIT_MAX, received));
+    }
+
+    #[test]
+    fn a_request_waits_for_half_of_its_deadline_at_most() {
+        let received = Instant::now();
+        let hurried = waiting(Some(20), None, received);
+        let milliseconds = Duration::from_millis;
+        assert!(
+            !hurried.is_too_long(milliseconds(10), received)
+                && hurried.is_too_long(milliseconds(11), received)
+        );
     }
 }
