@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// Leat beside its peers and beside what the machine can do.
@@ -23,7 +24,7 @@ pub(crate) struct EngineOptions {
     pub(crate) shapes: Vec<String>,
 
     /// Rows in a batch.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 256])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 256], value_parser = at_least_one())]
     pub(crate) batches: Vec<usize>,
 
     /// Where `peers/models.py` put its models. Without them, weights are made here and no peer runs.
@@ -46,4 +47,20 @@ pub(crate) struct EngineOptions {
     /// Write every figure to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_without_rows_are_refused() {
+        let parse = |batches: &str| Arguments::try_parse_from(["leat-bench", "engine", "--batches", batches]);
+        assert!(parse("1,256").is_ok());
+        assert!(parse("8,0").is_err());
+    }
 }
