@@ -28,7 +28,7 @@ pub(crate) struct EngineOptions {
     pub(crate) shapes: Vec<String>,
 
     /// Rows in a batch.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 256])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 256], value_parser = positive)]
     pub(crate) batches: Vec<usize>,
 
     /// Where `peers/models.py` put its models. Without them, weights are made here and no peer runs.
@@ -131,5 +131,17 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err(format!("{text:?} is no number of seconds from 0.05 to 3600")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_without_rows_are_refused() {
+        let parse = |batches: &str| Arguments::try_parse_from(["leat-bench", "engine", "--batches", batches]);
+        assert!(parse("1,256").is_ok());
+        assert!(parse("8,0").is_err());
     }
 }

@@ -2,8 +2,41 @@
 
 use leat_engine::{Batch, Plan, Scratch, compile};
 use leat_model::Model;
+use serde::Serialize;
 
 use crate::Error;
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Engine {
+    #[serde(rename = "leat")]
+    Leat,
+    /// We ourselves with the same model before it was pruned.
+    #[serde(rename = "leat, not pruned")]
+    LeatUnpruned,
+    #[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "only peers are it"))]
+    #[serde(rename = "onnx runtime")]
+    OnnxRuntime,
+    /// Told to compute integer sums without saturating.
+    #[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "only peers are it"))]
+    #[serde(rename = "onnx runtime, exact")]
+    OnnxRuntimeExact,
+    #[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "only peers are it"))]
+    #[serde(rename = "tract")]
+    Tract,
+}
+
+impl Engine {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Leat => "leat",
+            Self::LeatUnpruned => "leat, not pruned",
+            Self::OnnxRuntime => "onnx runtime",
+            Self::OnnxRuntimeExact => "onnx runtime, exact",
+            Self::Tract => "tract",
+        }
+    }
+}
 
 /// One engine with one model and one batch.
 pub(crate) trait Contender {

@@ -6,7 +6,7 @@ use leat_engine::{Kernels, compile};
 use serde::Serialize;
 
 use crate::arguments::EngineOptions;
-use crate::contender::{Contender, Leat};
+use crate::contender::{Contender, Engine, Leat};
 use crate::models::{self, Kind};
 #[cfg(feature = "peers")]
 use crate::peers::Peers;
@@ -20,12 +20,6 @@ use crate::{Error, report};
 const TOLERANCE: f32 = 1e-3;
 /// Likewise where weights were rounded to fewer bits.
 const TOLERANCE_ROUNDED: f32 = 0.25;
-
-/// The name of the same model with all its weights, run by us too.
-pub(crate) const UNPRUNED: &str = "leat, not pruned";
-
-/// ONNX Runtime told to compute integer sums without saturating.
-pub(crate) const EXACT: &str = "onnx runtime, exact";
 
 /// The figures of one run.
 #[derive(Debug, Serialize)]
@@ -54,22 +48,22 @@ pub(crate) struct Cell {
     pub(crate) batch: usize,
     /// Multiply-adds of the whole batch, as if nothing was pruned.
     pub(crate) multiply_adds: usize,
-    /// How long they take at the peak that was measured in turns with the runs, in microseconds.
-    pub(crate) peak_us: f64,
+    /// How long they take at the peak that was measured in turns with the runs, in microseconds; none where no peak is known.
+    pub(crate) peak_us: Option<f64>,
     /// The median of one run in microseconds, ours first.
-    pub(crate) times_us: Vec<(&'static str, f64)>,
+    pub(crate) times_us: Vec<(Engine, f64)>,
     /// How far the answers of the others are from ours on average, relative to their size. Nobody is there whose model is another one.
-    pub(crate) distances: Vec<(&'static str, f32)>,
+    pub(crate) distances: Vec<(Engine, f32)>,
 }
 
 impl Cell {
     /// The time of a contender that took part.
-    pub(crate) fn time(&self, contender: &str) -> Option<f64> {
-        self.times_us.iter().find(|(name, _)| *name == contender).map(|(_, time)| *time)
+    pub(crate) fn time(&self, engine: Engine) -> Option<f64> {
+        self.times_us.iter().find(|(other, _)| *other == engine).map(|(_, time)| *time)
     }
 
     pub(crate) fn ours(&self) -> f64 {
-        self.time("leat").unwrap_or(f64::NAN)
+        self.time(Engine::Leat).unwrap_or(f64::NAN)
     }
 }
 
@@ -99,10 +93,10 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
             for &batch in &options.batches {
                 let input = models::rows(batch, shape.features());
                 let ours: Box<dyn Contender> = Box::new(Leat::new(&model, &input)?);
-                let mut contenders = vec![("leat", ours)];
+                let mut contenders = vec![(Engine::Leat, ours)];
                 if let Some(unpruned) = kind.unpruned() {
                     let unpruned = models::compressed(&dense, unpruned)?;
-                    contenders.push((UNPRUNED, Box::new(Leat::new(&unpruned, &input)?)));
+                    contenders.push((Engine::LeatUnpruned, Box::new(Leat::new(&unpruned, &input)?)));
                 }
                 #[cfg(feature = "peers")]
                 if let Some(peers) = &peers {
@@ -154,24 +148,24 @@ struct Subject<'a> {
 impl Subject<'_> {
     fn measure(
         &self,
-        contenders: Vec<(&'static str, Box<dyn Contender>)>,
+        contenders: Vec<(Engine, Box<dyn Contender>)>,
         budget: Duration,
     ) -> Result<Cell, Error> {
-        let (names, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
-        let distances = self.agree(&names, &mut contenders)?;
-        let peak = Peak::of(self.kind);
+        let (engines, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
+        let distances = self.agree(&engines, &mut contenders)?;
         let multiply_adds = self.shape.multiply_adds() * self.batch;
-        let share = multiply_adds as f64 / peak.multiply_adds() as f64;
-        contenders.push(Box::new(peak));
+        let peak = Peak::of(self.kind);
+        let share = peak.as_ref().map(|peak| multiply_adds as f64 / peak.multiply_adds() as f64);
+        contenders.extend(peak.map(|peak| Box::new(peak) as Box<dyn Contender>));
         let times = medians(&mut contenders, budget)?;
-        let peak_us = times.last().map_or(f64::NAN, |time| time * share);
+        let peak_us = share.zip(times.last()).map(|(share, time)| time * share);
         Ok(Cell {
             shape: self.shape.name,
             kind: self.kind,
             batch: self.batch,
             multiply_adds,
             peak_us,
-            times_us: names.into_iter().zip(times).collect(),
+            times_us: engines.into_iter().zip(times).collect(),
             distances,
         })
     }
@@ -180,9 +174,9 @@ impl Subject<'_> {
     /// instructions that multiply integers exactly it saturates, which is then part of the figures.
     fn agree(
         &self,
-        names: &[&'static str],
+        engines: &[Engine],
         contenders: &mut [Box<dyn Contender>],
-    ) -> Result<Vec<(&'static str, f32)>, Error> {
+    ) -> Result<Vec<(Engine, f32)>, Error> {
         let mut outputs = Vec::new();
         for contender in &mut *contenders {
             contender.run()?;
@@ -198,14 +192,16 @@ impl Subject<'_> {
         let Some((ours, others)) = outputs.split_first() else { return Ok(Vec::new()) };
         let size = mean(ours.iter().map(|value| value.abs()));
         let mut distances = Vec::new();
-        for (&contender, other) in names.iter().skip(1).zip(others) {
+        for (&engine, other) in engines.iter().skip(1).zip(others) {
             let distance = mean(ours.iter().zip(other).map(|(ours, other)| (ours - other).abs()));
-            let tolerance = if contender == EXACT { TOLERANCE_ROUNDED } else { tolerance };
-            if distance > tolerance * size {
-                let shape = self.shape.describe();
+            let is_exact = engine == Engine::OnnxRuntimeExact;
+            let tolerance = if is_exact { TOLERANCE_ROUNDED } else { tolerance };
+            let agrees = distance <= tolerance * size;
+            if !agrees {
+                let (contender, shape) = (engine.name(), self.shape.describe());
                 return Err(Error::Disagreement { contender, shape, distance, size });
             }
-            distances.push((contender, distance / size));
+            distances.push((engine, distance / size));
         }
         Ok(distances)
     }
@@ -215,3 +211,6 @@ fn mean(values: impl ExactSizeIterator<Item = f32>) -> f32 {
     let count = values.len().max(1) as f32;
     values.sum::<f32>() / count
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,7 @@ use ort::environment::Environment;
 use self::onnx_runtime::OnnxRuntime;
 use self::tract::Tract;
 use crate::Error;
-use crate::contender::Contender;
-use crate::engine::EXACT;
+use crate::contender::{Contender, Engine};
 use crate::models::Kind;
 use crate::shapes::Shape;
 
@@ -22,7 +21,7 @@ pub(crate) struct Peers {
 }
 
 /// Peers with their names.
-pub(crate) type Contenders = Vec<(&'static str, Box<dyn Contender>)>;
+pub(crate) type Contenders = Vec<(Engine, Box<dyn Contender>)>;
 
 /// What a peer runs.
 #[derive(Clone, Copy)]
@@ -51,11 +50,14 @@ impl Peers {
             Kind::Int8 | Kind::PrunedInt8 => (path("int8"), false),
         };
         let mut peers: Contenders =
-            vec![("onnx runtime", Box::new(OnnxRuntime::new(&self.environment, &file, batch)?))];
+            vec![(Engine::OnnxRuntime, Box::new(OnnxRuntime::new(&self.environment, &file, batch)?))];
         if is_for_tract {
-            peers.push(("tract", Box::new(Tract::new(&file, batch)?)));
+            peers.push((Engine::Tract, Box::new(Tract::new(&file, batch)?)));
         } else {
-            peers.push((EXACT, Box::new(OnnxRuntime::exact(&self.environment, &file, batch)?)));
+            peers.push((
+                Engine::OnnxRuntimeExact,
+                Box::new(OnnxRuntime::exact(&self.environment, &file, batch)?),
+            ));
         }
         Ok(peers)
     }

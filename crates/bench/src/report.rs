@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::Error;
-use crate::engine::{Cell, EXACT, Run, UNPRUNED};
+use crate::contender::Engine;
+use crate::engine::{Cell, Run};
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
     // Whoever does not listen needs no answer; the exit code says it too.
@@ -17,26 +18,32 @@ pub(crate) fn fail(error: &Error) -> ExitCode {
 
 pub(crate) fn opening(run: &Run) -> Result<(), Error> {
     let roofline = run.roofline;
+    let arithmetic = match (roofline.f32_per_ns, roofline.u8_per_ns) {
+        (Some(real), Some(integer)) => {
+            format!("{:.0} GFLOP/s in f32, {:.0} GOP/s in int8, ", real * 2.0, integer * 2.0)
+        }
+        _ => String::new(),
+    };
     say(&format!(
-        "{}: at best {:.0} GFLOP/s in f32, {:.0} GOP/s in int8, {:.1} GB/s from memory, one thread",
-        run.cpu,
-        roofline.f32_per_ns * 2.0,
-        roofline.u8_per_ns * 2.0,
-        roofline.bytes_per_ns
+        "{}: at best {arithmetic}{:.1} GB/s from memory, one thread",
+        run.cpu, roofline.bytes_per_ns
     ))
 }
 
 /// One cell as soon as it is known.
 pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
-    let times: Vec<String> =
-        cell.times_us.iter().map(|(name, time)| format!("{name} {} µs", microseconds(*time))).collect();
+    let times: Vec<String> = cell
+        .times_us
+        .iter()
+        .map(|(engine, time)| format!("{} {} µs", engine.name(), microseconds(*time)))
+        .collect();
     say(&format!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
 }
 
 pub(crate) fn tables(run: &Run) -> Result<(), Error> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    let has_peers = run.cells.iter().any(|cell| cell.time("onnx runtime").is_some());
+    let has_peers = run.cells.iter().any(|cell| cell.time(Engine::OnnxRuntime).is_some());
     let mut header = vec!["shape", "weights", "batch", "leat µs", "of peak"];
     if has_peers {
         header.extend(["onnx runtime µs", "ratio", "tract µs", "ratio"]);
@@ -46,7 +53,8 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
         table.add_row(row(cell, has_peers));
     }
     align(&mut table, 2);
-    say(&format!("\n{table}\n\n{}\n\n{}\n\n{}", exact(run), pruned(run), compilations(run)))
+    let tables = [table, exact(run), pruned(run), compilations(run)];
+    tables.iter().filter(|table| !table.is_empty()).try_for_each(|table| say(&format!("\n{table}")))
 }
 
 /// Prints a line. A reader that went away ends the benchmark.
@@ -71,10 +79,10 @@ fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
         cell.kind.name().to_owned(),
         cell.batch.to_string(),
         microseconds(ours),
-        format!("{:.0} %", cell.peak_us / ours * 100.0),
+        cell.peak_us.map(|peak_us| format!("{:.0} %", peak_us / ours * 100.0)).unwrap_or_default(),
     ];
     if has_peers {
-        for peer in ["onnx runtime", "tract"] {
+        for peer in [Engine::OnnxRuntime, Engine::Tract] {
             let peer = cell.time(peer);
             row.push(peer.map(microseconds).unwrap_or_default());
             row.push(peer.map(|peer| format!("{:.2}", peer / ours)).unwrap_or_default());
@@ -100,8 +108,12 @@ fn exact(run: &Run) -> Table {
         "ratio",
     ]);
     for cell in &run.cells {
-        let (Some(default), Some(exact)) = (cell.time("onnx runtime"), cell.time(EXACT)) else { continue };
-        let distance = cell.distances.iter().find(|(name, _)| *name == "onnx runtime");
+        let (Some(default), Some(exact)) =
+            (cell.time(Engine::OnnxRuntime), cell.time(Engine::OnnxRuntimeExact))
+        else {
+            continue;
+        };
+        let distance = cell.distances.iter().find(|(engine, _)| *engine == Engine::OnnxRuntime);
         table.add_row([
             cell.shape.to_owned(),
             cell.kind.name().to_owned(),
@@ -124,7 +136,7 @@ fn pruned(run: &Run) -> Table {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["shape", "weights", "batch", "leat µs", "not pruned µs", "ratio"]);
     for cell in &run.cells {
-        if let Some(unpruned) = cell.time(UNPRUNED) {
+        if let Some(unpruned) = cell.time(Engine::LeatUnpruned) {
             table.add_row([
                 cell.shape.to_owned(),
                 cell.kind.name().to_owned(),

@@ -21,10 +21,10 @@ const PASSES: usize = 3;
 /// Products in a nanosecond, and bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Roofline {
-    /// Multiply-adds of `f32`; a GFLOP/s is half of it.
-    pub(crate) f32_per_ns: f64,
-    /// Multiply-adds of 8-bit codes.
-    pub(crate) u8_per_ns: f64,
+    /// Multiply-adds of `f32`; a GFLOP/s is half of it. None where no peak is known.
+    pub(crate) f32_per_ns: Option<f64>,
+    /// Multiply-adds of 8-bit codes, likewise.
+    pub(crate) u8_per_ns: Option<f64>,
     /// Bytes read from memory.
     pub(crate) bytes_per_ns: f64,
 }
@@ -50,18 +50,19 @@ pub(crate) struct Peak {
 }
 
 impl Peak {
-    /// The peak of the arithmetic that a kind of model runs on.
-    pub(crate) fn of(kind: Kind) -> Self {
+    /// The peak of the arithmetic that a kind of model runs on. The definition of the kernels has none.
+    pub(crate) fn of(kind: Kind) -> Option<Self> {
         let peak = Self {
             kernels: Kernels::detect(),
             is_integer: kind.is_integer(),
             steps: PEAK_STEPS,
             multiply_adds: 0,
         };
-        Self { multiply_adds: peak.multiply(), ..peak }
+        let multiply_adds = peak.multiply();
+        (multiply_adds > 0).then_some(Self { multiply_adds, ..peak })
     }
 
-    /// How many multiply-adds one run does; none where there is nothing to measure.
+    /// How many multiply-adds one run does, at least one.
     pub(crate) fn multiply_adds(&self) -> u64 {
         self.multiply_adds
     }
@@ -82,14 +83,14 @@ impl Contender for Peak {
     }
 }
 
-fn best(mut work: impl FnMut() -> u64) -> f64 {
+fn best(mut work: impl FnMut() -> u64) -> Option<f64> {
     let (began, mut best) = (Instant::now(), 0.0_f64);
     while began.elapsed() < BUDGET {
         let sample = Instant::now();
         let done = work();
         best = best.max(done as f64 / sample.elapsed().as_nanos() as f64);
     }
-    best
+    (best > 0.0).then_some(best)
 }
 
 fn bandwidth() -> f64 {

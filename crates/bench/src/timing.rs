@@ -54,7 +54,47 @@ fn sample(contender: &mut dyn Contender, runs: u32) -> Result<Duration, Error> {
     Ok(began.elapsed())
 }
 
+/// The middle of an odd number of samples, and the later one of the two in the middle of an even number.
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Waits for so long in each run.
+    struct Waiting(Duration);
+
+    impl Contender for Waiting {
+        fn run(&mut self) -> Result<(), Error> {
+            let began = Instant::now();
+            while began.elapsed() < self.0 {}
+            Ok(())
+        }
+
+        fn output(&mut self) -> Result<Vec<f32>, Error> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 3.0);
+        assert_eq!(median(vec![5.0]), 5.0);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn each_contender_gets_the_time_of_one_of_its_own_runs() {
+        let waiting = |us| Box::new(Waiting(Duration::from_micros(us))) as Box<dyn Contender>;
+        let times =
+            medians(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5)).unwrap();
+        // Whoever else runs here makes a wait longer, never shorter.
+        assert!(times[0] >= 400.0 && times[1] >= 10.0 && times[2] >= 100.0, "{times:?}");
+        assert!(times[0] > times[2] && times[2] > times[1], "{times:?}");
+    }
 }

@@ -7,7 +7,8 @@ use crate::{Error, Plan};
 /// Compiles a model for the best instruction set of this processor.
 ///
 /// The plan takes raw rows: it imputes and standardises as the model says, and applies the softmax that belongs to the task.
-/// A layer whose weights are `Int8` and whose input has a quantization runs on integers; every other encoding is expanded to `f32`.
+/// A layer whose weights are `Int8` and whose input has a quantization runs on integers, every other one on `f32`. Where there is a choice
+/// that changes no answer, such as whether small weights are expanded and whether zeros are left out, the ways are measured.
 ///
 /// # Errors
 /// When the model is not valid, or holds something that this engine does not run.

@@ -44,7 +44,7 @@ pub enum Error {
         feature: usize,
     },
 
-    /// The features are finite, but so large that the prediction is not.
+    /// The features are finite, but so large that the prediction is not, or something on the way to it that integers have no code for.
     #[error("the prediction for row {row} is not a finite number: its features are too large for the model")]
     Overflow {
         /// The row in the batch, from 0.
@@ -58,7 +58,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A measurement was asked for without rows, or with an empty batch.
+    /// A measurement was asked for without rows, with an empty batch, or of a plan without features.
     #[error("nothing to measure: batch {batch}, {values} values")]
     NothingToMeasure {
         /// The batch that was asked for.
@@ -78,6 +78,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The row that is refused, when it is a row.
+    pub(crate) fn row(&self) -> Option<usize> {
+        match self {
+            Self::NotFinite { row, .. } | Self::Overflow { row } => Some(*row),
+            _ => None,
+        }
+    }
+
     /// Counts the row from the start of the batch instead of the block that starts at row `start`.
     pub(crate) fn in_block(self, start: usize) -> Self {
         match self {

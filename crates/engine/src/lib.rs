@@ -1,8 +1,9 @@
 //! A model compiled to a plan that runs a batch.
 //!
 //! [`compile`] turns a [`leat_model::Model`] into a [`Plan`]: raw rows in, predictions or probabilities out. A row's answer
-//! has the same bits in every batch and on every processor. A plan allocates nothing in steady state: its working memory is
-//! a [`Scratch`] that the caller keeps, one per thread. A [`Team`] of threads shares the rows of large batches.
+//! has the same bits in every batch and on every processor, whatever was measured to be the fastest way when the plan was made. A plan
+//! allocates nothing in steady state: its working memory is a [`Scratch`] that the caller keeps, one per thread. A [`Team`] of threads
+//! shares the rows of large batches and keeps working memory of its own, which likewise grows once.
 //!
 //! This crate never changes a model, never trains, and knows no broker and no file. Only [`measure`] looks at a clock.
 //!

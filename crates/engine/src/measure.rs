@@ -109,7 +109,8 @@ impl<'a> Subject<'a> {
     /// Builds the batches, warms the plan up and finds how many runs make a sample.
     fn new(plan: &'a dyn Plan, batch: usize, rows: &[f32]) -> Result<Self, Error> {
         let features = plan.features();
-        if batch == 0 || rows.is_empty() {
+        let is_nothing = batch == 0 || features == 0 || rows.is_empty();
+        if is_nothing {
             return Err(Error::NothingToMeasure { batch, values: rows.len() });
         }
         if !rows.len().is_multiple_of(features) {

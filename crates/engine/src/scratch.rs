@@ -20,13 +20,21 @@ impl Scratch {
         values * size_of::<f32>() + codes + self.code_workspace.capacity()
     }
 
-    /// Makes the buffers for rows and the workspaces at least this long. What they hold is unspecified.
-    pub(crate) fn reserve(&mut self, rows: usize, workspace: usize, code_workspace: usize) {
+    /// Makes the buffers at least this long. What they hold is unspecified.
+    pub(crate) fn reserve(&mut self, needed: Lengths) {
+        let Lengths { rows, workspace, code_workspace } = needed;
         grow(&mut self.workspace, workspace);
         grow(&mut self.code_workspace, code_workspace);
         self.values.iter_mut().for_each(|buffer| grow(buffer, rows));
         self.codes.iter_mut().for_each(|buffer| grow(buffer, rows));
     }
+}
+
+/// How many values or codes each buffer holds.
+pub(crate) struct Lengths {
+    pub(crate) rows: usize,
+    pub(crate) workspace: usize,
+    pub(crate) code_workspace: usize,
 }
 
 fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {

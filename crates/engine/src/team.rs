@@ -1,23 +1,47 @@
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::thread::{self, Builder, JoinHandle};
 
 use crate::{Batch, Error, Plan, Scratch};
 
-/// A share of a batch is worth handing to another thread from so many multiply-adds on: some 100 µs of work, against a few that waking
-/// a thread takes.
-const SHARE_MIN: usize = 4 << 20;
+/// A share of a batch is worth handing to another thread when it takes at least this long: waking a thread and copying its rows takes some
+/// microseconds.
+const SHARE_MIN_NS: f64 = 100_000.0;
 
 /// Threads that share the rows of large batches. A row's answer does not depend on the rows beside it, so it does not depend on how
 /// many threads there are either.
+///
+/// A thread that helps has rows of its own, so that nobody who panics leaves it with rows that are gone. Like a [`Scratch`] they grow to
+/// what the largest batch needs and are then reused: in steady state a run allocates nothing.
 #[derive(Debug)]
 pub struct Team {
-    threads: NonZeroUsize,
-    /// None for a team of one, which is the caller.
-    pool: Option<ThreadPool>,
-    /// Working memory that no thread uses at the moment.
-    spare: Mutex<Vec<Scratch>>,
+    /// All but the caller.
+    helpers: Vec<Mutex<Helper>>,
+}
+
+/// A thread that runs what it is given. It is locked from then on until its rows are back.
+#[derive(Debug)]
+struct Helper {
+    /// None when the team is over.
+    given: Option<SyncSender<Share>>,
+    done: Receiver<Share>,
+    /// None while the thread has it.
+    share: Option<Share>,
+    /// None when the team is over.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The last rows of a batch, on their way to a helper and back.
+struct Share {
+    /// None while it waits for rows, so that a plan goes with its last owner.
+    plan: Option<Arc<dyn Plan>>,
+    rows: usize,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    /// What the plan said, or how it panicked.
+    outcome: thread::Result<Result<(), Error>>,
 }
 
 impl Team {
@@ -26,154 +50,142 @@ impl Team {
     /// # Errors
     /// When the operating system refuses a thread.
     pub fn new(threads: NonZeroUsize) -> Result<Self, Error> {
-        let pool = match threads.get() - 1 {
-            0 => None,
-            others => {
-                let pool = ThreadPoolBuilder::new()
-                    .num_threads(others)
-                    .thread_name(|index| format!("batch {index}"))
-                    .build();
-                Some(pool.map_err(|error| Error::Threads { reason: error.to_string() })?)
-            }
-        };
-        Ok(Self { threads, pool, spare: Mutex::default() })
+        let helpers = (1..threads.get()).map(|index| Helper::start(index).map(Mutex::new));
+        Ok(Self { helpers: helpers.collect::<Result<_, _>>()? })
     }
 
-    /// Runs a batch, in shares when it is large enough. The answers are those of [`Plan::run`], bit for bit; so is the error.
+    /// Runs a batch, in shares when it is large enough. The answers are those of [`Plan::run`], bit for bit; so is the error. Helpers that
+    /// another caller keeps busy are not waited for.
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run(&self, plan: &dyn Plan, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        let work = plan.multiply_adds().saturating_mul(batch.rows);
-        let shares = (work / SHARE_MIN).min(self.threads.get()).min(batch.rows);
-        match &self.pool {
-            Some(pool) if shares > 1 => {
-                batch.check(plan.features(), plan.outputs())?;
-                let rows = batch.rows.div_ceil(shares);
-                let parts = batch.parts(rows, plan);
-                self.run_parts(pool, plan, parts, scratch)
-            }
-            _ => plan.run(batch, scratch),
+    pub fn run(&self, plan: &Arc<dyn Plan>, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        let worthwhile = (plan.row_ns() * batch.rows as f64 / SHARE_MIN_NS) as usize;
+        let shares = worthwhile.min(self.helpers.len() + 1).min(batch.rows);
+        if shares < 2 {
+            return plan.run(batch, scratch);
         }
-    }
-
-    fn run_parts<'a>(
-        &self,
-        pool: &ThreadPool,
-        plan: &dyn Plan,
-        mut parts: impl Iterator<Item = (usize, Batch<'a>)>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
-        let failure = Failure::default();
-        let first = parts.next();
-        pool.in_place_scope(|scope| {
-            for (start, part) in parts {
-                let failure = &failure;
-                scope.spawn(move |_| {
-                    let mut scratch = lock(&self.spare).pop().unwrap_or_default();
-                    failure.note(start, plan.run(part, &mut scratch));
-                    lock(&self.spare).push(scratch);
-                });
-            }
-            if let Some((start, part)) = first {
-                failure.note(start, plan.run(part, scratch));
-            }
-        });
-        failure.first()
+        batch.check(plan.features(), plan.outputs())?;
+        let rows = batch.rows.div_ceil(shares);
+        share(&self.helpers, plan, rows, batch, scratch)
     }
 }
 
-/// The failure with the lowest row, which is the one that a single thread would have met.
-#[derive(Default)]
-struct Failure(Mutex<Option<(usize, Error)>>);
+/// Gives the last `rows` rows of a batch to the first helper that is free, and shares the others likewise. The rows that are left are run
+/// here.
+fn share(
+    helpers: &[Mutex<Helper>],
+    plan: &Arc<dyn Plan>,
+    rows: usize,
+    batch: Batch<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), Error> {
+    let Some((helper, others)) = helpers.split_first() else { return plan.run(batch, scratch) };
+    if batch.rows <= rows {
+        return plan.run(batch, scratch);
+    }
+    let mut helper = match helper.try_lock() {
+        Ok(helper) => helper,
+        // Who panicked in the meantime left a helper that finishes what it has.
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return share(others, plan, rows, batch, scratch),
+    };
+    let start = batch.rows - rows;
+    let (before, last) = batch.split_at(start);
+    helper.begin(plan, &last);
+    let ours = share(others, plan, rows, before, scratch);
+    let theirs = helper.finish(last);
+    // An error among the earlier rows comes first.
+    ours.and(theirs.map_err(|error| error.in_block(start)))
+}
 
-impl Failure {
-    fn note(&self, start: usize, result: Result<(), Error>) {
-        let Err(error) = result else { return };
-        let mut first = lock(&self.0);
-        let is_earlier = first.as_ref().is_none_or(|(other, _)| start < *other);
-        if is_earlier {
-            *first = Some((start, error));
+impl Helper {
+    fn start(index: usize) -> Result<Self, Error> {
+        let (given, shares) = sync_channel(1);
+        let (ran, done) = sync_channel(1);
+        let named = Builder::new().name(format!("batch {index}"));
+        let thread = named.spawn(move || help(&shares, &ran));
+        let thread = thread.map_err(|error| Error::Threads { reason: error.to_string() })?;
+        Ok(Self { given: Some(given), done, share: Some(Share::default()), thread: Some(thread) })
+    }
+
+    /// Hands a copy of the rows to the thread.
+    fn begin(&mut self, plan: &Arc<dyn Plan>, batch: &Batch<'_>) {
+        // A caller that panicked did not wait for its rows.
+        let share = self.share.take().or_else(|| self.done.recv().ok());
+        if let (Some(mut share), Some(given)) = (share, &self.given) {
+            share.fill(plan, batch);
+            // A thread that is gone is missed when its rows are.
+            let _ = given.send(share);
         }
     }
 
-    fn first(self) -> Result<(), Error> {
-        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.map_or(Ok(()), |(start, error)| Err(error.in_block(start)))
+    /// Waits for the rows and copies what came out.
+    ///
+    /// # Errors
+    /// As the plan; a plan that panicked panics here.
+    fn finish(&mut self, batch: Batch<'_>) -> Result<(), Error> {
+        let gone = |_| Error::Threads { reason: "one of them is gone".to_owned() };
+        let mut share = self.done.recv().map_err(gone)?;
+        let outcome = std::mem::replace(&mut share.outcome, Ok(Ok(())));
+        batch.output.copy_from_slice(&share.output);
+        self.share = Some(share);
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-/// What a thread left behind that panicked is whole: nothing is half done while a lock is held.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.given = None;
+        if let Some(thread) = self.thread.take() {
+            // Panics were caught and handed over.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs shares until the team is over.
+fn help(shares: &Receiver<Share>, ran: &SyncSender<Share>) {
+    let mut scratch = Scratch::default();
+    while let Ok(mut share) = shares.recv() {
+        share.run(&mut scratch);
+        if ran.send(share).is_err() {
+            return;
+        }
+    }
+}
+
+impl Share {
+    fn fill(&mut self, plan: &Arc<dyn Plan>, batch: &Batch<'_>) {
+        self.plan = Some(plan.clone());
+        self.rows = batch.rows;
+        self.input.clear();
+        self.input.extend_from_slice(batch.input);
+        self.output.resize(batch.output.len(), 0.0);
+    }
+
+    fn run(&mut self, scratch: &mut Scratch) {
+        let Some(plan) = self.plan.take() else { return };
+        let batch = Batch { rows: self.rows, input: &self.input, output: &mut self.output };
+        // What a panic leaves half-written is thrown away: the outputs with the panic, the working memory here.
+        self.outcome = catch_unwind(AssertUnwindSafe(|| plan.run(batch, scratch)));
+        if self.outcome.is_err() {
+            *scratch = Scratch::default();
+        }
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { plan: None, rows: 0, input: Vec::new(), output: Vec::new(), outcome: Ok(Ok(())) }
+    }
+}
+
+impl std::fmt::Debug for Share {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Share").field("rows", &self.rows).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Doubles each value; refuses negative ones.
-    struct Doubling;
-
-    impl Plan for Doubling {
-        fn features(&self) -> usize {
-            1
-        }
-
-        fn outputs(&self) -> usize {
-            1
-        }
-
-        fn multiply_adds(&self) -> usize {
-            SHARE_MIN / 4
-        }
-
-        fn run(&self, batch: Batch<'_>, _: &mut Scratch) -> Result<(), Error> {
-            batch.check(1, 1)?;
-            batch.output.iter_mut().zip(batch.input).for_each(|(output, input)| *output = input * 2.0);
-            let refused = batch.input.iter().position(|value| *value < 0.0);
-            refused.map_or(Ok(()), |row| Err(Error::Overflow { row }))
-        }
-
-        fn describe(&self) -> String {
-            "doubling".to_owned()
-        }
-    }
-
-    fn run(threads: usize, input: &[f32]) -> Result<Vec<f32>, Error> {
-        let team = Team::new(NonZeroUsize::new(threads).unwrap()).unwrap();
-        let mut output = vec![0.0; input.len()];
-        let batch = Batch { rows: input.len(), input, output: &mut output };
-        team.run(&Doubling, batch, &mut Scratch::default()).map(|()| output)
-    }
-
-    #[test]
-    fn every_row_is_run_once_whatever_the_number_of_threads() {
-        for rows in [0_u16, 1, 7, 8, 9, 31, 100] {
-            let input: Vec<f32> = (0..rows).map(f32::from).collect();
-            let doubled: Vec<f32> = input.iter().map(|value| value * 2.0).collect();
-            for threads in [1, 2, 3, 8] {
-                assert_eq!(run(threads, &input).unwrap(), doubled, "{rows} rows, {threads} threads");
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_row_that_fails_is_named_whatever_the_number_of_threads() {
-        let mut input = vec![1.0; 100];
-        input[37] = -1.0;
-        input[90] = -1.0;
-        for threads in [1, 2, 3, 8] {
-            let error = run(threads, &input).unwrap_err();
-            assert!(matches!(error, Error::Overflow { row: 37 }), "{threads} threads: {error}");
-        }
-    }
-
-    #[test]
-    fn lengths_that_do_not_fit_are_refused_before_rows_are_shared() {
-        let team = Team::new(NonZeroUsize::new(2).unwrap()).unwrap();
-        let batch = Batch { rows: 100, input: &[1.0; 99], output: &mut [0.0; 100] };
-        let error = team.run(&Doubling, batch, &mut Scratch::default()).unwrap_err();
-        assert!(matches!(error, Error::InputLength { rows: 100, found: 99, .. }), "{error}");
-    }
-}
+mod tests;

@@ -257,7 +257,7 @@ impl Batch {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
             let batch = leat_engine::Batch { rows, input, output };
-            self.version.run(self.plan.as_ref(), batch, team, scratch)?;
+            self.version.run(&self.plan, batch, team, scratch)?;
             runs += 1;
         }
         self.version.meter.counts().ran(runs);
@@ -270,7 +270,7 @@ impl Batch {
         let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
         let batch = leat_engine::Batch { rows: member.rows.len(), input, output };
-        self.version.run(self.plan.as_ref(), batch, team, scratch)?;
+        self.version.run(&self.plan, batch, team, scratch)?;
         self.version.meter.counts().ran(1);
         Ok(())
     }

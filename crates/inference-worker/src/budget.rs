@@ -45,7 +45,7 @@ impl Budget {
         }
     }
 
-    /// Whether a blob can be in memory at all.
+    /// Whether a plan of so many bytes can be in memory at all.
     ///
     /// # Errors
     /// When it is larger than the budget.

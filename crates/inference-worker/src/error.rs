@@ -66,9 +66,9 @@ pub enum Error {
         reason: String,
     },
     /// The model alone takes more memory than the worker has for all.
-    #[error("the model has {bytes} bytes, the memory budget of this worker is {bytes_max} bytes")]
+    #[error("the model takes {bytes} bytes in memory, the memory budget of this worker is {bytes_max} bytes")]
     OverBudget {
-        /// Bytes of the blob.
+        /// Bytes of its plan.
         bytes: usize,
         /// The budget.
         bytes_max: usize,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, Route};
 use leat_engine::{Batch, Plan, Scratch, Team};
@@ -51,7 +52,6 @@ impl LoadedVersion {
         let digests = std::iter::once(&route.digest).chain(members);
         let parts = digests.zip(blobs).map(|(digest, blob)| read(digest, blob.as_ref()));
         let mut parts = parts.collect::<Result<Vec<Part>, Error>>()?;
-        let bytes = blobs.iter().map(|blob| blob.as_ref().len()).sum();
         let first = parts.first().ok_or_else(|| Error::pipeline("it has no models"))?;
         let (imputes, platform) = (first.content.preprocessing.impute.is_some(), platform(&first.content));
         let mode = pipeline.as_ref().map(|pipeline| pipeline.mode);
@@ -67,7 +67,7 @@ impl LoadedVersion {
             signature: joined.signature,
             imputes,
             pipeline,
-            plan: Residence::new(joined.plan, bytes),
+            plan: Residence::new(joined.plan),
             meter: Meter::default(),
             platform,
         };
@@ -82,7 +82,7 @@ impl LoadedVersion {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
             let batch = Batch { rows, input: &input, output: &mut output };
-            self.run(plan.as_ref(), batch, &alone, &mut scratch)?;
+            self.run(&plan, batch, &alone, &mut scratch)?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl LoadedVersion {
     /// Those of the plan, and [`Error::Panicked`].
     pub(crate) fn run(
         &self,
-        plan: &dyn Plan,
+        plan: &Arc<dyn Plan>,
         batch: Batch<'_>,
         team: &Team,
         scratch: &mut Scratch,

@@ -126,15 +126,19 @@ impl Plan for JoinedPlan {
         self.plans.last().map_or(0, |plan| plan.outputs())
     }
 
-    fn multiply_adds(&self) -> usize {
-        self.plans.iter().map(|plan| plan.multiply_adds()).sum()
+    fn row_ns(&self) -> f64 {
+        self.plans.iter().map(|plan| plan.row_ns()).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.plans.iter().map(|plan| plan.bytes()).sum()
     }
 
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
-        match self.mode {
+        batch.run_stages(|batch| match self.mode {
             PipelineMode::Sequence => self.run_sequence(batch, scratch),
             PipelineMode::Average | PipelineMode::Vote => self.run_ensemble(batch, scratch),
-        }
+        })
     }
 
     fn describe(&self) -> String {
@@ -199,6 +203,20 @@ mod tests {
             join(PipelineMode::Sequence, parts(vec![tiny_classifier(), tiny_regression(1.0)])).unwrap();
         assert_eq!((joined.task, joined.signature.features.len()), (Task::Regression, 2));
         assert_eq!(joined.signature.outputs[0].name, "prediction");
+    }
+
+    #[test]
+    fn the_first_row_that_fails_is_named_whichever_model_refuses_it() {
+        // The second model overflows unless the first one is sure of the first class.
+        let mut second = tiny_regression(f32::MAX / 2.0);
+        if let leat_model::Body::Network(network) = &mut second.body {
+            network.layers[0].bias = vec![f32::MAX / 2.0];
+        }
+        let joined = join(PipelineMode::Sequence, parts(vec![tiny_classifier(), second])).unwrap();
+        let input = [900.0, 0.0, 0.0, 9.0, 900.0, 0.0, f32::NAN, 0.0];
+        let batch = Batch { rows: 4, input: &input, output: &mut [0.0; 4] };
+        let error = joined.plan.run(batch, &mut Scratch::default()).unwrap_err();
+        assert!(matches!(error, EngineError::Overflow { row: 1 }), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(crate) struct Residence {
     features: usize,
     outputs: usize,
     description: String,
-    /// What it counts in the budget of the worker: the bytes of the blob it was made of.
+    /// What it counts in the budget of the worker: the bytes that the plan takes in memory.
     pub(crate) bytes: usize,
     plan: RwLock<Option<Arc<dyn Plan>>>,
     /// When it was used last, by the clock of the budget.
@@ -20,14 +20,14 @@ pub(crate) struct Residence {
 }
 
 impl Residence {
-    /// A plan in memory that was made of so many bytes.
-    pub(crate) fn new(plan: Box<dyn Plan>, bytes: usize) -> Self {
+    /// A plan in memory.
+    pub(crate) fn new(plan: Box<dyn Plan>) -> Self {
         let plan = Arc::<dyn Plan>::from(plan);
         Self {
             features: plan.features(),
             outputs: plan.outputs(),
             description: plan.describe(),
-            bytes,
+            bytes: plan.bytes(),
             plan: RwLock::new(Some(plan)),
             used: AtomicU64::new(0),
             is_coming: AtomicBool::new(false),

@@ -28,10 +28,10 @@ pub struct Settings {
     pub batch_rows_max: usize,
     /// Threads that run models. One keeps a small model's weights in one processor's cache; more help larger models.
     pub compute_threads: usize,
-    /// Threads that share the rows of one batch when it is large: from some 4 million multiply-adds for each. Small batches run on the
+    /// Threads that share the rows of one batch when it is large: from some 100 µs of work for each. Small batches run on the
     /// thread that took them, and answers do not depend on this number.
     pub threads_per_batch: NonZeroUsize,
-    /// Bytes of the blobs of all models in memory. Beyond it those that were used least recently give way, and come back when
+    /// Bytes that the plans of all models take in memory: their weights as they are packed. Beyond it those that were used least recently give way, and come back when
     /// somebody asks for them. None keeps everything.
     pub memory_budget_bytes: Option<usize>,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.

@@ -114,7 +114,7 @@ impl Running {
         let batch = Batch { rows, input: &copy.input, output: &mut output };
         // One that gave way for lack of memory is not brought back for copies.
         let Some(plan) = version.plan.get() else { return failed };
-        match version.run(plan.as_ref(), batch, &self.team, &mut self.scratch) {
+        match version.run(&plan, batch, &self.team, &mut self.scratch) {
             Ok(()) => compare(copy, &output, outputs.max(1)),
             Err(_) => failed,
         }

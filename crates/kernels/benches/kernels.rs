@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use leat_kernels::{
-    Activation, DenseF32, DenseU8, DenseU8Parts, Kernels, Output, PANEL, Preparation, Quantization, Rows,
-    SparseF32,
+    Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output, PANEL,
+    Preparation, Quantization, Rows, SparseF32, SparseU8, Weight,
 };
 
 const SHAPES: [(usize, usize, usize); 7] = [
@@ -26,9 +26,17 @@ const QUANTIZATION: Quantization = Quantization { scale: 0.02, zero_point: 128 }
 fn main() {
     println!("{:<28} {:>8} {:>14} {:>12}", "kernel", "set", "ns", "per ns");
     for (inputs, outputs, rows) in SHAPES {
-        dense_f32(inputs, outputs, rows);
-        dense_u8(inputs, outputs, rows);
-        sparse_f32(inputs, outputs, rows);
+        let shape = Shape { inputs, outputs, rows };
+        let (weights, bias) = (values(inputs * outputs), values(outputs));
+        let halves: Vec<Bf16> = weights.iter().map(|x| Bf16((x.to_bits() >> 16) as u16)).collect();
+        let codes: Vec<i8> = weights.iter().map(|x| (x * 127.0) as i8).collect();
+        let activation = Activation::Relu;
+        dense_real("dense_f32", shape, &DenseF32::pack(&weights, &bias, activation));
+        dense_real("dense_bf16", shape, &DenseBf16::pack_scaled(&halves, &[1.0], &bias, activation));
+        dense_real("dense_i8", shape, &DenseI8::pack_scaled(&codes, &[0.01], &bias, activation));
+        dense_u8(shape, &codes);
+        sparse_f32(shape);
+        sparse_u8(shape);
     }
     for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid, Activation::Gelu] {
         elementwise(activation);
@@ -36,47 +44,92 @@ fn main() {
     vectors();
 }
 
-fn dense_f32(inputs: usize, outputs: usize, rows: usize) {
-    let layer = DenseF32::pack(&values(inputs * outputs), &values(outputs), Activation::Relu);
+#[derive(Clone, Copy)]
+struct Shape {
+    inputs: usize,
+    outputs: usize,
+    rows: usize,
+}
+
+impl Shape {
+    /// Prints how long a kernel takes for this shape; the work is that of the dense layer.
+    fn compare(self, name: &str, run: impl FnMut(Kernels)) {
+        let Self { inputs, outputs, rows } = self;
+        compare(&format!("{name} {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, run);
+    }
+
+    /// As many codes as the rows of an integer layer have.
+    fn codes(self) -> Vec<u8> {
+        vec![200; self.inputs.next_multiple_of(4) * self.rows]
+    }
+
+    /// A place for the rows that come out.
+    fn place(self) -> Vec<u8> {
+        vec![0; self.rows * self.outputs.next_multiple_of(PANEL)]
+    }
+}
+
+fn dense_real<W: Weight>(name: &str, shape: Shape, layer: &DenseReal<W>) {
+    let Shape { inputs, rows, .. } = shape;
     let input = values(inputs * rows);
     let mut output = vec![0.0; rows * layer.stride()];
-    compare(&format!("dense_f32 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
+    shape.compare(name, |kernels| {
         let rows = Rows { values: &input, stride: inputs, count: rows };
-        kernels.dense_real(&layer, rows, Output::Values(black_box(&mut output)));
+        kernels.dense_real(layer, rows, Output::Values(black_box(&mut output)));
     });
 }
 
-fn dense_u8(inputs: usize, outputs: usize, rows: usize) {
-    let codes: Vec<i8> = values(inputs * outputs).iter().map(|x| (x * 127.0) as i8).collect();
-    let bias = values(outputs);
-    let activation = Activation::Relu;
-    let parts = DenseU8Parts { codes: &codes, scales: &[0.01], bias: &bias, input: QUANTIZATION, activation };
-    let packed: Vec<_> = Kernels::available()
-        .into_iter()
-        .map(|kernels| (kernels.name(), DenseU8::pack(&parts, kernels)))
-        .collect();
-    let input = vec![200; inputs.next_multiple_of(4) * rows];
-    let mut workspace = Vec::new();
-    let mut output = vec![0; rows * outputs.next_multiple_of(PANEL)];
-    compare(&format!("dense_u8 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
-        let (_, layer) =
-            packed.iter().find(|(name, _)| *name == kernels.name()).expect("every set is packed for");
-        workspace.resize(layer.workspace(rows), 0);
-        let rows = Rows { values: &input, stride: layer.padded_inputs(), count: rows };
+/// A layer packed for each set of kernels.
+fn packed<L>(codes: &[i8], outputs: usize, pack: impl Fn(&DenseU8Parts<'_>, Kernels) -> L) -> Vec<L> {
+    let (bias, activation) = (values(outputs), Activation::Relu);
+    let parts = DenseU8Parts { codes, scales: &[0.01], bias: &bias, input: QUANTIZATION, activation };
+    Kernels::available().into_iter().map(|kernels| pack(&parts, kernels)).collect()
+}
+
+/// The layer that was packed for a set of kernels.
+fn of<L>(layers: &[L], kernels: Kernels) -> &L {
+    let position = Kernels::available().iter().position(|other| other.name() == kernels.name());
+    &layers[position.expect("every set is packed for")]
+}
+
+fn dense_u8(shape: Shape, codes: &[i8]) {
+    let layers = packed(codes, shape.outputs, DenseU8::pack);
+    let (input, mut output, mut workspace) = (shape.codes(), shape.place(), Vec::new());
+    shape.compare("dense_u8", |kernels| {
+        let layer = of(&layers, kernels);
+        workspace.resize(layer.workspace(shape.rows), 0);
+        let rows = Rows { values: &input, stride: layer.padded_inputs(), count: shape.rows };
         kernels.dense_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION), &mut workspace);
     });
 }
 
-/// One weight in ten; the work is that of the dense layer.
-fn sparse_f32(inputs: usize, outputs: usize, rows: usize) {
-    let weights = values(inputs * outputs).into_iter().map(|x| if x.abs() < 0.9 { 0.0 } else { x });
-    let layer = SparseF32::pack(&weights.collect::<Vec<_>>(), &values(outputs), Activation::Relu);
+/// One weight in ten, as for integers.
+fn pruned(shape: Shape) -> Vec<f32> {
+    let keep = |x: f32| if x.abs() < 0.9 { 0.0 } else { x };
+    values(shape.inputs * shape.outputs).into_iter().map(keep).collect()
+}
+
+fn sparse_f32(shape: Shape) {
+    let Shape { inputs, outputs, rows } = shape;
+    let layer = SparseF32::pack(&pruned(shape), &values(outputs), Activation::Relu);
     let input = values(inputs * rows);
     let mut output = vec![0.0; rows * layer.stride()];
     let mut workspace = vec![0.0; layer.workspace()];
-    compare(&format!("sparse_f32 {inputs}x{outputs} rows {rows}"), inputs * outputs * rows, |kernels| {
+    shape.compare("sparse_f32", |kernels| {
         let rows = Rows { values: &input, stride: inputs, count: rows };
         kernels.sparse_f32(&layer, rows, Output::Values(black_box(&mut output)), &mut workspace);
+    });
+}
+
+fn sparse_u8(shape: Shape) {
+    let codes: Vec<i8> = pruned(shape).iter().map(|x| (x * 127.0) as i8).collect();
+    let layers = packed(&codes, shape.outputs, SparseU8::pack);
+    let (input, mut output, mut workspace) = (shape.codes(), shape.place(), Vec::new());
+    shape.compare("sparse_u8", |kernels| {
+        let layer = of(&layers, kernels);
+        workspace.resize(layer.workspace(), 0);
+        let rows = Rows { values: &input, stride: layer.padded_inputs(), count: shape.rows };
+        kernels.sparse_u8(layer, rows, Output::Codes(black_box(&mut output), QUANTIZATION), &mut workspace);
     });
 }
 
@@ -103,7 +156,8 @@ fn vectors() {
         });
     }
     compare(&format!("quantize {LEN}"), LEN, |kernels| {
-        kernels.quantize(&input, QUANTIZATION, black_box(&mut codes));
+        let quantized = kernels.quantize(&input, QUANTIZATION, black_box(&mut codes));
+        assert!(quantized.is_ok(), "every value is finite");
     });
     compare(&format!("prepare {LEN}"), LEN, |kernels| {
         let prepared = kernels.prepare(&preparation, LEN, &input, black_box(&mut output));

@@ -73,6 +73,11 @@ impl<W: Weight> DenseReal<W> {
         self.bias.len()
     }
 
+    /// How many bytes of memory the layer takes, padding included.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.weights) + size_of_val(&*self.scales) + size_of_val(&*self.bias)
+    }
+
     pub(crate) fn activation(&self) -> Activation {
         self.activation
     }
@@ -104,6 +109,6 @@ impl<W: Weight> DenseReal<W> {
 
     pub(crate) fn check(&self, input: &Rows<'_, f32>, output: &Output<'_>) {
         assert!(input.holds(self.inputs), "input rows are shorter than the layer's inputs");
-        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+        assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
     }
 }

@@ -95,7 +95,13 @@ impl DenseU8 {
 
     /// How many bytes of working memory the kernels that the layer was packed for need for so many rows.
     pub fn workspace(&self, rows: usize) -> usize {
-        if rows < self.layout.wide_rows_min { 0 } else { rows * self.padded_inputs() * size_of::<u16>() }
+        let is_widened = self.layout.wide_rows_min.is_some_and(|rows_min| rows >= rows_min);
+        if is_widened { rows.saturating_mul(self.padded_inputs() * size_of::<u16>()) } else { 0 }
+    }
+
+    /// How many bytes of memory the layer takes, padding included.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.weights) + self.terms.bytes()
     }
 
     pub(crate) fn activation(&self) -> Activation {
@@ -149,7 +155,7 @@ impl DenseU8 {
         self.layout.check(kernels);
         assert!(workspace.len() >= self.workspace(input.count), "the workspace is too small");
         assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
-        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+        assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
     }
 }
 

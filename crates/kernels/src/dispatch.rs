@@ -113,7 +113,16 @@ impl Kernels {
     ///
     /// # Panics
     /// When the input rows are shorter than the layer's inputs or the output is shorter than `count · stride`.
-    pub fn dense_real<W: Weight>(self, layer: &DenseReal<W>, input: Rows<'_, f32>, mut output: Output<'_>) {
+    pub fn dense_real<W: Weight>(self, layer: &DenseReal<W>, input: Rows<'_, f32>, output: Output<'_>) {
+        W::dense(self, layer, input, output);
+    }
+
+    pub(crate) fn dense_real_of<W: Weight>(
+        self,
+        layer: &DenseReal<W>,
+        input: Rows<'_, f32>,
+        mut output: Output<'_>,
+    ) {
         layer.check(&input, &output);
         let (input, output) = (&input, &mut output);
         dispatch!(
@@ -193,27 +202,33 @@ impl Kernels {
         );
     }
 
-    /// The code of each value; see [`Quantization`].
+    /// The code of each value; see [`Quantization`]. What is not finite has a code too.
+    ///
+    /// # Errors
+    /// The position of the first value that is infinite or NaN, for which a code would be a guess.
     ///
     /// # Panics
     /// When the lengths differ.
-    pub fn quantize(self, values: &[f32], quantization: Quantization, codes: &mut [u8]) {
+    pub fn quantize(self, values: &[f32], quantization: Quantization, codes: &mut [u8]) -> Result<(), usize> {
         assert!(values.len() == codes.len(), "one code per value");
         dispatch!(
             self.0,
             scalar::quantize::quantize(values, quantization, codes),
             Quantize { values, quantization, codes }
-        );
+        )
     }
 
     /// `exp(x - max) / Σ exp(x - max)` over each row of logits; `probabilities` is `[rows, classes]`. An infinite or NaN logit makes
     /// every probability of its row NaN, save that negative infinity beside a finite logit has probability zero.
     ///
+    /// A probability is within `5 + ⌈classes / 16⌉` units in the last place of the exact one for the differences `x - max` as they are
+    /// rounded.
+    ///
     /// # Panics
     /// When there is no class, or the lengths do not fit.
     pub fn softmax(self, logits: Rows<'_, f32>, classes: usize, probabilities: &mut [f32]) {
         assert!(classes > 0 && logits.holds(classes), "rows of logits are shorter than the classes");
-        assert!(probabilities.len() == logits.count * classes, "one probability per logit");
+        assert!(logits.count.checked_mul(classes) == Some(probabilities.len()), "one probability per logit");
         dispatch!(
             self.0,
             scalar::softmax::softmax_rows(&logits, classes, probabilities),
@@ -279,7 +294,7 @@ impl Kernels {
             Isa::Avx2(_) => Some(IntegerLayout {
                 group: avx2::FITTING_GROUP,
                 pairs_fit: true,
-                wide_rows_min: usize::MAX,
+                wide_rows_min: None,
                 ..self.integer_layout()
             }),
             _ => None,
@@ -294,7 +309,7 @@ impl Kernels {
         match self.0 {
             Isa::Scalar => IntegerLayout::default(),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => IntegerLayout { wide_rows_min: avx2::WIDE_ROWS_MIN, ..of(token) },
+            Isa::Avx2(token) => IntegerLayout { wide_rows_min: Some(avx2::WIDE_ROWS_MIN), ..of(token) },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(token) => of(token),
             #[cfg(target_arch = "x86_64")]

@@ -2,6 +2,7 @@
 //! crosses lanes, and every sum runs in the order of the definition.
 
 mod activation;
+mod by_rows;
 mod dense_real;
 mod dense_u8;
 mod epilogue;

@@ -30,6 +30,11 @@ impl IntegerTerms {
         }
     }
 
+    /// How many bytes the terms take.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.correction) + size_of_val(&*self.multiplier) + size_of_val(&*self.bias)
+    }
+
     /// How many outputs there are, padding included.
     pub(crate) fn len(&self) -> usize {
         self.bias.len()
@@ -70,14 +75,14 @@ pub(crate) struct IntegerLayout {
     pub(crate) pairs_fit: bool,
     /// How many bytes past the last weight a kernel may read.
     pub(crate) tail: usize,
-    /// From so many rows on, a kernel first widens their codes to 16 bits.
-    pub(crate) wide_rows_min: usize,
+    /// From so many rows on, a kernel first widens their codes to 16 bits. Where there is no number, it never does.
+    pub(crate) wide_rows_min: Option<usize>,
 }
 
 /// What the definition wants.
 impl Default for IntegerLayout {
     fn default() -> Self {
-        Self { group: 1, code_offset: 0, pairs_fit: false, tail: 0, wide_rows_min: usize::MAX }
+        Self { group: 1, code_offset: 0, pairs_fit: false, tail: 0, wide_rows_min: None }
     }
 }
 

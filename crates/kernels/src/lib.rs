@@ -6,7 +6,8 @@
 //! nor on the batch it rode in.
 //!
 //! Tiles (AMX) are used for integers alone, whose sums are exact. Products of `bf16` in hardware (AVX512-BF16, AMX) are not used: they
-//! round activations and flush subnormals, each instruction in its own way, and would give other answers than other processors.
+//! round activations and flush subnormals, each instruction in its own way, and would give other answers than other processors. What else
+//! is not used stands in `crates/README.md`.
 //!
 //! This crate never allocates in a kernel, never knows what a model is and never looks at a clock. It is the only crate
 //! with `unsafe` code; every block of it rests on a token that proves the instruction set, or on lengths checked before.

@@ -36,6 +36,18 @@ impl Preparation {
         self.impute.is_none() && self.standardise.is_none()
     }
 
+    /// How many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let Parts { impute, standardise } = self.parts();
+        let (mean, scale) = standardise.unzip();
+        [impute, mean, scale].into_iter().flatten().map(size_of_val).sum()
+    }
+
+    /// Whether a finite row may become infinite.
+    pub fn may_overflow(&self) -> bool {
+        self.standardise.is_some()
+    }
+
     pub(crate) fn parts(&self) -> Parts<'_> {
         let standardise = self.standardise.as_ref().map(|s| (s.mean.as_slice(), s.scale.as_slice()));
         Parts { impute: self.impute.as_deref(), standardise }

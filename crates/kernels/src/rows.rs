@@ -19,9 +19,18 @@ impl<'a, T> Rows<'a, T> {
 
     /// Whether each row holds at least `width` values.
     pub(crate) fn holds(&self, width: usize) -> bool {
-        let needed = self.count.checked_sub(1).map_or(0, |last| last * self.stride + width);
-        self.stride >= width && self.values.len() >= needed
+        // The last row may end before the stride does.
+        let has_all = self.count.checked_sub(1).is_none_or(|before| {
+            let rest = self.values.len().checked_sub(width);
+            rest.is_some_and(|rest| fits(before, self.stride, rest))
+        });
+        self.stride >= width && has_all
     }
+}
+
+/// Whether `len` values hold `count` rows of `stride` values. A product that is too large for `usize` is too large for them.
+pub(crate) fn fits(count: usize, stride: usize, len: usize) -> bool {
+    count.checked_mul(stride).is_some_and(|needed| needed <= len)
 }
 
 /// Where a layer writes its rows. Their stride is the layer's `stride()`; what lies past the layer's outputs in a row is padding.
@@ -34,19 +43,28 @@ pub enum Output<'a> {
 }
 
 impl Output<'_> {
+    /// The same place, for a part of the rows.
+    pub fn reborrow(&mut self) -> Output<'_> {
+        self.skip(0)
+    }
+
     /// What comes after the first `len` values or codes.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn skip(&mut self, len: usize) -> Output<'_> {
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn skip(&mut self, len: usize) -> Output<'_> {
         match self {
             Output::Values(values) => Output::Values(&mut values[len..]),
             Output::Codes(codes, quantization) => Output::Codes(&mut codes[len..], *quantization),
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        match self {
+    /// Whether there is a place for `count` rows of `stride` values.
+    pub(crate) fn holds(&self, count: usize, stride: usize) -> bool {
+        let len = match self {
             Output::Values(values) => values.len(),
             Output::Codes(codes, _) => codes.len(),
-        }
+        };
+        fits(count, stride, len)
     }
 }

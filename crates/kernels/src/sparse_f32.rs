@@ -62,6 +62,11 @@ impl SparseF32 {
         self.inputs * PANEL * 2
     }
 
+    /// How many bytes of memory the layer takes, padding included.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.entries) + size_of_val(&*self.starts) + size_of_val(&*self.bias)
+    }
+
     pub(crate) fn activation(&self) -> Activation {
         self.activation
     }
@@ -82,7 +87,7 @@ impl SparseF32 {
 
     pub(crate) fn check(&self, input: &Rows<'_, f32>, output: &Output<'_>, workspace: &[f32]) {
         assert!(input.holds(self.inputs), "input rows are shorter than the layer's inputs");
-        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+        assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
         assert!(workspace.len() >= self.workspace(), "the workspace is too small");
     }
 }

@@ -34,7 +34,8 @@ impl SparseU8 {
     pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
         parts.check();
         let layout = kernels.integer_layout();
-        let (mut entries, mut starts) = (Vec::new(), vec![0]);
+        let (mut entries, mut starts) = (Vec::new(), Vec::with_capacity(parts.bias.len() + 1));
+        starts.push(0);
         for row in parts.codes.chunks_exact(parts.inputs()) {
             for (block, codes) in (0_u32..).zip(row.chunks(layout.block())) {
                 if codes.iter().any(|&code| code != 0) {
@@ -43,6 +44,8 @@ impl SparseU8 {
             }
             starts.push(entries.len());
         }
+        // They grew by doubling.
+        entries.shrink_to_fit();
         Self {
             inputs: parts.inputs(),
             outputs: parts.bias.len(),
@@ -72,6 +75,11 @@ impl SparseU8 {
     /// How many bytes of working memory the kernels need: 32 rows, block by block.
     pub fn workspace(&self) -> usize {
         self.blocks() * BLOCK * 2
+    }
+
+    /// How many bytes of memory the layer takes, padding included.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.entries) + size_of_val(&*self.starts) + self.terms.bytes()
     }
 
     pub(crate) fn activation(&self) -> Activation {
@@ -110,7 +118,7 @@ impl SparseU8 {
     ) {
         self.layout.check(kernels);
         assert!(input.holds(self.padded_inputs()), "input rows are shorter than the layer's padded inputs");
-        assert!(output.len() >= input.count * self.stride(), "output is too short for the rows");
+        assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
         assert!(workspace.len() >= self.workspace(), "the workspace is too small");
     }
 }

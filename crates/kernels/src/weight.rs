@@ -38,18 +38,29 @@ impl Weight for i8 {
     reason = "the trait is sealed: nobody outside this crate can name its vectors"
 )]
 pub(crate) mod sealed {
-    use super::{Bf16, PANEL, Simd};
+    use super::{Bf16, PANEL, Simd, Weight};
+    use crate::{DenseReal, Kernels, Output, Rows};
 
     /// Sixteen weights as a vector; only this crate knows vectors.
     pub trait Loaded: Sized {
         #[doc(hidden)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], scales: S::Real) -> S::Real;
+
+        /// Runs a layer. Being no generic function, it is compiled in this crate and not in every one that calls it.
+        #[doc(hidden)]
+        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>)
+        where
+            Self: Weight;
     }
 
     impl Loaded for f32 {
         #[inline(always)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], _scales: S::Real) -> S::Real {
             simd.load(weights)
+        }
+
+        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(layer, input, output);
         }
     }
 
@@ -58,12 +69,20 @@ pub(crate) mod sealed {
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], _scales: S::Real) -> S::Real {
             simd.load_bf16(weights)
         }
+
+        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(layer, input, output);
+        }
     }
 
     impl Loaded for i8 {
         #[inline(always)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], scales: S::Real) -> S::Real {
             simd.mul(simd.load_codes(weights), scales)
+        }
+
+        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(layer, input, output);
         }
     }
 }

@@ -31,6 +31,14 @@ pub(crate) struct IntegerLayer {
     input: Quantization,
 }
 
+/// Rows that go into a layer on `f32`.
+#[derive(Clone, Copy)]
+pub(crate) struct RealInput<'a> {
+    pub(crate) rows: Rows<'a, f32>,
+    /// Whether it is known that no value is infinite or NaN.
+    pub(crate) is_finite: bool,
+}
+
 /// Working memory that layers need beside their rows.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Workspace {
@@ -69,8 +77,10 @@ impl Layer {
     /// What was chosen by measuring: `, 784-512 without zeros from 32 rows on`.
     pub(crate) fn describe_choice(&self) -> Option<String> {
         let (stored, rows_min) = match self {
-            Self::Real(layer) => (layer.dense.compact(), layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
-            Self::Integer(layer) => (None, layer.sparse.as_ref().map(|sparse| sparse.rows_min)),
+            Self::Real(layer) => {
+                (layer.dense.compact(), layer.sparse.as_ref().map(|sparse| sparse.limits.rows_min))
+            }
+            Self::Integer(layer) => (None, layer.sparse.as_ref().map(|sparse| sparse.limits.rows_min)),
         };
         let weights = stored.map(|(name, rows_max)| match rows_max {
             None => format!(" with {name} weights"),
@@ -92,6 +102,18 @@ impl Layer {
             Self::Integer(IntegerLayer { dense, sparse, .. }) => {
                 let sparse = sparse.as_ref().map_or(0, |sparse| sparse.layer.workspace());
                 Workspace { values: 0, codes: dense.workspace(rows).max(sparse) }
+            }
+        }
+    }
+
+    /// How many bytes of memory its weights take, in every way they are stored.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Real(RealLayer { dense, sparse }) => {
+                dense.bytes() + sparse.as_ref().map_or(0, |sparse| sparse.layer.bytes())
+            }
+            Self::Integer(IntegerLayer { dense, sparse, .. }) => {
+                dense.bytes() + sparse.as_ref().map_or(0, |sparse| sparse.layer.bytes())
             }
         }
     }
@@ -131,11 +153,10 @@ impl Layer {
 
 impl RealLayer {
     fn pack(dense: &Dense, kernels: Kernels) -> Self {
-        let activation = activation(dense.activation);
-        let stored = Stored::pack(dense, activation, kernels);
-        let has_many_zeros = dense.weights.nonzero() as f64 <= dense.weights.len() as f64 * DENSITY_MAX;
-        let sparse =
-            has_many_zeros.then(|| SparseF32::pack(&dense.weights.to_f32(), &dense.bias, activation));
+        let (weights, activation) = (dense.weights.to_f32(), activation(dense.activation));
+        let stored = Stored::pack(dense, &weights, kernels);
+        let has_many_zeros = dense.weights.nonzero() as f64 <= weights.len() as f64 * DENSITY_MAX;
+        let sparse = has_many_zeros.then(|| SparseF32::pack(&weights, &dense.bias, activation));
         let sparse =
             sparse.and_then(|sparse| WithoutZeros::<SparseF32>::unless_slower(sparse, &stored, kernels));
         Self { dense: stored, sparse }
@@ -145,17 +166,21 @@ impl RealLayer {
     pub(crate) fn run(
         &self,
         kernels: Kernels,
-        input: Rows<'_, f32>,
-        output: Output<'_>,
+        input: RealInput<'_>,
+        mut output: Output<'_>,
         workspace: &mut [f32],
     ) {
+        let RealInput { rows, is_finite } = input;
         // Zero weights may not be left out where an input is infinite: their product would be NaN.
-        let is_finite = || kernels.first_not_finite(&input.values[..input.count * input.stride]).is_none();
+        let is_finite =
+            || is_finite || kernels.first_not_finite(&rows.values[..rows.count * rows.stride]).is_none();
         match &self.sparse {
-            Some(sparse) if input.count >= sparse.rows_min && is_finite() => {
-                kernels.sparse_f32(&sparse.layer, input, output, workspace);
+            Some(sparse) if rows.count >= sparse.limits.rows_min && is_finite() => {
+                let (whole, rest) = sparse.limits.split(rows);
+                kernels.sparse_f32(&sparse.layer, whole, output.reborrow(), workspace);
+                self.dense.run(kernels, rest, output.skip(whole.count * self.dense.stride()));
             }
-            _ => self.dense.run(kernels, input, output),
+            _ => self.dense.run(kernels, rows, output),
         }
     }
 }
@@ -168,6 +193,12 @@ impl IntegerLayer {
                 format!("an integer layer of {inputs} inputs; more than {max} overflow its 32-bit sums");
             return Err(Error::Unsupported { what });
         }
+        let product = |scale: &f32| parts.input.scale * scale;
+        if let Some(scale) = parts.scales.iter().find(|scale| !product(scale).is_finite()) {
+            let input = parts.input.scale;
+            let what = format!("an integer layer whose scales multiply beyond f32: {input:e} · {scale:e}");
+            return Err(Error::Unsupported { what });
+        }
         let dense = DenseU8::pack(parts, kernels);
         let sparse = SparseU8::pack(parts, kernels);
         let sparse = (sparse.density() <= DENSITY_MAX).then_some(sparse);
@@ -176,16 +207,33 @@ impl IntegerLayer {
         Ok(Self { dense, sparse, input: parts.input })
     }
 
-    /// Quantizes whole rows of inputs. The rows of codes are as far apart as codes of a row are read.
-    pub(crate) fn quantize(&self, kernels: Kernels, values: &[f32], codes: &mut [u8]) {
-        let (inputs, stride) = (self.dense.inputs(), self.dense.padded_inputs());
-        kernels.quantize(values, self.input, &mut codes[..values.len()]);
-        if stride > inputs {
-            // Short rows one by one would hardly fill a vector. From the last on, none is overwritten before it has moved.
-            for row in (0..values.len() / inputs).rev() {
-                codes.copy_within(row * inputs..(row + 1) * inputs, row * stride);
-            }
+    /// Quantizes rows of inputs and gives the distance between two rows of codes. What lies past the inputs of a row is unspecified.
+    ///
+    /// # Errors
+    /// The first row with a value that is infinite or NaN. A code for it would be as good as any other.
+    pub(crate) fn quantize(
+        &self,
+        kernels: Kernels,
+        rows: Rows<'_, f32>,
+        codes: &mut [u8],
+    ) -> Result<usize, usize> {
+        let (inputs, padded) = (self.dense.inputs(), self.dense.padded_inputs());
+        let Rows { values, stride, count } = rows;
+        let len = count * stride;
+        // All at once, since short rows one by one would hardly fill a vector; what is between them does not count.
+        if kernels.quantize(&values[..len], self.input, &mut codes[..len]).is_err() {
+            let is_finite =
+                |row: &usize| kernels.first_not_finite(&values[row * stride..][..inputs]).is_none();
+            (0..count).find(|row| !is_finite(row)).map_or(Ok(()), Err)?;
         }
+        if stride >= padded {
+            return Ok(stride);
+        }
+        // From the last on, no row is overwritten before it has moved.
+        for row in (0..count).rev() {
+            codes.copy_within(row * stride..row * stride + inputs, row * padded);
+        }
+        Ok(padded)
     }
 
     /// Runs rows through the layer.
@@ -193,12 +241,15 @@ impl IntegerLayer {
         &self,
         kernels: Kernels,
         input: Rows<'_, u8>,
-        output: Output<'_>,
+        mut output: Output<'_>,
         workspace: &mut [u8],
     ) {
         match &self.sparse {
-            Some(sparse) if input.count >= sparse.rows_min => {
-                kernels.sparse_u8(&sparse.layer, input, output, workspace);
+            Some(sparse) if input.count >= sparse.limits.rows_min => {
+                let (whole, rest) = sparse.limits.split(input);
+                kernels.sparse_u8(&sparse.layer, whole, output.reborrow(), workspace);
+                let output = output.skip(whole.count * self.dense.stride());
+                kernels.dense_u8(&self.dense, rest, output, workspace);
             }
             _ => kernels.dense_u8(&self.dense, input, output, workspace),
         }

@@ -1,9 +1,15 @@
 use leat_kernels::{Kernels, Output, Preparation, Rows};
-use leat_model::{Model, Network, Preprocessing, Task};
+use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
 use super::BLOCK;
-use super::layer::{Layer, Workspace};
+use super::layer::{Layer, RealInput, Workspace};
+use crate::measure::quickest_ns;
+use crate::scratch::Lengths;
 use crate::{Batch, Error, Plan, Scratch};
+
+/// How many rows are run to measure how long one takes: enough for the weights to count as little as in a large batch, few enough for a
+/// large network to be ready soon.
+const MEASURED_ROWS: usize = 16;
 
 /// A native network, packed.
 pub(crate) struct NetworkPlan {
@@ -14,8 +20,8 @@ pub(crate) struct NetworkPlan {
     /// Never empty.
     layers: Vec<Layer>,
     task: Task,
-    /// Weights of all layers.
-    multiply_adds: usize,
+    /// See [`Plan::row_ns`].
+    row_ns: f64,
     /// The longest row of values between two stages.
     stride_max: usize,
 }
@@ -26,19 +32,33 @@ impl NetworkPlan {
         let pack = |layer| Layer::pack(layer, kernels);
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
-        Ok(Self {
+        let mut plan = Self {
             kernels,
             features: network.features(),
             outputs: network.outputs(),
             preparation: preparation(&model.preprocessing),
             layers,
             task: model.task,
-            multiply_adds: network.layers.iter().map(|layer| layer.weights.len()).sum(),
+            row_ns: 0.0,
             stride_max: stride_max.unwrap_or(0),
-        })
+        };
+        plan.row_ns = plan.measured_row_ns();
+        Ok(plan)
     }
 
-    /// Runs at most [`BLOCK`] rows.
+    fn measured_row_ns(&self) -> f64 {
+        let input = vec![0.0; MEASURED_ROWS * self.features];
+        let mut output = vec![0.0; MEASURED_ROWS * self.outputs];
+        let mut scratch = Scratch::default();
+        let run_ns = quickest_ns(|| {
+            let batch = Batch { rows: MEASURED_ROWS, input: &input, output: &mut output };
+            // Rows of zeros may be refused where others are not, which takes about as long.
+            let _ = self.run(batch, &mut scratch);
+        });
+        run_ns / MEASURED_ROWS as f64
+    }
+
+    /// Runs at most [`BLOCK`] rows through one layer after the other.
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
@@ -55,33 +75,36 @@ impl NetworkPlan {
             let prepared = &mut values[..batch.input.len()];
             self.kernels.prepare(&self.preparation, self.features, batch.input, prepared).map_err(place)?;
         }
-        let mut stride = self.features;
+        let mut is_finite = !self.preparation.may_overflow();
+        let (mut stride, count) = (self.features, batch.rows);
+        let mut has_codes = false;
         for (index, layer) in self.layers.iter().enumerate() {
-            let following = self.layers.get(index + 1).and_then(Layer::input_quantization);
-            let output = match following {
-                Some(quantization) => Output::Codes(codes_out, quantization),
-                None => Output::Values(values_out),
-            };
-            let count = batch.rows;
             match layer {
                 Layer::Real(real) => {
-                    let input = Rows { values: raw.take().unwrap_or(&*values), stride, count };
-                    real.run(self.kernels, input, output, workspace);
+                    let rows = Rows { values: raw.take().unwrap_or(&*values), stride, count };
+                    let input = RealInput { rows, is_finite };
+                    real.run(self.kernels, input, Output::Values(values_out), workspace);
                 }
                 Layer::Integer(integer) => {
-                    if index == 0 {
-                        let values = &raw.take().unwrap_or(&*values)[..count * self.features];
-                        integer.quantize(self.kernels, values, codes);
-                        stride = layer.inputs_read();
+                    if !has_codes {
+                        let rows = Rows { values: raw.take().unwrap_or(&*values), stride, count };
+                        let quantized = integer.quantize(self.kernels, rows, codes);
+                        stride = quantized.map_err(|row| Error::Overflow { row })?;
                     }
+                    let following = self.layers.get(index + 1).and_then(Layer::input_quantization);
+                    let output = match following {
+                        Some(quantization) => Output::Codes(codes_out, quantization),
+                        None => Output::Values(values_out),
+                    };
                     integer.run(self.kernels, Rows { values: codes, stride, count }, output, code_workspace);
                 }
             }
+            has_codes = layer.input_quantization().is_some();
+            is_finite = false;
             stride = layer.stride();
             std::mem::swap(&mut values, &mut values_out);
             std::mem::swap(&mut codes, &mut codes_out);
         }
-        let count = batch.rows;
         self.answer(batch, Rows { values, stride, count })
     }
 
@@ -113,8 +136,13 @@ impl Plan for NetworkPlan {
         self.outputs
     }
 
-    fn multiply_adds(&self) -> usize {
-        self.multiply_adds
+    fn row_ns(&self) -> f64 {
+        self.row_ns
+    }
+
+    fn bytes(&self) -> usize {
+        let packed: usize = self.layers.iter().map(Layer::bytes).sum();
+        size_of::<Self>() + size_of_val(&*self.layers) + packed + self.preparation.bytes()
     }
 
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
@@ -122,9 +150,11 @@ impl Plan for NetworkPlan {
         let rows = batch.rows.min(BLOCK);
         let workspaces = self.layers.iter().map(|layer| layer.workspace(rows));
         let Workspace { values, codes } = workspaces.fold(Workspace::default(), Workspace::max);
-        scratch.reserve(rows * self.stride_max, values, codes);
+        let rows = rows * self.stride_max;
+        scratch.reserve(Lengths { rows, workspace: values, code_workspace: codes });
         for (start, block) in batch.parts(BLOCK, self) {
-            self.run_block(block, scratch).map_err(|error| error.in_block(start))?;
+            let run = block.run_stages(|rows| self.run_block(rows, scratch));
+            run.map_err(|error| error.in_block(start))?;
         }
         Ok(())
     }
@@ -142,15 +172,28 @@ impl Plan for NetworkPlan {
     }
 }
 
+/// What has to be done to raw rows. A standardisation that changes nothing is left out.
+///
+/// None is folded into the weights of the first layer: `fma((x - mean) / scale, w, sum)` rounds the quotient, `fma(x, w / scale, …)` the
+/// weight, so that answers would have other bits. That is so even for means of zero and powers of two, where the quotient is exact
+/// but for features that it makes subnormal or infinite: those can come in any batch.
 fn preparation(preprocessing: &Preprocessing) -> Preparation {
     let mut preparation = Preparation::default();
     if let Some(values) = &preprocessing.impute {
         preparation = preparation.with_impute(values.clone());
     }
-    if let Some(standardise) = &preprocessing.standardise {
+    if let Some(standardise) =
+        preprocessing.standardise.as_ref().filter(|standardise| !is_identity(standardise))
+    {
         preparation = preparation.with_standardise(standardise.mean.clone(), standardise.scale.clone());
     }
     preparation
+}
+
+/// Whether each feature stays as it is, a zero with its sign: `-0 - (-0)` would be `+0`.
+fn is_identity(standardise: &Standardise) -> bool {
+    let is_zero = |mean: &f32| mean.to_bits() == 0;
+    standardise.mean.iter().all(is_zero) && standardise.scale.iter().all(|&scale| scale == 1.0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-use leat_kernels::{Activation, Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
+use leat_kernels::{Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
 use leat_model::{Dense, Encoding};
 
+use super::layer::activation;
 use crate::measure::quickest_ns;
 
 /// Being faster by less than this for a single row is no reason to unpack weights each time: large batches, which wait for no memory, pay
@@ -30,10 +31,11 @@ pub(crate) struct ByRows {
 }
 
 impl Stored {
-    /// Packs a layer of a valid network. Weights that the model stores in fewer bytes stay that small where reading less from memory
+    /// Packs a layer of a valid network, given what its weights stand for. Weights that the model stores in fewer bytes stay that small where reading less from memory
     /// is measured to gain more than unpacking costs; else they are expanded.
-    pub(crate) fn pack(dense: &Dense, activation: Activation, kernels: Kernels) -> Self {
-        let expanded = Self::F32(DenseF32::pack(&dense.weights.to_f32(), &dense.bias, activation));
+    pub(crate) fn pack(dense: &Dense, weights: &[f32], kernels: Kernels) -> Self {
+        let activation = activation(dense.activation);
+        let expanded = Self::F32(DenseF32::pack(weights, &dense.bias, activation));
         let small = match &dense.weights.encoding {
             Encoding::Bf16(values) => {
                 let values: Vec<Bf16> = values.iter().map(|value| Bf16(value.to_bits())).collect();
@@ -68,6 +70,16 @@ impl Stored {
                 let fitting = if input.count <= *few_max { few } else { many };
                 fitting.run(kernels, input, output);
             }
+        }
+    }
+
+    /// How many bytes of memory the weights take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::F32(layer) => layer.bytes(),
+            Self::Bf16(layer) => layer.bytes(),
+            Self::I8(layer) => layer.bytes(),
+            Self::ByRows(stored) => stored.few.bytes() + stored.many.bytes() + size_of::<ByRows>(),
         }
     }
 
@@ -122,6 +134,8 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
+    use leat_kernels::Activation;
+
     use super::*;
 
     fn run(stored: &Stored, kernels: Kernels, rows: usize) -> Vec<f32> {

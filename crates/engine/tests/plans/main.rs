@@ -7,5 +7,6 @@ mod invariance;
 mod measuring;
 mod memory;
 mod models;
+mod preparation;
 mod refusals;
 mod sharing;

@@ -1,6 +1,9 @@
 //! Models to test with.
 
-use leat_engine::{Batch, Error, Plan, Scratch};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use leat_engine::{Batch, Error, Kernels, Plan, Scratch, Team, compile_with};
 use leat_model::{
     Activation, ActivationQuantization, Body, Dense, Lineage, Model, Network, Preprocessing, Signature, Task,
     Tensor,
@@ -70,6 +73,50 @@ pub(crate) fn run(plan: &dyn Plan, input: &[f32], scratch: &mut Scratch) -> Resu
     let rows = input.len() / plan.features();
     let mut output = vec![0.0; rows * plan.outputs()];
     plan.run(Batch { rows, input, output: &mut output }, scratch)?;
+    Ok(output)
+}
+
+/// The plans of a model for every set of kernels that this processor runs.
+pub(crate) fn plans(model: &Model) -> Vec<Box<dyn Plan>> {
+    let compile = |kernels| compile_with(model, kernels).expect("a valid model");
+    Kernels::available().into_iter().map(compile).collect()
+}
+
+/// A plan that is worth sharing however few rows there are.
+pub(crate) struct Worthwhile(pub(crate) Box<dyn Plan>);
+
+impl Plan for Worthwhile {
+    fn features(&self) -> usize {
+        self.0.features()
+    }
+
+    fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+
+    fn row_ns(&self) -> f64 {
+        1e9
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        self.0.run(batch, scratch)
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// Runs whole rows, shared by so many threads.
+pub(crate) fn run_shared(threads: usize, plan: &Arc<dyn Plan>, input: &[f32]) -> Result<Vec<f32>, Error> {
+    let team = Team::new(NonZeroUsize::new(threads).expect("at least one")).expect("threads");
+    let rows = input.len() / plan.features();
+    let mut output = vec![0.0; rows * plan.outputs()];
+    team.run(plan, Batch { rows, input, output: &mut output }, &mut Scratch::default())?;
     Ok(output)
 }
 

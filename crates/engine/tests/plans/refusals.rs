@@ -1,5 +1,7 @@
 use leat_engine::{Batch, Error, Scratch, compile};
-use leat_model::{Activation, Body, Model, Network, Preprocessing, Standardise, Task, Tensor};
+use leat_model::{
+    Activation, ActivationQuantization, Body, Dense, Model, Network, Preprocessing, Standardise, Task, Tensor,
+};
 
 use crate::models::{self, run};
 
@@ -26,10 +28,9 @@ fn refuses_nan_and_infinity_and_says_where() {
         let mut model = models::of(Task::Classification, models::network(&[11, 20, 2], layer));
         for impute in [None, Some(vec![0.5; 11])] {
             model.preprocessing.impute = impute.clone();
-            let plan = compile(&model).expect("a valid model");
-            for (bad, row, feature) in
-                [(f32::NAN, 0, 10), (f32::INFINITY, 149, 3), (f32::NEG_INFINITY, 96, 0)]
-            {
+            let bads = [(f32::NAN, 0, 10), (f32::INFINITY, 149, 3), (f32::NEG_INFINITY, 96, 0)];
+            let plans = models::plans(&model);
+            for (plan, (bad, row, feature)) in plans.iter().flat_map(|plan| bads.map(|bad| (plan, bad))) {
                 let mut input = models::values(150 * 11, 1);
                 input[row * 11 + feature] = bad;
                 let result = run(plan.as_ref(), &input, &mut Scratch::default());
@@ -52,26 +53,83 @@ fn refuses_nan_and_infinity_and_says_where() {
 #[test]
 fn refuses_to_answer_what_overflows() {
     for task in [Task::Regression, Task::Classification] {
-        let plan =
-            compile(&models::of(task, models::network(&[2, 3, 2], models::real))).expect("a valid model");
-        let mut input = vec![0.5; 2 * 120];
-        input[2 * 100] = f32::MAX;
-        input[2 * 100 + 1] = f32::MAX;
-        let mut wide = models::network(&[2, 3, 2], models::real);
-        wide.layers[0].weights = Tensor::f32(vec![3, 2], vec![8.0; 6]);
-        let wide = compile(&models::of(task, wide)).expect("a valid model");
-        assert!(run(plan.as_ref(), &input[..20], &mut Scratch::default()).is_ok());
-        let error = run(wide.as_ref(), &input, &mut Scratch::default()).expect_err("an overflow");
-        assert!(matches!(error, Error::Overflow { row: 100 }), "{error}");
+        let mut network = models::network(&[2, 3, 2], models::real);
+        network.layers[0].weights = Tensor::f32(vec![3, 2], vec![8.0; 6]);
+        for plan in models::plans(&models::of(task, network)) {
+            let mut input = vec![0.5; 2 * 120];
+            assert!(run(plan.as_ref(), &input, &mut Scratch::default()).is_ok());
+            input[2 * 100..2 * 101].fill(f32::MAX);
+            let error = run(plan.as_ref(), &input, &mut Scratch::default()).expect_err("an overflow");
+            assert!(matches!(error, Error::Overflow { row: 100 }), "{error}");
+        }
     }
 }
 
 #[test]
 fn an_integer_plan_saturates_instead_of_overflowing() {
     let model = models::of(Task::Classification, models::network(&[3, 20, 2], models::integer));
-    let plan = compile(&model).expect("a valid model");
-    let output = run(plan.as_ref(), &[f32::MAX, -f32::MAX, 0.0], &mut Scratch::default()).expect("finite");
-    assert!(output.iter().all(|p| (0.0..=1.0).contains(p)), "{output:?}");
+    for plan in models::plans(&model) {
+        let answer = |row: [f32; 3]| run(plan.as_ref(), &row, &mut Scratch::default()).expect("finite");
+        // The outermost codes stand for -2.02 and 3.08.
+        assert_eq!(answer([f32::MAX, -f32::MAX, 0.0]), answer([3.08, -2.02, 0.0]));
+        assert_ne!(answer([f32::MAX, -f32::MAX, 0.0]), answer([3.0, -2.0, 0.0]));
+    }
+}
+
+/// Two layers, the first of which has one output and these weights and is on `f32`.
+fn mixed(weights: [f32; 2], last: Dense) -> Model {
+    let mut first = models::real(2, 1, Activation::Relu, 1);
+    first.weights = Tensor::f32(vec![1, 2], weights.to_vec());
+    models::of(Task::Regression, Network { layers: vec![first, last] })
+}
+
+#[test]
+fn what_integers_have_no_code_for_overflows_as_it_does_without_integers() {
+    let lasts = [models::real, models::integer].map(|layer| layer(1, 1, Activation::Identity, 1));
+    for (weights, last) in [[8.0, -8.0], [8.0, 0.0]].into_iter().flat_map(|w| lasts.clone().map(|l| (w, l))) {
+        for plan in models::plans(&mixed(weights, last)) {
+            let mut input = [0.5; 2 * 40];
+            input[2 * 33..2 * 34].fill(f32::MAX);
+            let error = run(plan.as_ref(), &input, &mut Scratch::default()).expect_err("no number");
+            assert!(matches!(error, Error::Overflow { row: 33 }), "{error}, {}", plan.describe());
+        }
+    }
+}
+
+/// What a standardisation makes infinite is refused too, rather than taken for the greatest that has a code.
+#[test]
+fn a_feature_that_overflows_before_it_is_quantized_is_refused() {
+    let mut model = models::of(Task::Regression, models::network(&[2, 2], models::integer));
+    let standardise = Standardise { mean: vec![0.0; 2], scale: vec![0.25, 1.0] };
+    model.preprocessing = Preprocessing { impute: None, standardise: Some(standardise) };
+    for plan in models::plans(&model) {
+        let input = [1.0, 1.0, f32::MAX, 1.0];
+        let error = run(plan.as_ref(), &input, &mut Scratch::default()).expect_err("no number");
+        assert!(matches!(error, Error::Overflow { row: 1 }), "{error}, {}", plan.describe());
+    }
+}
+
+/// Outputs that only pad a layer are NaN here; the one that counts is zero, since a rectifier follows.
+#[test]
+fn what_pads_a_layer_refuses_nothing() {
+    let mut model = mixed([8.0, 0.0], models::integer(1, 1, Activation::Identity, 1));
+    let mut second = models::real(1, 1, Activation::Relu, 1);
+    second.weights = Tensor::f32(vec![1, 1], vec![-1.0]);
+    body(&mut model).layers.insert(1, second);
+    for plan in models::plans(&model) {
+        assert!(run(plan.as_ref(), &[f32::MAX, 0.0], &mut Scratch::default()).is_ok());
+    }
+}
+
+#[test]
+fn refuses_scales_whose_product_is_not_finite() {
+    let mut layer = models::integer(2, 3, Activation::Identity, 1);
+    layer.input_quantization = Some(ActivationQuantization { scale: 1e30, zero_point: 0 });
+    layer.weights = Tensor::int8(vec![3, 2], vec![0, 1, 2, 3, 4, 5], vec![1.0, 1e30, 1.0]);
+    let error =
+        compile(&models::of(Task::Regression, Network { layers: vec![layer] })).err().expect("beyond f32");
+    let text = error.to_string();
+    assert!(matches!(error, Error::Unsupported { .. }) && text.contains("1e30 · 1e30"), "{text}");
 }
 
 #[test]

@@ -69,7 +69,11 @@ pub(crate) fn tiny_deployment(versions: &[Arc<LoadedVersion>], weights: &[u32]) 
 struct Brittle;
 
 impl Plan for Brittle {
-    fn multiply_adds(&self) -> usize {
+    fn row_ns(&self) -> f64 {
+        1.0
+    }
+
+    fn bytes(&self) -> usize {
         1
     }
 
@@ -96,7 +100,7 @@ impl Plan for Brittle {
 
 /// A version whose plan panics when a row begins with -1.
 pub(crate) fn brittle_version() -> LoadedVersion {
-    LoadedVersion { plan: Residence::new(Box::new(Brittle), 1), ..tiny_version(1) }
+    LoadedVersion { plan: Residence::new(Box::new(Brittle)), ..tiny_version(1) }
 }
 
 #[test]

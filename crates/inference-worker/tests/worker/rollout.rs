@@ -94,7 +94,8 @@ async fn only_workers_with_the_labels_serve_a_model() {
 async fn models_beyond_the_memory_budget_give_way_and_come_back_when_asked_for() {
     let cluster = Cluster::start().await;
     let blobs: Vec<Vec<u8>> = [1.0, 2.0, 3.0].map(regression).to_vec();
-    let budget = blobs[0].len() + blobs[1].len() + 10;
+    let bytes = leat_engine::compile(&leat_model::blob::read(&blobs[0]).unwrap()).unwrap().bytes();
+    let budget = 2 * bytes + bytes / 2;
     let worker = cluster.worker("w1", Settings { memory_budget_bytes: Some(budget), ..quick() }).await;
     let names = ["one", "two", "three"];
     for (name, blob) in names.iter().zip(&blobs) {

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::epilogue;
-use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Tiles};
+use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
 use crate::panel::PANEL;
 use crate::simd::{Kernel, Simd};
 use crate::weight::Weight;
@@ -74,7 +74,7 @@ impl<S: Simd, W: Weight> Walk<'_, '_, S, W> {
         let start = layer.weights().as_ptr().cast::<u8>();
         let place = |index| ((panel + index) * layer.inputs() + input) * PANEL * size_of::<W>();
         let panels = std::array::from_fn(|index| start.wrapping_add(place(index)));
-        Ahead::new(panels, share, inputs.len() * PANEL * size_of::<W>())
+        Ahead::new(panels, share, Steps { count: inputs.len(), bytes: PANEL * size_of::<W>() })
     }
 }
 

@@ -1,5 +1,5 @@
 use super::epilogue;
-use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Tiles};
+use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
 use crate::panel::BLOCK;
 use crate::simd::{Kernel, Simd};
 use crate::{DenseU8, Output, Rows};
@@ -96,9 +96,10 @@ pub(crate) unsafe fn sums<S: Simd, R: CodeRow<S>, const ROWS: usize, const PANEL
     for (panel, pointer) in panels.iter_mut().enumerate() {
         *pointer = layer.panel(corner.panel + panel).as_ptr().cast();
     }
-    let bytes = layer.blocks() * BLOCK;
-    let next = panels.map(|panel: *const [i8; BLOCK]| panel.cast::<u8>().wrapping_add(PANELS * bytes));
-    let (mut ahead, operands) = (Ahead::new(next, share, bytes), Operands { rows, panels });
+    let steps = Steps { count: layer.blocks(), bytes: BLOCK };
+    let beyond = PANELS * steps.count * steps.bytes;
+    let next = panels.map(|panel: *const [i8; BLOCK]| panel.cast::<u8>().wrapping_add(beyond));
+    let (mut ahead, operands) = (Ahead::new(next, share, steps), Operands { rows, panels });
     let mut sums = [[simd.zero(); PANELS]; ROWS];
     let whole = layer.blocks() / STEPS * STEPS;
     for block in (0..whole).step_by(STEPS) {

@@ -10,17 +10,24 @@ pub(crate) struct Quantize<'a> {
 }
 
 impl Kernel for Quantize<'_> {
-    type Output = ();
+    type Output = Result<(), usize>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) -> Result<(), usize> {
         let quantizer = Quantizer::new(simd, self.quantization);
         let (values, last_values) = self.values.as_chunks::<PANEL>();
         let (codes, last_codes) = self.codes.as_chunks_mut::<PANEL>();
+        let mut all_finite = true;
         for (values, codes) in values.iter().zip(codes) {
-            quantizer.store(simd, simd.load(values), codes);
+            let values = simd.load(values);
+            all_finite &= simd.all_finite(values);
+            quantizer.store(simd, values, codes);
         }
-        scalar::quantize::quantize(last_values, self.quantization, last_codes);
+        let last = scalar::quantize::quantize(last_values, self.quantization, last_codes);
+        if all_finite && last.is_ok() {
+            return Ok(());
+        }
+        scalar::prepare::first_not_finite(self.values).map_or(Ok(()), Err)
     }
 }
 

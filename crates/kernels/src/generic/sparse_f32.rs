@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::epilogue::{self, Place};
+use super::by_rows::{self, ByRows, Target};
 use crate::panel::PANEL;
 use crate::simd::{Kernel, Simd};
 use crate::{Output, Rows, SparseF32};
@@ -20,35 +20,22 @@ pub(crate) struct RunSparseF32<'a, 'b> {
 impl Kernel for RunSparseF32<'_, '_> {
     type Output = ();
 
-    /// Two vectors of rows at once hide some of the latency of each sum; more would no longer fit the cache.
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let start = self.blocks::<S, 2>(simd, 0);
-        let start = self.blocks::<S, 1>(simd, start);
-        let rows = start..self.input.count;
-        if !rows.is_empty() {
-            simd.vectorize(Block::<1> {
-                layer: self.layer,
-                input: self.input,
-                output: self.output,
-                workspace: self.workspace,
-                rows,
-            });
-        }
+    fn run<S: Simd>(self, simd: S) {
+        by_rows::visit(self.input.count, &mut Walk { simd, run: self });
     }
 }
 
-impl RunSparseF32<'_, '_> {
-    /// Goes down the rows while there are enough for `VECTORS` whole vectors. Gives the row of what remains.
+struct Walk<'a, 'b, S> {
+    simd: S,
+    run: RunSparseF32<'a, 'b>,
+}
+
+impl<S: Simd> ByRows for Walk<'_, '_, S> {
     #[inline(always)]
-    fn blocks<S: Simd, const VECTORS: usize>(&mut self, simd: S, mut start: usize) -> usize {
-        while start + VECTORS * PANEL <= self.input.count {
-            let rows = start..start + VECTORS * PANEL;
-            start = rows.end;
-            let Self { layer, input, output, workspace } = self;
-            simd.vectorize(Block::<VECTORS> { layer, input, output, workspace, rows });
-        }
-        start
+    fn part<const VECTORS: usize>(&mut self, rows: Range<usize>) {
+        let RunSparseF32 { layer, input, output, workspace } = &mut self.run;
+        self.simd.vectorize(Block::<VECTORS> { layer, input, output, workspace, rows });
     }
 }
 
@@ -73,13 +60,8 @@ impl<const VECTORS: usize> Kernel for Block<'_, '_, VECTORS> {
         turn(simd, input, rows.clone(), columns);
         for panel in 0..layer.panels() {
             let sums = sums(simd, layer, panel, columns);
-            for (vector, sums) in sums.into_iter().enumerate() {
-                for (row, sums) in rows.clone().skip(vector * PANEL).zip(simd.transpose(sums)) {
-                    let start = row * layer.stride() + panel * PANEL;
-                    let place = Place { start, stride: layer.stride() };
-                    epilogue::finish(simd, [[sums]], layer.activation(), &place, output);
-                }
-            }
+            let (stride, activation) = (layer.stride(), layer.activation());
+            Target { rows: rows.clone(), panel, stride, activation }.finish(simd, sums, output);
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::epilogue::{self, Place};
+use super::by_rows::{self, ByRows, Target};
 use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
 use crate::simd::{Kernel, Simd};
 use crate::sparse_u8::BlockEntry;
@@ -26,27 +26,21 @@ impl Kernel for RunSparseU8<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let start = self.parts::<S, 2>(simd, 0);
-        let start = self.parts::<S, 1>(simd, start);
-        if start < self.input.count {
-            let Self { layer, input, output, workspace } = self;
-            simd.vectorize(Part::<1> { layer, input, output, workspace, rows: start..input.count });
-        }
+    fn run<S: Simd>(self, simd: S) {
+        by_rows::visit(self.input.count, &mut Walk { simd, run: self });
     }
 }
 
-impl RunSparseU8<'_, '_> {
-    /// Goes down the rows while there are enough for `VECTORS` whole vectors. Gives the row of what remains.
+struct Walk<'a, 'b, S> {
+    simd: S,
+    run: RunSparseU8<'a, 'b>,
+}
+
+impl<S: Simd> ByRows for Walk<'_, '_, S> {
     #[inline(always)]
-    fn parts<S: Simd, const VECTORS: usize>(&mut self, simd: S, mut start: usize) -> usize {
-        while start + VECTORS * PANEL <= self.input.count {
-            let rows = start..start + VECTORS * PANEL;
-            start = rows.end;
-            let Self { layer, input, output, workspace } = self;
-            simd.vectorize(Part::<VECTORS> { layer, input, output, workspace, rows });
-        }
-        start
+    fn part<const VECTORS: usize>(&mut self, rows: Range<usize>) {
+        let RunSparseU8 { layer, input, output, workspace } = &mut self.run;
+        self.simd.vectorize(Part::<VECTORS> { layer, input, output, workspace, rows });
     }
 }
 
@@ -71,13 +65,8 @@ impl<const VECTORS: usize> Kernel for Part<'_, '_, VECTORS> {
         turn(layer, input, rows.clone(), blocks);
         for panel in 0..layer.panels() {
             let values = values(simd, layer, panel, blocks);
-            for (vector, values) in values.into_iter().enumerate() {
-                for (row, values) in rows.clone().skip(vector * PANEL).zip(simd.transpose(values)) {
-                    let start = row * layer.stride() + panel * PANEL;
-                    let place = Place { start, stride: layer.stride() };
-                    epilogue::finish(simd, [[values]], layer.activation(), &place, output);
-                }
-            }
+            let (stride, activation) = (layer.stride(), layer.activation());
+            Target { rows: rows.clone(), panel, stride, activation }.finish(simd, values, output);
         }
     }
 }

@@ -70,7 +70,7 @@ impl Extent {
                 columns.wide::<2>();
             }
             _ => {
-                columns.wide_but_for_four::<3>();
+                columns.wide_leaving_none_alone::<3>();
                 columns.wide::<2>();
             }
         }
@@ -130,9 +130,9 @@ impl<T: Tiles> Columns<'_, T> {
         }
     }
 
-    /// Likewise, but never so that one panel is left alone when there are others to go with.
+    /// Likewise, but when a single panel would be left alone, one column less: two narrower ones then share the rest.
     #[inline(always)]
-    fn wide_but_for_four<const PANELS: usize>(&mut self) {
+    fn wide_leaving_none_alone<const PANELS: usize>(&mut self) {
         while self.next + PANELS <= self.end && self.next + PANELS + 1 != self.end {
             self.down::<PANELS>();
         }
@@ -172,6 +172,14 @@ pub(crate) const STEPS: usize = 4;
 /// How many bytes come from memory at once.
 const LINE: usize = 64;
 
+/// How a tile goes through a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps {
+    pub(crate) count: usize,
+    /// How many bytes of a panel a step takes.
+    pub(crate) bytes: usize,
+}
+
 /// The weights of the next column, fetched line by line while a tile is computed.
 pub(crate) struct Ahead<const PANELS: usize> {
     next: [*const u8; PANELS],
@@ -180,14 +188,13 @@ pub(crate) struct Ahead<const PANELS: usize> {
 }
 
 impl<const PANELS: usize> Ahead<PANELS> {
-    /// For a tile that goes through `bytes` of each panel, `STEPS` steps of a line at most between two fetches; `panels` are where the
-    /// weights of the next column begin.
+    /// For a tile of `steps` steps; `panels` are where the weights of the next column begin.
     #[inline(always)]
-    pub(crate) fn new(panels: [*const u8; PANELS], share: Share, bytes: usize) -> Self {
-        let start = bytes / share.tiles * share.tile;
+    pub(crate) fn new(panels: [*const u8; PANELS], share: Share, steps: Steps) -> Self {
+        let start = steps.count * steps.bytes / share.tiles * share.tile;
         // The processor by itself follows several panels that are read once; it is only slow to follow a single one.
         let is_followed = share.tiles == 1 && PANELS > 1;
-        let stride = if is_followed { 0 } else { STEPS * LINE / share.tiles };
+        let stride = if is_followed { 0 } else { STEPS * steps.bytes / share.tiles };
         Self { next: panels.map(|panel| panel.wrapping_add(start)), stride }
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Amx {
 }
 
 impl Amx {
-    /// Asks the operating system once for the permission to use tiles; when that is refused there is no AMX.
+    /// The operating system has to permit tiles; when it does not, there is no AMX.
     pub(crate) fn detect() -> Option<Self> {
         let avx512 = Avx512::detect()?;
         let has_all = __cpuid_count(7, 0).edx & (TILES | INTEGERS) == TILES | INTEGERS;
