@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use leat_contract::{ModelName, PredictionRecord};
-use leat_engine::Scratch;
+use leat_engine::{Scratch, Team};
 use tokio::sync::mpsc;
 
 use crate::Error;
@@ -24,6 +24,8 @@ pub(crate) type Deliver<'a> = dyn FnMut(&mut Vec<Answer>) + 'a;
 pub(crate) struct Answering {
     records: Records,
     copies: Copies,
+    /// Who shares the rows of large batches.
+    team: Arc<Team>,
     scratch: Scratch,
     batches: Vec<Batch>,
     spare: Vec<Buffers>,
@@ -31,10 +33,11 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(records: Records, copies: Copies) -> Self {
+    pub(crate) fn new(records: Records, copies: Copies, team: Arc<Team>) -> Self {
         Self {
             records,
             copies,
+            team,
             scratch: Scratch::default(),
             batches: Vec::new(),
             spare: Vec::new(),
@@ -69,7 +72,7 @@ impl Answering {
 
     fn run(&mut self, shared: &Shared, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
         let begun = Instant::now();
-        batch.run(limits, &shared.team, &mut self.scratch, &mut self.outcome);
+        batch.run(limits, &self.team, &mut self.scratch, &mut self.outcome);
         self.deliver(deliver);
         batch.took(begun.elapsed());
         let is_busy = shared.queue.len() > shared.settings.batch_requests_max;

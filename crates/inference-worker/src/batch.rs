@@ -46,9 +46,9 @@ pub(crate) struct Batch {
     routes: Arc<RouteTable>,
     begun: Instant,
     compute: Duration,
-    /// Bytes of its requests.
+    /// Bytes of its requests that are run.
     bytes: usize,
-    /// How long its requests took to be read.
+    /// How long these took to be read.
     reading: Duration,
     buffers: Buffers,
 }
@@ -121,9 +121,13 @@ impl Batch {
     /// Reads a request into the batch, or answers it at once when it cannot be run.
     pub(crate) fn add(&mut self, work: Work, limits: BatchLimits, outcome: &mut Outcome) {
         let begun = Instant::now();
-        self.bytes += work.payload.len();
         match self.read(&work, limits) {
             Ok((wanted, deadline_ms, (rows, known))) => {
+                // What is refused or known from before says nothing about how long the others take.
+                if known.is_none() {
+                    self.bytes += work.payload.len();
+                    self.reading += begun.elapsed();
+                }
                 let Work { reply, received, escort, waiting, target, .. } = work;
                 let is_live = target.pinned.is_none();
                 let member =
@@ -135,12 +139,13 @@ impl Batch {
                 outcome.answers.extend(work.refuse(&error));
             }
         }
-        self.reading += begun.elapsed();
     }
 
     /// Says how long running it and sending its answers took.
     pub(crate) fn took(&self, elapsed: Duration) {
-        self.served.pace.took(self.reading + elapsed, self.bytes);
+        if self.bytes > 0 {
+            self.served.pace.took(self.reading + elapsed, self.bytes);
+        }
     }
 
     fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Place), Error> {

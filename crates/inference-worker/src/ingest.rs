@@ -18,15 +18,17 @@ use crate::admission::{self, Full};
 use crate::answering::Answering;
 use crate::compute::send_all;
 use crate::refusal::refuse_all;
-use crate::served::QueueLimits;
+use crate::served::{QueueLimits, RouteTable};
 use crate::shared::Shared;
 use crate::work::{Answer, Target, Work};
 
 /// Messages that are taken from the subscription at once.
-const MESSAGES_MAX: usize = 512;
+const MESSAGES_MAX: usize = 1024;
 /// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
+/// A part that takes so long was no light work after all.
+const AT_ONCE_LATE: Duration = Duration::from_millis(2);
 /// What ending a subscription may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -110,17 +112,22 @@ impl Reader {
         }
     }
 
-    /// Gives false when the broker is away: then there is nothing more to come.
-    async fn drain(&self, subscription: &mut Subscription) -> bool {
-        let _turn = self.shared.subscribing.acquire().await;
-        if !self.shared.context.connections.ingest.is_connected() {
-            return false;
-        }
-        let drained = subscription.drain(DRAIN_TIMEOUT).await;
+    /// Gives false when it did not end in order: then nothing more comes than what is there.
+    async fn drain(&mut self, subscription: &mut Subscription) -> bool {
+        let shared = self.shared.clone();
+        let _turn = shared.subscribing.acquire().await;
+        let is_connected = shared.context.connections.ingest.is_connected();
+        let drained =
+            if is_connected { subscription.drain(DRAIN_TIMEOUT).await.map(|()| true) } else { Ok(false) };
         if let Err(error) = &drained {
             warn!(model = %self.target.served.name, %error, "a subscription did not end in order");
         }
-        drained.is_ok()
+        if matches!(drained, Ok(true)) {
+            return true;
+        }
+        self.messages.extend(std::iter::from_fn(|| subscription.try_next()));
+        self.admit().await;
+        false
     }
 
     async fn admit(&mut self) {
@@ -139,7 +146,7 @@ impl Reader {
                 Some(full) => full.of(&mut self.refused).push(work),
             }
         }
-        if can_be_at_once && self.is_cheap() {
+        if can_be_at_once && self.is_cheap(&routes) {
             self.answer_at_once().await;
         } else {
             self.queue();
@@ -147,16 +154,29 @@ impl Reader {
         self.refuse(&limits).await;
     }
 
-    /// Whether what was admitted is answered soon, as far as is known.
-    fn is_cheap(&self) -> bool {
+    /// Whether what was admitted is answered soon: as far as is known of requests before, and of the plans, which are others after a
+    /// rollout.
+    fn is_cheap(&self, routes: &RouteTable) -> bool {
         let bytes = self.admitted.iter().map(|work| work.payload.len()).sum();
-        self.target.served.pace.batch_ns(bytes).is_some_and(|cost_ns| cost_ns <= AT_ONCE_NS_MAX)
+        let row_ns = match &self.target.pinned {
+            Some(version) => version.plan.row_ns(),
+            None => routes.versions.iter().map(|(version, _)| version.plan.row_ns()).fold(0.0, f64::max),
+        };
+        let least_ns = (row_ns * self.admitted.len() as f64) as u64;
+        let usual_ns = self.target.served.pace.batch_ns(bytes);
+        usual_ns.is_some_and(|usual_ns| usual_ns.max(least_ns) <= AT_ONCE_NS_MAX)
     }
 
+    /// Answers what was admitted, the most urgent first. When it takes much longer than it seemed, what is left goes into the queue.
     async fn answer_at_once(&mut self) {
+        self.admitted.sort_by_key(|work| work.waiting.priority);
         while !self.admitted.is_empty() {
+            let begun = Instant::now();
             self.answer_part().await;
             tokio::task::yield_now().await;
+            if begun.elapsed() > AT_ONCE_LATE {
+                return self.queue();
+            }
         }
     }
 
@@ -170,11 +190,10 @@ impl Reader {
         self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
         lock(&self.shared.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
-        // A subscription that is drained loses nothing only while its connection carries nothing else. Both happen on this thread, so
-        // that none begins in between.
+        // A subscription that is drained loses nothing only while its connection carries nothing else.
         let connections = &self.shared.context.connections;
-        let is_undisturbed = self.shared.subscribing.available_permits() > 0;
-        let connection = if is_undisturbed { &connections.ingest } else { &connections.reply };
+        let is_undisturbed = || self.shared.subscribing.available_permits() > 0;
+        let connection = || if is_undisturbed() { &connections.ingest } else { &connections.reply };
         send_all(&self.shared, connection, answers).await;
     }
 

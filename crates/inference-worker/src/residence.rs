@@ -10,6 +10,7 @@ use leat_engine::Plan;
 pub(crate) struct Residence {
     features: usize,
     outputs: usize,
+    row_ns: f64,
     description: String,
     /// What it counts in the budget of the worker: the bytes that the plan takes in memory.
     pub(crate) bytes: usize,
@@ -26,6 +27,7 @@ impl Residence {
         Self {
             features: plan.features(),
             outputs: plan.outputs(),
+            row_ns: plan.row_ns(),
             description: plan.describe(),
             bytes: plan.bytes(),
             plan: RwLock::new(Some(plan)),
@@ -42,6 +44,11 @@ impl Residence {
     /// The length of an output row.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    /// How long a row takes by itself, as it was measured when the plan was made.
+    pub(crate) fn row_ns(&self) -> f64 {
+        self.row_ns
     }
 
     /// What runs, in a few words.

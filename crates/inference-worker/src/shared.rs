@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use leat_engine::Team;
 use leat_messaging::micro;
 use leat_service_runtime::Context;
 use tokio::sync::{Notify, Semaphore};
@@ -25,8 +24,6 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue<Work>,
     /// Rung when something in the queue is over sooner than was known.
     pub(crate) alarm: Notify,
-    /// Who shares the rows of large batches.
-    pub(crate) team: Team,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) roster: Roster,
     pub(crate) board: Board,
@@ -43,7 +40,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// # Errors
-    /// When the operating system refuses the threads for large batches or for loading.
+    /// When the operating system refuses the thread for loading.
     pub(crate) fn new(
         settings: Settings,
         context: Context,
@@ -51,7 +48,6 @@ impl Shared {
         (budget, answering): (Budget, Answering),
     ) -> Result<Self, Error> {
         Ok(Self {
-            team: Team::new(settings.threads_per_batch)?,
             queue: Queue::new(
                 Capacity { count: settings.queue_max, bytes: settings.queue_bytes_max },
                 settings.compute_threads,

@@ -1,10 +1,12 @@
 //! The service: what starts in which order, and what stops in which order.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use leat_contract::{ContractVersion, ModelName, PredictionRecord};
+use leat_engine::Team;
 use leat_messaging::micro;
 use leat_service_runtime::{Context, Service, unix_ms};
 use tokio::sync::{mpsc, oneshot};
@@ -71,10 +73,13 @@ impl Running {
         let (budget, coming) = Budget::new(settings.memory_budget_bytes);
         let (records, arriving) = mpsc::channel(settings.record_buffer_max);
         let copies = Copies::start()?;
-        let answering = || Answering::new(records.downgrade(), copies.clone());
-        let shared = Arc::new(Shared::new(settings, context, micro, (budget, answering()))?);
+        let answering = |team: &Arc<Team>| Answering::new(records.downgrade(), copies.clone(), team.clone());
+        let team = Arc::new(Team::new(settings.threads_per_batch)?);
+        // What is answered at once waits for no other thread.
+        let alone = Arc::new(Team::new(NonZeroUsize::MIN)?);
+        let shared = Arc::new(Shared::new(settings, context, micro, (budget, answering(&alone)))?);
         let threads = (0..shared.settings.compute_threads)
-            .map(|index| ComputeThread::start(index, shared.clone(), answering()))
+            .map(|index| ComputeThread::start(index, shared.clone(), answering(&team)))
             .collect::<Result<Vec<_>, _>>()?;
         let (stop_reports, stop_sweeping) = (CancellationToken::new(), CancellationToken::new());
         let recording = recorder::record(shared.clone(), started_at, arriving);

@@ -65,13 +65,13 @@ impl Tally {
         }
         let Moments { intended, sent, done } = moments;
         let mut counts = self.counts();
-        counts.last = counts.last.max(Some(done));
         counts.send_lag.record_duration(sent.saturating_duration_since(intended));
         if let Some(failure) = failure {
             *counts.failed.entry(failure).or_default() += 1;
             return;
         }
         counts.answered += 1;
+        counts.last = counts.last.max(Some(done));
         counts.latency.record_duration(done.saturating_duration_since(intended));
         counts.service_time.record_duration(done.saturating_duration_since(sent));
     }

@@ -35,20 +35,8 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// How many messages may wait in one subscription before further ones are dropped and counted.
     pub subscription_capacity: usize,
-    /// Which thread runs the connection.
-    pub thread: Thread,
-}
-
-/// Which thread runs a connection.
-#[derive(Debug, Clone, Default)]
-pub enum Thread {
-    /// Those of the runtime that connects.
-    #[default]
-    Shared,
-    /// One of its own. Computation elsewhere cannot starve it then, and draining loses nothing.
-    Own,
-    /// That of another connection which has one of its own: what comes over one and goes over the other wakes no further thread.
-    Of(Connection),
+    /// Runs the connection on a thread of its own. Computation elsewhere cannot starve it then, and draining loses nothing.
+    pub own_thread: bool,
 }
 
 /// What the broker accepts us by.
@@ -95,7 +83,7 @@ impl ConnectOptions {
             tls: Tls::default(),
             patience: Duration::ZERO,
             subscription_capacity: 16_384,
-            thread: Thread::Shared,
+            own_thread: false,
         }
     }
 
@@ -107,13 +95,7 @@ impl ConnectOptions {
 
     /// Runs the connection on a thread of its own.
     pub fn own_thread(mut self) -> Self {
-        self.thread = Thread::Own;
-        self
-    }
-
-    /// Runs the connection on the thread of another one.
-    pub fn beside(mut self, other: &Connection) -> Self {
-        self.thread = Thread::Of(other.clone());
+        self.own_thread = true;
         self
     }
 }
@@ -126,7 +108,7 @@ impl std::fmt::Debug for ConnectOptions {
             .field("name", &self.name)
             .field("patience", &self.patience)
             .field("subscription_capacity", &self.subscription_capacity)
-            .field("thread", &self.thread)
+            .field("own_thread", &self.own_thread)
             .finish_non_exhaustive()
     }
 }
@@ -147,11 +129,7 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
 }
 
 async fn attempt(options: &ConnectOptions) -> Result<Connection, Error> {
-    let thread = match &options.thread {
-        Thread::Shared => None,
-        Thread::Own => Some(Arc::new(OwnThread::start(&options.name)?)),
-        Thread::Of(other) => other.inner().thread.clone(),
-    };
+    let thread = if options.own_thread { Some(OwnThread::start(&options.name)?) } else { None };
     let tracker = StateTracker::new();
     let requests = Arc::new(Requests::new());
     let late = Arc::new(OnceLock::new());

@@ -34,7 +34,7 @@ pub struct Connection {
 pub(crate) struct Inner {
     pub(crate) client: async_nats::Client,
     pub(crate) tracker: Arc<StateTracker>,
-    pub(crate) thread: Option<Arc<OwnThread>>,
+    pub(crate) thread: Option<OwnThread>,
     requests: Arc<Requests>,
     dispatcher: AbortHandle,
 }
@@ -44,7 +44,7 @@ impl Inner {
         client: async_nats::Client,
         tracker: Arc<StateTracker>,
         requests: Arc<Requests>,
-        thread: Option<Arc<OwnThread>>,
+        thread: Option<OwnThread>,
     ) -> Result<Arc<Self>, Error> {
         let subscribed = client.subscribe(requests.wildcard()).await;
         let mut inbox = subscribed.map_err(|_| Error::Closed)?;

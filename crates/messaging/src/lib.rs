@@ -36,7 +36,7 @@ mod work_queue;
 pub mod micro;
 pub mod trace;
 
-pub use connect::{ConnectOptions, Credentials, Thread, Tls};
+pub use connect::{ConnectOptions, Credentials, Tls};
 pub use connection::Connection;
 pub use error::Error;
 pub use event_log::{EventLog, Follower, Position};

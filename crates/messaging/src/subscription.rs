@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use tokio::task::unconstrained;
 
 use crate::{Connection, Message};
 
@@ -31,7 +32,8 @@ impl Subscription {
     /// Gives how many were added to `batch`; zero means what nothing means in [`Subscription::next`].
     /// Dropping the future loses no message.
     pub async fn next_batch(&mut self, batch: &mut Vec<Message>, max: usize) -> usize {
-        std::future::poll_fn(|context| self.poll_batch(context, batch, max)).await
+        // The runtime would let a task have 128 messages at a time, and nobody could tell how many are there.
+        unconstrained(std::future::poll_fn(|context| self.poll_batch(context, batch, max))).await
     }
 
     /// What is there already, without waiting.

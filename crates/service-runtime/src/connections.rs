@@ -12,18 +12,17 @@ use tracing::{error, info, warn};
 
 use crate::{Error, NatsSettings, Readiness, Tasks};
 
-/// Requests that wait unread on the ingest connection before further ones are dropped and counted. Small, so that overload
-/// shows early and memory stays bounded.
-const INGEST_CAPACITY: usize = 4_096;
+/// Requests that wait unread on the ingest connection before further ones are dropped and counted. More than what the kernel holds of
+/// small requests, all of which may come at once; readers take everything there is, so that large ones do not pile up here.
+const INGEST_CAPACITY: usize = 65_536;
 
-/// One connection for each kind of traffic. They have threads of their own, apart from the threads that handle messages; requests and
-/// the replies to them share one.
+/// One connection for each kind of traffic. Each has a thread of its own, apart from the threads that handle messages.
 /// They are named `leat-<service>/<instance>/<purpose>`, which is what the broker's monitoring shows.
 #[derive(Debug, Clone)]
 pub struct Connections {
     /// Subscriptions that bring work. Nothing may be published here while one of them is drained, which would lose messages.
     pub ingest: Connection,
-    /// Replies, telemetry and events: what the service publishes. On the thread of `ingest`.
+    /// Replies, telemetry and events: what the service publishes.
     pub reply: Connection,
     /// Streams, values and objects; a large download never stands in the way of the others.
     pub storage: Connection,
@@ -49,7 +48,7 @@ impl Connections {
         ingest.subscription_capacity = INGEST_CAPACITY;
         let ingest = Connection::connect(&ingest).await?;
         let connections = Self {
-            reply: Connection::connect(&options("reply").beside(&ingest)).await?,
+            reply: Connection::connect(&options("reply")).await?,
             ingest,
             storage: Connection::connect(&options("storage")).await?,
             control: Connection::connect(&options("control")).await?,
@@ -96,14 +95,17 @@ impl Connections {
         watch_state(purpose, states, readiness.clone(), (url, tasks.clone()))
     }
 
-    /// Waits until everything published was handed over.
+    /// Waits until every reply was handed over.
     pub(crate) async fn flush(&self, deadline: Duration) {
-        if !self.reply.is_connected() {
-            return warn!("connection is lost, nothing to flush");
-        }
-        if let Err(error) = self.reply.flush(deadline).await {
-            warn!(%error, "replies may not have left");
-        }
+        let flushing = [&self.ingest, &self.reply].map(|connection| async move {
+            if !connection.is_connected() {
+                return warn!("connection is lost, nothing to flush");
+            }
+            if let Err(error) = connection.flush(deadline).await {
+                warn!(%error, "replies may not have left");
+            }
+        });
+        join_all(flushing).await;
     }
 
     /// Sends what is queued and closes every connection, all at the same time.

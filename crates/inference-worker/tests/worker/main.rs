@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod at_once;
 mod cluster;
 mod durable;
 mod lifetime;

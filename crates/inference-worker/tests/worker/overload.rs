@@ -15,7 +15,7 @@ use crate::models::slow;
 const WIDTH: usize = 100;
 
 /// A worker that runs one request at a time, with a model of which a large request takes about a second.
-async fn busy_cluster(change: impl Fn(&mut leat_contract::Deployment)) -> (Cluster, Worker) {
+pub(crate) async fn busy_cluster(change: impl Fn(&mut leat_contract::Deployment)) -> (Cluster, Worker) {
     let cluster = Cluster::start().await;
     let worker = cluster.worker("w1", Settings { batch_requests_max: 1, ..quick() }).await;
     let mut deployment = deployment(vec![cluster.store(1, 100, &slow(WIDTH, 240)).await]);
@@ -35,12 +35,12 @@ fn request(rows: usize, deadline_ms: Option<u64>, parameters: &[(&str, i64)]) ->
 }
 
 /// Keeps the only thread busy; its reply is too large to be sent, which does not matter.
-fn blocker() -> Vec<u8> {
+pub(crate) fn blocker() -> Vec<u8> {
     request(4000, None, &[])
 }
 
 /// Waits for one answer, which must come before the other one.
-async fn before<T>(other: &mut (impl Future + Unpin), awaited: impl Future<Output = T>) -> T {
+pub(crate) async fn before<T>(other: &mut (impl Future + Unpin), awaited: impl Future<Output = T>) -> T {
     let mut awaited = pin!(awaited);
     std::future::poll_fn(|context| match awaited.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(value),
@@ -53,7 +53,7 @@ async fn before<T>(other: &mut (impl Future + Unpin), awaited: impl Future<Outpu
 }
 
 /// Sends a request and waits until the worker runs it.
-async fn begin(cluster: &Cluster, running: &mut (impl Future + Unpin)) {
+pub(crate) async fn begin(cluster: &Cluster, running: &mut (impl Future + Unpin)) {
     let mut is_running = pin!(leat_test_harness::eventually("the request runs", || async {
         let stats = cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
         let stats: serde_json::Value = stats.json().unwrap();
