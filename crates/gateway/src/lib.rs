@@ -6,8 +6,8 @@
 //! as it came.
 //!
 //! The way of a request: `listener` and `connection` bound what a client may do, `edge` lets it in (`keys`, `cors`), reads its
-//! `body` (`coding`) and finds its `route`; `v2`, `grpc` and `tfs` are the protocols; `workers` asks, `parts` cuts what is too
-//! large for one message, and `refusal` says no in the words of each protocol.
+//! `body` (`coding`, `memory`) and finds its `route`; `v2`, `grpc` and `tfs` are the protocols; `workers` asks, `parts` cuts
+//! what is too large for one message, and `refusal` says no in the words of each protocol.
 //!
 //! Around it: `service` starts and stops everything, `served` follows what should be served, `repository`, `statistics` and
 //! `model_config` tell of models, `outline` and `elements` look at bytes, `metrics` counts, `openapi` describes.
@@ -24,6 +24,7 @@ mod error;
 mod grpc;
 mod keys;
 mod listener;
+mod memory;
 mod metrics;
 mod model_config;
 mod openapi;
