@@ -43,9 +43,8 @@ pub(crate) async fn infer(
         }
         None => {
             let outline = Outline::of(&body.bytes, edge.settings.json_depth_max)?;
-            if outline.has_deadline {
-                // The worker counts by it; only the longest time is left to the gateway.
-                call.timeout = edge.settings.at_most(Duration::MAX);
+            if let Some(deadline_ms) = outline.deadline_ms {
+                call.timeout = edge.settings.at_most(Duration::from_millis(deadline_ms));
             }
             let is_own = outline.names_model || (outline.has_options && mentions_own_options(&body.bytes));
             let payload = if is_own { None } else { passed_on(edge, headers, &body.bytes, outline) };
