@@ -3,9 +3,11 @@
 //! A body that is passed on as it came is read by the worker. Here one pass over its bytes finds what the gateway itself must
 //! know, and refuses what no reader should be handed.
 
+use bytes::Bytes;
 use memchr::memchr2;
 use memchr::memmem;
 
+use crate::parts::by_size;
 use crate::refusal::Refusal;
 
 /// The names at the top of a JSON object that mean something to the gateway.
@@ -23,6 +25,20 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
+    /// [`Outline::of`] a whole body, where it delays nobody. It has options only when they are those that the gateway itself must
+    /// answer, and not the worker.
+    ///
+    /// # Errors
+    /// As [`Outline::of`].
+    pub(crate) async fn of_body(json: Bytes, depth_max: usize) -> Result<Self, Refusal> {
+        let json_bytes = json.len();
+        let look = move || {
+            let outline = Self::of(&json, depth_max)?;
+            Ok(Self { has_options: outline.has_options && mentions_own_options(&json), ..outline })
+        };
+        by_size(json_bytes, look).await?
+    }
+
     /// Looks at a body that should be one JSON object. It is not checked to be one beyond its first byte and its nesting.
     ///
     /// # Errors
@@ -75,8 +91,8 @@ impl Outline {
     }
 }
 
-/// The options of the protocol that the gateway itself must answer, and not the worker.
-pub(crate) fn mentions_own_options(json: &[u8]) -> bool {
+/// Whether a body may have options that the gateway itself must answer, and not the worker.
+fn mentions_own_options(json: &[u8]) -> bool {
     ["binary_data", "classification", "shared_memory"]
         .iter()
         .any(|name| memmem::find(json, name.as_bytes()).is_some())
@@ -128,6 +144,18 @@ mod tests {
             }
         );
         assert!(of(" { } ").is_empty);
+    }
+
+    #[tokio::test]
+    async fn only_options_for_the_gateway_count_however_large_the_body() {
+        for filler in [0, 2 << 20] {
+            let body = |option: &str| {
+                format!(r#"{{"outputs":[{{"name":"y",{option}}}],"z":"{}"}}"#, "z".repeat(filler))
+            };
+            let of = |option| Outline::of_body(body(option).into(), 8);
+            assert!(of(r#""parameters":{"binary_data":true}"#).await.unwrap().has_options);
+            assert!(!of(r#""parameters":{}"#).await.unwrap().has_options);
+        }
     }
 
     #[test]
