@@ -53,6 +53,14 @@ impl BodyLimits {
         reading.map_err(|_| Refusal::slow(format!("the body was not sent within {:?}", self.timeout)))?
     }
 
+    /// A share for a message that is no body of HTTP.
+    ///
+    /// # Errors
+    /// When other bodies fill the memory for bodies.
+    pub(crate) fn share(&self, bytes: usize) -> Result<Share, Refusal> {
+        self.memory.share(bytes)
+    }
+
     /// Takes a body out of its coding; its share becomes that of what comes out.
     ///
     /// # Errors

@@ -28,7 +28,6 @@ impl Memory {
     ///
     /// # Errors
     /// When other bodies leave too little.
-    #[cfg(test)]
     pub(crate) fn share(&self, bytes: usize) -> Result<Share, Refusal> {
         let mut share = Share::default();
         self.grow(&mut share, bytes)?;

@@ -3,11 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, Streaming};
 
 use super::inference::infer;
+use super::tensors;
 use crate::connection::Running;
 use crate::edge::Edge;
 use crate::refusal::Refusal;
@@ -15,6 +17,8 @@ use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamI
 
 /// Requests of one stream that are asked at the same time; their answers wait for each other.
 const AT_ONCE: usize = 16;
+/// Bytes of them; a larger request waits until it is alone.
+const BYTES_AT_ONCE: u32 = 16 * 1024 * 1024;
 /// A client that sets this wants a failure as the end of the stream, with its code.
 const AS_STATUS: &str = "triton_grpc_error";
 
@@ -29,14 +33,11 @@ pub(super) fn answers(
 ) -> Answers {
     let as_status = headers.get(AS_STATUS).is_some_and(|value| value == "true");
     let headers = Arc::new(headers);
-    let answers = requests.map(move |request| {
+    let answers = paced(requests).map(move |request| {
         let (edge, headers) = (edge.clone(), headers.clone());
         async move {
-            let answered = match request {
-                Ok(request) => infer(&edge, &headers, request).await,
-                Err(status) => return Err(status),
-            };
-            told(answered, as_status)
+            let (request, _place) = request?;
+            told(infer(&edge, &headers, request).await, as_status)
         }
     });
     let ordered = answers.buffered(AT_ONCE);
@@ -45,6 +46,21 @@ pub(super) fn answers(
         let _running = &running;
         answer
     }))
+}
+
+/// The same requests, each with its place among those that are asked at the same time. The next one is not read before there is one.
+fn paced(
+    requests: impl Stream<Item = Result<ModelInferRequest, Status>>,
+) -> impl Stream<Item = Result<(ModelInferRequest, OwnedSemaphorePermit), Status>> {
+    let room = Arc::new(Semaphore::new(BYTES_AT_ONCE as usize));
+    requests.and_then(move |request| {
+        let bytes = u32::try_from(tensors::bytes_of(&request)).unwrap_or(u32::MAX);
+        let place = room.clone().acquire_many_owned(bytes.min(BYTES_AT_ONCE));
+        async move {
+            let closed = |_| Status::internal("the room for requests is closed");
+            Ok((request, place.await.map_err(closed)?))
+        }
+    })
 }
 
 fn told(
@@ -57,5 +73,27 @@ fn told(
         }
         Err(refusal) if as_status => Err(refusal.into()),
         Err(refusal) => Ok(ModelStreamInferResponse { error_message: refusal.message, infer_response: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    fn request(bytes: usize) -> Result<ModelInferRequest, Status> {
+        Ok(ModelInferRequest { raw_input_contents: vec![vec![0; bytes].into()], ..Default::default() })
+    }
+
+    #[tokio::test]
+    async fn large_requests_of_a_stream_wait_for_each_other() {
+        let large = BYTES_AT_ONCE as usize + 1;
+        let mut paced = Box::pin(paced(stream::iter([request(10), request(10), request(large)])));
+        let small = [paced.next().await.unwrap().unwrap(), paced.next().await.unwrap().unwrap()];
+        assert!(paced.next().now_or_never().is_none());
+        drop(small);
+        assert!(paced.next().await.unwrap().is_ok());
+        assert!(paced.next().await.is_none());
     }
 }
