@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
@@ -12,6 +13,7 @@ use super::inference::infer;
 use super::tensors;
 use crate::connection::Running;
 use crate::edge::Edge;
+use crate::keys::{Keys, Right};
 use crate::refusal::Refusal;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 
@@ -33,11 +35,16 @@ pub(super) fn answers(
 ) -> Answers {
     let as_status = headers.get(AS_STATUS).is_some_and(|value| value == "true");
     let headers = Arc::new(headers);
+    let mut admission = admission(edge.keys.clone(), headers.clone());
     let answers = paced(requests).map(move |request| {
-        let (edge, headers) = (edge.clone(), headers.clone());
+        let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
         async move {
             let (request, _place) = request?;
-            told(infer(&edge, &headers, request).await, as_status)
+            let answered = match admitted {
+                Ok(()) => infer(&edge, &headers, request).await,
+                Err(refusal) => Err(refusal),
+            };
+            told(answered, as_status)
         }
     });
     let ordered = answers.buffered(AT_ONCE);
@@ -46,6 +53,17 @@ pub(super) fn answers(
         let _running = &running;
         answer
     }))
+}
+
+/// Lets in one request of a stream after the other. The first one was let in with the call.
+fn admission(keys: Arc<Keys>, headers: Arc<HeaderMap>) -> impl FnMut() -> Result<(), Refusal> {
+    let mut is_first = true;
+    move || {
+        if std::mem::take(&mut is_first) {
+            return Ok(());
+        }
+        keys.admit(&headers, Right::Ask, Instant::now())
+    }
 }
 
 /// The same requests, each with its place among those that are asked at the same time. The next one is not read before there is one.
@@ -84,6 +102,20 @@ mod tests {
 
     fn request(bytes: usize) -> Result<ModelInferRequest, Status> {
         Ok(ModelInferRequest { raw_input_contents: vec![vec![0; bytes].into()], ..Default::default() })
+    }
+
+    #[test]
+    fn every_request_of_a_stream_is_taken_from_its_key() {
+        let key = r#"[{"name":"slow","sha256":"DIGEST","requests_per_second":0.001,"burst":2}]"#;
+        let digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+        let settings: Vec<_> = serde_json::from_str(&key.replace("DIGEST", digest)).unwrap();
+        let keys = Arc::new(Keys::load(&settings, None).unwrap());
+        let headers = HeaderMap::from_iter([("x-api-key".parse().unwrap(), "secret".parse().unwrap())]);
+        keys.admit(&headers, Right::Ask, Instant::now()).unwrap();
+        let mut admission = admission(keys, Arc::new(headers));
+        assert!(admission().is_ok(), "the first one came with the call");
+        assert!(admission().is_ok(), "the second one uses up the burst");
+        assert_eq!(admission().unwrap_err().code, leat_contract::ErrorCode::Overloaded);
     }
 
     #[tokio::test]
