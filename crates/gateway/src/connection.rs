@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +15,7 @@ use tracing::debug;
 
 use crate::Settings;
 use crate::edge::Connected;
+use crate::panics::noticed;
 
 /// Bytes of headers of one request.
 const HEADER_BYTES_MAX: u32 = 32 * 1024;
@@ -152,8 +154,22 @@ where
     }
 }
 
-fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Runs the streams of HTTP/2 on the thread of their connection.
+#[derive(Debug, Clone, Copy)]
+struct Streams;
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(noticed(stream));
+    }
+}
+
+fn builder(bounds: Bounds) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())
