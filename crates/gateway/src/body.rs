@@ -53,12 +53,14 @@ impl BodyLimits {
         reading.map_err(|_| Refusal::slow(format!("the body was not sent within {:?}", self.timeout)))?
     }
 
-    /// A share for a message that is no body of HTTP.
-    ///
-    /// # Errors
-    /// When other bodies fill the memory for bodies.
-    pub(crate) fn share(&self, bytes: usize) -> Result<Share, Refusal> {
-        self.memory.share(bytes)
+    /// What all bodies share.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// How long a client may take to send a body.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Takes a body out of its coding; its share becomes that of what comes out.

@@ -54,6 +54,12 @@ impl Memory {
 }
 
 impl Share {
+    /// Gives back what is more than for so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let surplus = self.steps().saturating_sub(bytes.div_ceil(STEP_BYTES));
+        drop(self.0.as_mut().and_then(|permit| permit.split(surplus)));
+    }
+
     fn steps(&self) -> usize {
         self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
@@ -75,9 +81,14 @@ mod tests {
         memory.grow(&mut share, 6 * STEP_BYTES).unwrap();
         memory.grow(&mut share, 2).unwrap();
         assert_eq!(share.steps(), 6);
+        share.shrink(7 * STEP_BYTES);
+        share.shrink(6 * STEP_BYTES - 1);
+        assert_eq!(share.steps(), 6);
         let refusal = memory.share(4 * STEP_BYTES + 1).unwrap_err();
         assert_eq!((refusal.code, refusal.retry_after_seconds()), (ErrorCode::Overloaded, Some(1)));
         assert_eq!(refusal.status, http::StatusCode::TOO_MANY_REQUESTS);
+        share.shrink(1);
+        assert!(memory.share(9 * STEP_BYTES).is_ok());
         drop(share);
         assert!(memory.share(10 * STEP_BYTES).is_ok());
     }

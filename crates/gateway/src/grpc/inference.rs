@@ -42,7 +42,7 @@ pub(super) async fn infer(
     message: ModelInferRequest,
 ) -> Result<ModelInferResponse, Refusal> {
     let bytes = tensors::bytes_of(&message);
-    let _share = edge.bodies.share(bytes)?;
+    let _share = edge.bodies.memory().share(bytes)?;
     let (named, mut request) = by_size(bytes, move || messages::read(message)).await??;
     let target = edge.workers.target(&named)?;
     let mut call = edge.call(headers);
