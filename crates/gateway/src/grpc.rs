@@ -1,6 +1,7 @@
 //! gRPC: the Open Inference Protocol and the health protocol, on the same workers as HTTP.
 
 mod answers;
+pub(crate) mod codec;
 mod health;
 mod inference;
 mod messages;
