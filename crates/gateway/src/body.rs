@@ -1,24 +1,24 @@
 //! Reading a request's body within its limits of size, time and memory.
 
-use std::sync::Arc;
+mod inflating;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use leat_contract::ErrorCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::coding::Coding;
+use crate::memory::{Memory, Share};
+use crate::parts::{BLOCKING_BYTES_MIN, blocking};
 use crate::refusal::Refusal;
-
-/// The memory that all bodies share is counted in steps of this size; small bodies are not counted.
-const STEP_BYTES: usize = 64 * 1024;
+use inflating::Inflating;
 
 /// A whole body. It holds its share of the memory for bodies until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
-    _share: Vec<OwnedSemaphorePermit>,
+    share: Share,
 }
 
 /// What bodies may be.
@@ -26,16 +26,12 @@ pub(crate) struct Held {
 pub(crate) struct BodyLimits {
     bytes_max: usize,
     timeout: Duration,
-    memory: Arc<Semaphore>,
+    memory: Memory,
 }
 
 impl BodyLimits {
     pub(crate) fn new(bytes_max: usize, all_bytes_max: usize, timeout: Duration) -> Self {
-        Self { bytes_max, timeout, memory: Arc::new(Semaphore::new(all_bytes_max / STEP_BYTES)) }
-    }
-
-    pub(crate) fn bytes_max(&self) -> usize {
-        self.bytes_max
+        Self { bytes_max, timeout, memory: Memory::new(all_bytes_max) }
     }
 
     /// Reads a body to its end.
@@ -51,18 +47,32 @@ impl BodyLimits {
             return Ok(Held::default());
         }
         if body.size_hint().lower() > self.bytes_max as u64 {
-            return Err(self.too_large());
+            return Err(too_large(self.bytes_max));
         }
         let reading = tokio::time::timeout(self.timeout, self.collect(body)).await;
         reading.map_err(|_| Refusal::slow(format!("the body was not sent within {:?}", self.timeout)))?
     }
 
-    /// The refusal that names the limit.
-    pub(crate) fn too_large(&self) -> Refusal {
-        Refusal::too_large(format!(
-            "the body has more than {} bytes, the limit of this gateway (setting gateway.body_bytes_max)",
-            self.bytes_max
-        ))
+    /// What all bodies share.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// How long a client may take to send a body.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Takes a body out of its coding; its share becomes that of what comes out.
+    ///
+    /// # Errors
+    /// When it is not coded so, becomes too large, or when other bodies fill the memory for bodies.
+    pub(crate) async fn decode(&self, held: Held, coding: Coding) -> Result<Held, Refusal> {
+        let mut inflating = Inflating::new(held, coding, self.memory.clone(), self.bytes_max);
+        if inflating.advance(BLOCKING_BYTES_MIN)? {
+            return Ok(inflating.into_held());
+        }
+        blocking(move || inflating.advance(usize::MAX).map(|_| inflating.into_held())).await?
     }
 
     async fn collect<B>(&self, mut body: B) -> Result<Held, Refusal>
@@ -71,7 +81,7 @@ impl BodyLimits {
         B::Error: std::fmt::Display,
     {
         let mut whole = BytesMut::new();
-        let mut share = Vec::new();
+        let mut share = Share::default();
         let mut first: Option<Bytes> = None;
         while let Some(frame) = body.frame().await {
             let frame =
@@ -79,11 +89,9 @@ impl BodyLimits {
             let Ok(data) = frame.into_data() else { continue };
             let so_far = whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len();
             if so_far > self.bytes_max {
-                return Err(self.too_large());
+                return Err(too_large(self.bytes_max));
             }
-            while so_far > (share.len() + 1) * STEP_BYTES {
-                share.push(self.memory.clone().try_acquire_owned().map_err(|_| full())?);
-            }
+            self.memory.grow(&mut share, so_far)?;
             // Most bodies come in one piece and are not copied.
             match first.take() {
                 None if whole.is_empty() => first = Some(data),
@@ -96,20 +104,15 @@ impl BodyLimits {
             }
         }
         let bytes = first.unwrap_or_else(|| whole.freeze());
-        Ok(Held { bytes, _share: share })
+        Ok(Held { bytes, share })
     }
 }
 
-fn full() -> Refusal {
-    let message = "other requests fill the memory for bodies (setting gateway.bodies_bytes_max)";
-    Refusal::new(ErrorCode::Overloaded, message).retry_after(Duration::from_secs(1))
-}
-
-impl Held {
-    /// The same share of memory with other bytes, for example decompressed ones.
-    pub(crate) fn with(self, bytes: Bytes) -> Self {
-        Self { bytes, ..self }
-    }
+/// The refusal that names the limit.
+fn too_large(bytes_max: usize) -> Refusal {
+    Refusal::too_large(format!(
+        "the body has more than {bytes_max} bytes, the limit of this gateway (setting gateway.body_bytes_max)"
+    ))
 }
 
 #[cfg(test)]
@@ -117,11 +120,12 @@ mod tests {
     use futures_util::stream;
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
+    use leat_contract::ErrorCode;
 
     use super::*;
 
     fn limits() -> BodyLimits {
-        BodyLimits::new(200_000, 192 * 1024, Duration::from_millis(50))
+        BodyLimits::new(200_000, 200 * 1024, Duration::from_millis(50))
     }
 
     fn pieces(count: usize) -> impl Body<Data = Bytes, Error = std::io::Error> + Unpin {
@@ -149,6 +153,31 @@ mod tests {
         assert_eq!(limits.read(pieces(4)).await.unwrap_err().code, ErrorCode::Overloaded);
         drop(held);
         assert!(limits.read(pieces(4)).await.is_ok());
+    }
+
+    fn bomb(bytes: usize) -> Held {
+        let bytes = Coding::Gzip.encode(&vec![b'x'; bytes]).unwrap();
+        Held { bytes, share: Share::default() }
+    }
+
+    #[tokio::test]
+    async fn a_decoded_body_takes_its_share_until_it_is_dropped() {
+        let limits = limits();
+        let held = limits.decode(bomb(150_000), Coding::Gzip).await.unwrap();
+        assert_eq!(held.bytes.len(), 150_000);
+        let refusal = limits.decode(bomb(60_000), Coding::Gzip).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after_seconds()), (ErrorCode::Overloaded, Some(1)));
+        drop(held);
+        assert!(limits.decode(bomb(60_000), Coding::Gzip).await.is_ok());
+        assert_eq!(limits.decode(bomb(200_001), Coding::Gzip).await.unwrap_err().code, ErrorCode::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn what_becomes_large_is_decoded_beside_the_threads_of_connections() {
+        let limits = BodyLimits::new(4 << 20, 4 << 20, Duration::from_millis(50));
+        let held = limits.decode(bomb(3 << 20), Coding::Gzip).await.unwrap();
+        assert_eq!(held.bytes.len(), 3 << 20);
+        assert_eq!(limits.decode(bomb(2 << 20), Coding::Gzip).await.unwrap_err().code, ErrorCode::Overloaded);
     }
 
     #[tokio::test]

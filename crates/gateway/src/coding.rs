@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 
-use bytes::Bytes;
+use bytes::buf::Reader;
+use bytes::{Buf, Bytes};
 use flate2::Compression;
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http::{HeaderMap, StatusCode, header};
 
@@ -61,19 +62,12 @@ impl Coding {
         [Self::Gzip, Self::Deflate].into_iter().find(|coding| accepts(*coding))
     }
 
-    /// Decodes a body that becomes at most `bytes_max` long, whatever it says; none when it would be longer.
-    ///
-    /// # Errors
-    /// When it is not coded so.
-    pub(crate) fn decode(self, body: &[u8], bytes_max: usize) -> Result<Option<Bytes>, Refusal> {
-        let mut decoded = Vec::new();
-        let limit = bytes_max as u64 + 1;
-        let read = match self {
-            Self::Gzip => GzDecoder::new(body).take(limit).read_to_end(&mut decoded),
-            Self::Deflate => ZlibDecoder::new(body).take(limit).read_to_end(&mut decoded),
-        };
-        read.map_err(|error| Refusal::invalid(format!("the body is not {}: {error}", self.as_str())))?;
-        Ok((decoded.len() <= bytes_max).then(|| decoded.into()))
+    /// Takes a body out of its coding step by step.
+    pub(crate) fn decoder(self, body: Bytes) -> Decoder {
+        match self {
+            Self::Gzip => Decoder::Gzip(Box::new(GzDecoder::new(body.reader()))),
+            Self::Deflate => Decoder::Deflate(Box::new(ZlibDecoder::new(body.reader()))),
+        }
     }
 
     /// Codes a reply. Memory cannot fail to be written to; if it did, the reply stays as it is.
@@ -92,6 +86,28 @@ impl Coding {
     }
 }
 
+/// A body on its way out of its coding.
+#[derive(Debug)]
+pub(crate) enum Decoder {
+    Gzip(Box<GzDecoder<Reader<Bytes>>>),
+    Deflate(Box<ZlibDecoder<Reader<Bytes>>>),
+}
+
+impl Decoder {
+    /// Appends at most `bytes_max` more bytes and gives how many; fewer come only at the end.
+    ///
+    /// # Errors
+    /// When the body is not coded so.
+    pub(crate) fn step(&mut self, bytes_max: usize, decoded: &mut Vec<u8>) -> Result<usize, Refusal> {
+        let limit = bytes_max as u64;
+        let (read, coding) = match self {
+            Self::Gzip(decoder) => (decoder.take(limit).read_to_end(decoded), Coding::Gzip),
+            Self::Deflate(decoder) => (decoder.take(limit).read_to_end(decoded), Coding::Deflate),
+        };
+        read.map_err(|error| Refusal::invalid(format!("the body is not {}: {error}", coding.as_str())))
+    }
+}
+
 /// Whether a weight says that the coding is not wanted: `q=0`.
 fn is_zero(weight: &str) -> bool {
     let value = weight.trim().strip_prefix("q=").and_then(|value| value.parse::<f32>().ok());
@@ -103,14 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_coded_is_decoded_and_never_beyond_the_limit() {
+    fn what_is_coded_is_decoded_in_steps() {
         let text = vec![b'a'; 100_000];
         for coding in [Coding::Gzip, Coding::Deflate] {
             let coded = coding.encode(&text).unwrap();
             assert!(coded.len() < 2_000);
-            assert_eq!(coding.decode(&coded, 100_000).unwrap().unwrap(), text);
-            assert_eq!(coding.decode(&coded, 99_999).unwrap(), None);
-            assert!(coding.decode(b"not coded", 100).is_err());
+            let (mut decoder, mut decoded) = (coding.decoder(coded), Vec::new());
+            assert_eq!(decoder.step(60_000, &mut decoded).unwrap(), 60_000);
+            assert_eq!(decoder.step(60_000, &mut decoded).unwrap(), 40_000);
+            assert_eq!(decoded, text);
+            assert!(coding.decoder(Bytes::from("not coded")).step(100, &mut Vec::new()).is_err());
         }
     }
 

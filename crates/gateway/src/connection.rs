@@ -1,11 +1,15 @@
 //! One connection of HTTP/1.1 or HTTP/2: whatever its client does, it ends.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
@@ -13,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::Settings;
-use crate::edge::Connected;
+use crate::edge::{Body, Connected};
+use crate::panics::noticed;
 
 /// Bytes of headers of one request.
 const HEADER_BYTES_MAX: u32 = 32 * 1024;
@@ -51,6 +56,8 @@ impl Bounds {
 #[derive(Debug)]
 pub(crate) struct Activity {
     begun: Instant,
+    /// Whether anything was asked at all.
+    was_asked: AtomicBool,
     running: AtomicU64,
     /// Milliseconds from the beginning to the last sign of life.
     last: AtomicU64,
@@ -67,10 +74,16 @@ struct Started(Arc<Activity>);
 
 impl Activity {
     fn new() -> Arc<Self> {
-        Arc::new(Self { begun: Instant::now(), running: AtomicU64::new(0), last: AtomicU64::new(0) })
+        Arc::new(Self {
+            begun: Instant::now(),
+            was_asked: AtomicBool::new(false),
+            running: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        })
     }
 
     fn start(self: &Arc<Self>) -> Running {
+        self.was_asked.store(true, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
         Running { _started: Arc::new(Started(self.clone())) }
     }
@@ -80,15 +93,19 @@ impl Activity {
         self.last.store(since, Ordering::Relaxed);
     }
 
-    /// When the connection will have been idle for too long; not before that while a request runs.
-    fn idle_at(&self, timeout: Duration) -> Instant {
+    /// When the connection will have been idle for too long; not before that while a request runs. Until something was asked it may
+    /// take no longer than headers may, because a client that never says anything keeps others out.
+    fn idle_at(&self, bounds: Bounds) -> Instant {
+        if !self.was_asked.load(Ordering::Relaxed) {
+            return self.begun + bounds.header_timeout.min(bounds.idle_timeout);
+        }
         let is_busy = self.running.load(Ordering::Relaxed) > 0;
         let last = if is_busy {
             Instant::now()
         } else {
             self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
         };
-        last + timeout
+        last + bounds.idle_timeout
     }
 }
 
@@ -104,15 +121,24 @@ pub(crate) async fn serve<S>(stream: S, connected: Connected, bounds: Bounds, st
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    carry(stream, move |request| connected.clone().answer(request), bounds, stop).await;
+}
+
+/// Serves one connection to its end, whatever its requests are answered with.
+async fn carry<S, A, F>(stream: S, answer: A, bounds: Bounds, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+{
     let activity = Activity::new();
     let watched = activity.clone();
-    let service = service_fn(move |mut request| {
-        let running = watched.start();
-        let connected = connected.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let held = watched.start();
+        request.extensions_mut().insert(held.clone());
+        let answer = answer(request);
         async move {
-            let held = running.clone();
-            request.extensions_mut().insert(running);
-            let answered = connected.answer(request).await;
+            let answered = answer.await;
             drop(held);
             answered
         }
@@ -121,7 +147,7 @@ where
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut ending: Option<Instant> = None;
     loop {
-        let idle_at = activity.idle_at(bounds.idle_timeout);
+        let idle_at = activity.idle_at(bounds);
         let cut_at = ending.unwrap_or(idle_at);
         tokio::select! {
             ended = connection.as_mut() => {
@@ -136,7 +162,7 @@ where
             }
             () = sleep_until(cut_at), if ending.is_some() => return debug!("a connection was cut off"),
             () = sleep_until(idle_at) => {
-                if activity.idle_at(bounds.idle_timeout) <= Instant::now() {
+                if activity.idle_at(bounds) <= Instant::now() {
                     connection.as_mut().graceful_shutdown();
                     // A client that reads nothing would keep even a connection that has ended.
                     let _ = tokio::time::timeout(GRACE, connection.as_mut()).await;
@@ -152,8 +178,22 @@ where
     }
 }
 
-fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Runs the streams of HTTP/2 on the thread of their connection.
+#[derive(Debug, Clone, Copy)]
+struct Streams;
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(noticed(stream));
+    }
+}
+
+fn builder(bounds: Bounds) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -169,4 +209,55 @@ fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
         .keep_alive_interval(Some(bounds.idle_timeout.min(PING_TIMEOUT)))
         .keep_alive_timeout(PING_TIMEOUT);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Either;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(60),
+        streams_max: 8,
+    };
+
+    const ANSWERING: Duration = Duration::from_secs(100);
+
+    fn connect() -> DuplexStream {
+        let (client, server) = duplex(4096);
+        let answer = async |_| {
+            tokio::time::sleep(ANSWERING).await;
+            Ok(Response::new(Either::Left("here".into())))
+        };
+        tokio::spawn(carry(server, answer, BOUNDS, CancellationToken::new()));
+        client
+    }
+
+    /// Seconds until the connection is closed, and what was received before.
+    async fn until_closed(mut client: DuplexStream) -> (u64, String) {
+        let (began, mut received) = (Instant::now(), String::new());
+        client.read_to_string(&mut received).await.unwrap();
+        (began.elapsed().as_secs(), received)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_nothing_may_take_as_long_as_headers() {
+        assert_eq!(until_closed(connect()).await, (10, String::new()));
+        let mut begun = connect();
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        begun.write_all(b"G").await.unwrap();
+        assert!(until_closed(begun).await.0 <= 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_is_answered_however_long_it_takes() {
+        let mut client = connect();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let (seconds, received) = until_closed(client).await;
+        assert!(received.ends_with("here"), "{received}");
+        assert!(seconds > ANSWERING.as_secs(), "{seconds}");
+    }
 }

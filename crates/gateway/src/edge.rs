@@ -19,7 +19,7 @@ use crate::keys::Keys;
 use crate::metrics::EdgeMetrics;
 use crate::workers::{Call, Workers};
 
-pub(crate) use dispatch::Connected;
+pub(crate) use dispatch::{Body, Connected};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: &str = "x-request-id";

@@ -35,6 +35,15 @@ pub(crate) fn to_raw(data: &TensorData) -> Vec<u8> {
     data.to_bin().unwrap_or_default()
 }
 
+/// About how many bytes the elements of tensors take, however they are written.
+pub(crate) fn bytes_of(tensors: &[Tensor]) -> usize {
+    let bytes = |tensor: &Tensor| match &tensor.data {
+        TensorData::Bytes(texts) => texts.iter().map(|text| text.len() + 8).sum(),
+        numbers => numbers.len().saturating_mul(8),
+    };
+    tensors.iter().map(bytes).sum()
+}
+
 /// Refuses before anything is copied: a shape may say anything.
 fn check_size(name: &str, datatype: Datatype, shape: &[usize], bytes: usize) -> Result<(), Refusal> {
     let Some(width) = datatype.element_bytes() else { return Ok(()) };
@@ -83,6 +92,14 @@ mod tests {
         assert!(from_raw("x", Datatype::Fp64, vec![usize::MAX, 2], &[]).is_err());
         assert!(from_raw("x", Datatype::Fp32, vec![], &[0; 4]).is_err());
         assert!(from_raw("x", Datatype::Fp32, vec![0], &[]).is_err());
+    }
+
+    #[test]
+    fn texts_count_by_their_length_and_numbers_by_their_count() {
+        let texts = TensorData::Bytes(vec!["a".repeat(1000), String::new()]);
+        let texts = Tensor::new("x", vec![2], texts).unwrap();
+        let numbers = Tensor::new("y", vec![3], TensorData::Int8(vec![0; 3])).unwrap();
+        assert_eq!(bytes_of(&[texts, numbers]), 1008 + 8 + 24);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! gRPC: the Open Inference Protocol and the health protocol, on the same workers as HTTP.
 
 mod answers;
+pub(crate) mod codec;
 mod health;
 mod inference;
 mod messages;
+mod metered;
 mod stream;
 mod tensors;
 
@@ -15,6 +17,8 @@ use hyper::body::Incoming;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
 use tower_service::Service;
+
+use metered::Metered;
 
 use crate::edge::{Connected, Edge};
 use crate::keys::Right;
@@ -57,7 +61,10 @@ pub(crate) async fn answer(
     let admitted = right.map_or(Ok(()), |right| edge.keys.admit(request.headers(), right, began));
     let reply = match admitted {
         Err(refusal) => Status::from(refusal).into_http(),
-        Ok(()) => within(edge, operation, call(connected.grpc.clone(), request)).await,
+        Ok(()) => {
+            let request = request.map(|body| Metered::new(body, edge.bodies.memory(), edge.bodies.timeout()));
+            within(edge, operation, call(connected.grpc.clone(), request)).await
+        }
     };
     // A call that ends well says so behind its body.
     let code = status_of(reply.headers()).unwrap_or(Code::Ok);
@@ -66,7 +73,7 @@ pub(crate) async fn answer(
     reply
 }
 
-async fn call(mut services: Services, request: Request<Incoming>) -> Response<tonic::body::Body> {
+async fn call(mut services: Services, request: Request<Metered<Incoming>>) -> Response<tonic::body::Body> {
     let path = request.uri().path();
     let answered = if path.starts_with(INFERENCE) {
         services.inference.call(request).await

@@ -17,6 +17,8 @@ use crate::refusal::Refusal;
 /// The header of a key that is no bearer token.
 const KEY_HEADER: &str = "x-api-key";
 const DIGEST_BYTES: usize = 32;
+/// One request in twelve days. The pause that a caller is told grows without end below.
+const RATE_MIN: f64 = 1e-6;
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,10 @@ impl KeySettings {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         if digest(&self.sha256).is_none() {
             let reason = format!("sha256 of key {:?} is not 64 hexadecimal digits", self.name);
+            return Err(Invalid::new("keys", reason));
+        }
+        if self.requests_per_second.is_some_and(|rate| rate > 0.0 && rate < RATE_MIN) {
+            let reason = format!("the rate of key {:?} is below {RATE_MIN} requests per second", self.name);
             return Err(Invalid::new("keys", reason));
         }
         let is_usable = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value <= 1e9);
@@ -234,6 +240,19 @@ mod tests {
         assert_eq!((refusal.code, refusal.retry_after_seconds()), (ErrorCode::Overloaded, Some(1)));
         assert!(admit("two", 0).is_ok());
         assert!(admit("one", 600).is_ok() && admit("one", 600).is_err());
+    }
+
+    #[test]
+    fn rates_too_small_to_wait_for_are_refused() {
+        for rate in [1e-19, 9e-7, 0.0, -1.0, f64::NAN] {
+            assert!(key("slow", "one", Some(rate)).check().is_err(), "{rate}");
+        }
+        let slowest = key("slow", "one", Some(RATE_MIN));
+        slowest.check().unwrap();
+        let keys = Keys::load(&[slowest], None).unwrap();
+        let admit = || keys.admit(&headers("x-api-key", "one"), Right::Ask, Instant::now());
+        assert!(admit().is_ok());
+        assert!(admit().unwrap_err().retry_after_seconds().unwrap() > 900_000);
     }
 
     #[test]

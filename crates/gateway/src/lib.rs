@@ -5,9 +5,9 @@
 //! the subject of its model, and the worker's reply goes back. A body that is already what the worker reads is passed on
 //! as it came.
 //!
-//! The way of a request: `listener` and `connection` bound what a client may do, `edge` lets it in (`keys`, `cors`), reads its
-//! `body` (`coding`) and finds its `route`; `v2`, `grpc` and `tfs` are the protocols; `workers` asks, `parts` cuts what is too
-//! large for one message, and `refusal` says no in the words of each protocol.
+//! The way of a request: `listener`, `threads`, `connection` and `panics` bound what a client may do, `edge` lets it in
+//! (`keys`, `cors`), reads its `body` (`coding`, `memory`) and finds its `route`; `v2`, `grpc` and `tfs` are the protocols;
+//! `workers` asks, `parts` cuts what is too large for one message, and `refusal` says no in the words of each protocol.
 //!
 //! Around it: `service` starts and stops everything, `served` follows what should be served, `repository`, `statistics` and
 //! `model_config` tell of models, `outline` and `elements` look at bytes, `metrics` counts, `openapi` describes.
@@ -24,10 +24,12 @@ mod error;
 mod grpc;
 mod keys;
 mod listener;
+mod memory;
 mod metrics;
 mod model_config;
 mod openapi;
 mod outline;
+mod panics;
 mod parts;
 mod refusal;
 mod repository;
@@ -37,6 +39,7 @@ mod service;
 mod settings;
 mod statistics;
 mod tfs;
+mod threads;
 mod tls;
 mod v2;
 mod wire;

@@ -14,6 +14,8 @@ use tracing::{debug, warn};
 use crate::Error;
 use crate::connection::{self, Bounds};
 use crate::edge::Connected;
+use crate::panics::noticed;
+use crate::threads::Threads;
 
 /// Pause after a failed accept, which means that the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,7 +31,7 @@ pub(crate) struct Listener {
 #[derive(Clone)]
 pub(crate) struct Terms {
     /// One for each thread that carries connections.
-    pub(crate) threads: Arc<[Connected]>,
+    pub(crate) threads: Threads<Connected>,
     pub(crate) bounds: Bounds,
     pub(crate) tls: Option<TlsAcceptor>,
 }
@@ -51,15 +53,21 @@ impl Listener {
     pub(crate) async fn serve(self, terms: Terms, connections_max: usize, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(connections_max));
         let open = TaskTracker::new();
-        let mut threads = terms.threads.iter().cycle();
         while let Some(permit) = next_place(&room, &stop).await {
             match stop.run_until_cancelled(self.listener.accept()).await {
                 None => break,
                 Some(Ok((stream, _))) => {
-                    let Some(connected) = threads.next().cloned() else { break };
+                    let Some((connected, place)) = terms.threads.place() else { break };
                     let (bounds, tls, stop) = (terms.bounds, terms.tls.clone(), stop.clone());
                     let runtime = connected.edge.workers.runtime();
-                    open.spawn_on(one(stream, (connected, bounds, tls), stop, permit), &runtime);
+                    let carried = noticed(one(stream, (connected, bounds, tls), stop));
+                    open.spawn_on(
+                        async move {
+                            carried.await;
+                            drop((permit, place));
+                        },
+                        &runtime,
+                    );
                 }
                 Some(Err(error)) => {
                     warn!(%error, address = %self.address, "cannot accept");
@@ -82,7 +90,6 @@ async fn one(
     stream: TcpStream,
     (connected, bounds, tls): (Connected, Bounds, Option<TlsAcceptor>),
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
 ) {
     let _present = connected.edge.metrics.connection();
     // A socket is woken by the runtime that made it; this makes it this thread's.

@@ -3,9 +3,11 @@
 //! A body that is passed on as it came is read by the worker. Here one pass over its bytes finds what the gateway itself must
 //! know, and refuses what no reader should be handed.
 
+use bytes::Bytes;
 use memchr::memchr2;
 use memchr::memmem;
 
+use crate::parts::by_size;
 use crate::refusal::Refusal;
 
 /// The names at the top of a JSON object that mean something to the gateway.
@@ -13,6 +15,8 @@ use crate::refusal::Refusal;
 pub(crate) struct Outline {
     pub(crate) has_id: bool,
     pub(crate) has_deadline: bool,
+    /// The deadline, when it is a whole number.
+    pub(crate) deadline_ms: Option<u64>,
     pub(crate) has_options: bool,
     /// It repeats which model it is for, as KServe's client does; workers do not take that.
     pub(crate) names_model: bool,
@@ -21,6 +25,20 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
+    /// [`Outline::of`] a whole body, where it delays nobody. It has options only when they are those that the gateway itself must
+    /// answer, and not the worker.
+    ///
+    /// # Errors
+    /// As [`Outline::of`].
+    pub(crate) async fn of_body(json: Bytes, depth_max: usize) -> Result<Self, Refusal> {
+        let json_bytes = json.len();
+        let look = move || {
+            let outline = Self::of(&json, depth_max)?;
+            Ok(Self { has_options: outline.has_options && mentions_own_options(&json), ..outline })
+        };
+        by_size(json_bytes, look).await?
+    }
+
     /// Looks at a body that should be one JSON object. It is not checked to be one beyond its first byte and its nesting.
     ///
     /// # Errors
@@ -59,13 +77,13 @@ impl Outline {
 
     fn note(&mut self, text: &[u8], after: Option<&[u8]>) {
         self.is_empty = false;
-        let next = after.and_then(|after| after.iter().find(|byte| !byte.is_ascii_whitespace()));
-        if next != Some(&b':') {
-            return;
-        }
+        let Some(value) = after.and_then(|after| after.trim_ascii_start().strip_prefix(b":")) else { return };
         match text {
             b"id" => self.has_id = true,
-            b"deadline_ms" => self.has_deadline = true,
+            b"deadline_ms" => {
+                self.has_deadline = true;
+                self.deadline_ms = whole_number(value.trim_ascii_start());
+            }
             b"model_name" | b"model_version" => self.names_model = true,
             b"parameters" | b"outputs" => self.has_options = true,
             _ => {}
@@ -73,11 +91,17 @@ impl Outline {
     }
 }
 
-/// The options of the protocol that the gateway itself must answer, and not the worker.
-pub(crate) fn mentions_own_options(json: &[u8]) -> bool {
+/// Whether a body may have options that the gateway itself must answer, and not the worker.
+fn mentions_own_options(json: &[u8]) -> bool {
     ["binary_data", "classification", "shared_memory"]
         .iter()
         .any(|name| memmem::find(json, name.as_bytes()).is_some())
+}
+
+/// The whole number that begins a text.
+fn whole_number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(text.get(..digits)?).ok()?.parse().ok()
 }
 
 /// Where the string that begins at `at` ends: the place of its closing quote, or the end of the text.
@@ -111,9 +135,39 @@ mod tests {
         let top = of(r#" {"deadline_ms" : 1, "outputs":[], "id":"a"}"#);
         assert_eq!(
             top,
-            Outline { has_id: true, has_deadline: true, has_options: true, ..Outline::default() }
+            Outline {
+                has_id: true,
+                has_deadline: true,
+                deadline_ms: Some(1),
+                has_options: true,
+                ..Outline::default()
+            }
         );
         assert!(of(" { } ").is_empty);
+    }
+
+    #[tokio::test]
+    async fn only_options_for_the_gateway_count_however_large_the_body() {
+        for filler in [0, 2 << 20] {
+            let body = |option: &str| {
+                format!(r#"{{"outputs":[{{"name":"y",{option}}}],"z":"{}"}}"#, "z".repeat(filler))
+            };
+            let of = |option| Outline::of_body(body(option).into(), 8);
+            assert!(of(r#""parameters":{"binary_data":true}"#).await.unwrap().has_options);
+            assert!(!of(r#""parameters":{}"#).await.unwrap().has_options);
+        }
+    }
+
+    #[test]
+    fn the_deadline_is_read_when_it_is_a_whole_number() {
+        assert_eq!(of("{\"inputs\":[],\"deadline_ms\" :\n 250 }").deadline_ms, Some(250));
+        assert_eq!(of(r#"{"deadline_ms":250"#).deadline_ms, Some(250));
+        for json in [r#"{"deadline_ms":"250"}"#, r#"{"deadline_ms":-1}"#, r#"{"deadline_ms":"#] {
+            let outline = of(json);
+            assert!(outline.has_deadline && outline.deadline_ms.is_none(), "{json}");
+        }
+        let digits = format!("{{\"deadline_ms\":{}}}", "9".repeat(30));
+        assert_eq!(of(&digits).deadline_ms, None);
     }
 
     #[test]

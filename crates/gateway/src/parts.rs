@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use leat_contract::{Encoding, ErrorCode, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor};
 
+use crate::elements;
 use crate::refusal::Refusal;
 use crate::workers::{Call, Target, Workers};
 
@@ -130,26 +131,28 @@ fn rows_of(request: &InferRequest, rows: Range<usize>) -> Result<InferRequest, R
 
 /// The request as MessagePack, and itself back.
 async fn written(request: InferRequest) -> Result<(InferRequest, Vec<u8>), Refusal> {
-    let is_large = elements(&request).saturating_mul(8) > BLOCKING_BYTES_MIN;
+    let bytes = match &request.body {
+        RequestBody::Tensors { inputs, .. } => elements::bytes_of(inputs),
+        RequestBody::Instances(instances) => instances.rows().saturating_mul(8),
+    };
     let write = move || {
         let payload = request.encode(Encoding::MessagePack)?;
         Ok::<_, Refusal>((request, payload))
     };
-    if is_large { blocking(write).await? } else { write() }
-}
-
-fn elements(request: &InferRequest) -> usize {
-    match &request.body {
-        RequestBody::Tensors { inputs, .. } => inputs.iter().map(|input| input.data.len()).sum(),
-        RequestBody::Instances(instances) => instances.rows(),
-    }
+    by_size(bytes, write).await?
 }
 
 /// An answer in MessagePack.
 async fn read(payload: bytes::Bytes) -> Result<InferResponse, Refusal> {
-    let is_large = payload.len() > BLOCKING_BYTES_MIN;
-    let read = move || Ok::<_, Refusal>(InferResponse::decode(&payload)?.0);
-    if is_large { blocking(read).await? } else { read() }
+    by_size(payload.len(), move || Ok(InferResponse::decode(&payload)?.0)).await?
+}
+
+/// Does work on so many bytes: here when they are few, else on a thread where it delays nobody.
+pub(crate) async fn by_size<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    if bytes > BLOCKING_BYTES_MIN { blocking(work).await } else { Ok(work()) }
 }
 
 /// Runs what may take long on a thread where it delays nobody.

@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::listener::{Listener, Terms};
 use crate::metrics::EdgeMetrics;
 use crate::served::{Served, until};
+use crate::threads::Threads;
 use crate::workers::Workers;
 use crate::{Error, Settings, grpc, tls};
 
@@ -76,7 +77,7 @@ async fn threads(
     keys: Keys,
     served: &Served,
     context: &Context,
-) -> Result<Arc<[Connected]>, Error> {
+) -> Result<Threads<Connected>, Error> {
     let count = settings.threads.get();
     let first = edge(settings, keys, served.clone(), context);
     let mut threads = Vec::with_capacity(count);
@@ -85,7 +86,7 @@ async fn threads(
         let edge = Arc::new(Edge { workers: first.workers.over(connection), ..first.clone() });
         threads.push(Connected { grpc: grpc::Services::new(&edge), edge });
     }
-    Ok(threads.into())
+    Ok(Threads::new(threads))
 }
 
 fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Edge {

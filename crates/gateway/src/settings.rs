@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::KeySettings;
 
+/// Each thread costs a connection to the broker.
+const THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
 /// What can be set, in section `[gateway]` or as `LEAT_GATEWAY__<FIELD>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -61,7 +64,7 @@ impl Default for Settings {
         Self {
             http_bind: (Ipv4Addr::LOCALHOST, 8000).into(),
             grpc_bind: (Ipv4Addr::LOCALHOST, 8001).into(),
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).min(THREADS_MAX),
             tls_certificate_file: None,
             tls_key_file: None,
             keys: Vec::new(),
@@ -104,7 +107,7 @@ impl Validate for Settings {
             return Err(Invalid::new("grpc_bind", format!("{} is the address of HTTP too", self.grpc_bind)));
         }
         self.keys.iter().try_for_each(KeySettings::check)?;
-        within("threads", self.threads.get(), 1..=256)?;
+        within("threads", self.threads.get(), 1..=THREADS_MAX.get())?;
         within("body_bytes_max", self.body_bytes_max, 1024..=leat_contract::limits::PAYLOAD_BYTES_MAX)?;
         within("bodies_bytes_max", self.bodies_bytes_max, self.body_bytes_max..=1 << 40)?;
         within("json_depth_max", self.json_depth_max, 8..=120)?;

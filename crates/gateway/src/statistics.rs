@@ -81,7 +81,7 @@ fn versions_of(
     summed: &BTreeMap<ModelName, Counted>,
 ) -> Vec<VersionStatistics> {
     let Some(deployment) = workers.served.deployment(model) else { return Vec::new() };
-    // The last of equals, as the workers choose it too.
+    // The first of equals, as the workers choose it too.
     let principal =
         deployment.routes.iter().rev().max_by_key(|route| route.weight).map(|route| route.version);
     let counted = summed.get(model).copied().unwrap_or_default();

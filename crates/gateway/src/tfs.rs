@@ -14,8 +14,9 @@ use leat_contract::{InferRequest, RequestBody};
 use crate::answer::Answer;
 use crate::body::Held;
 use crate::edge::Edge;
+use crate::elements;
 use crate::outline::Outline;
-use crate::parts::{self, BLOCKING_BYTES_MIN, blocking};
+use crate::parts::{self, by_size};
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::v2::infer::request_id;
@@ -32,7 +33,7 @@ pub(crate) async fn predict(
     headers: &HeaderMap,
     body: Held,
 ) -> Result<Answer, Refusal> {
-    Outline::of(&body.bytes, edge.settings.json_depth_max)?;
+    Outline::of_body(body.bytes.clone(), edge.settings.json_depth_max).await?;
     let target = edge.workers.target(named)?;
     let model = edge.workers.metadata(&target).await?;
     let read = {
@@ -43,16 +44,15 @@ pub(crate) async fn predict(
             Ok::<_, Refusal>((form, inputs))
         }
     };
-    let is_large = body.bytes.len() > BLOCKING_BYTES_MIN;
-    let (form, inputs) = if is_large { blocking(read).await?? } else { read()? };
+    let (form, inputs) = by_size(body.bytes.len(), read).await??;
     let mut request = InferRequest::tensors(Vec::new());
     request.body = RequestBody::Tensors { inputs, outputs: None };
     request.id = request_id(headers);
     let mut call = edge.call(headers);
     edge.bound(&mut request, &mut call);
     let response = parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
-    let write = move || reply::write(&response, form);
-    let text = if is_large { blocking(write).await?? } else { write()? };
+    let bytes = elements::bytes_of(&response.outputs);
+    let text = by_size(bytes, move || reply::write(&response, form)).await??;
     Ok(Answer::json(text))
 }
 

@@ -36,23 +36,25 @@ pub(crate) struct Call {
 #[derive(Debug, Clone)]
 pub(crate) struct Workers {
     inference: Connection,
+    /// Used while `inference` is lost.
+    spare: Connection,
     control: Connection,
     subjects: Subjects,
     pub(crate) served: Served,
 }
 
 impl Workers {
-    /// Requests for inference go over `inference`, and their replies come over it.
+    /// Requests for inference go over `inference`, and their replies come over it; see [`Workers::over`].
     pub(crate) fn new(
         inference: Connection,
         control: Connection,
         subjects: Subjects,
         served: Served,
     ) -> Self {
-        Self { inference, control, subjects, served }
+        Self { spare: inference.clone(), inference, control, subjects, served }
     }
 
-    /// The same workers, asked over another connection.
+    /// The same workers, asked over another connection, and over that of [`Workers::new`] only while the other is lost.
     pub(crate) fn over(&self, inference: Connection) -> Self {
         Self { inference, ..self.clone() }
     }
@@ -94,7 +96,7 @@ impl Workers {
             Some(version) => self.subjects.infer_version(&target.model, version),
         };
         let timeout = call.timeout + LATE;
-        let asked = self.inference.request_with(subject, call.headers.clone(), payload, timeout).await;
+        let asked = self.connected().request_with(subject, call.headers.clone(), payload, timeout).await;
         match asked {
             Ok(reply) => Ok(reply.into_payload()),
             Err(MessagingError::NoResponders { .. }) => Err(self.absent(target)),
@@ -104,6 +106,12 @@ impl Workers {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The connection that calls go through right now, if any does.
+    fn connected(&self) -> &Connection {
+        let is_lost = !self.inference.is_connected();
+        if is_lost && self.spare.is_connected() { &self.spare } else { &self.inference }
     }
 
     /// What a model takes and gives.
@@ -155,5 +163,30 @@ fn display(named: &Named) -> String {
     match &named.version {
         None => format!("{:?}", short(&named.model)),
         Some(version) => format!("{:?}, version {:?}", short(&named.model), short(version)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leat_messaging::ConnectOptions;
+    use leat_test_harness::{broker, eventually};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lost_connection_is_stood_in_for_by_another_one() {
+        let (mut lost, kept) = (broker().await, broker().await);
+        let connect =
+            async |url: String| Connection::connect(&ConnectOptions::new(url, "test")).await.unwrap();
+        let (inference, spare) = (connect(lost.url()).await, connect(kept.url()).await);
+        let subjects = Subjects::new("test").unwrap();
+        let workers = Workers::new(spare.clone(), spare, subjects, Served::default()).over(inference.clone());
+        lost.kill().await;
+        eventually("the connection is lost", async || (!inference.is_connected()).then_some(())).await;
+        let target = Target { model: "digits".parse().unwrap(), version: None };
+        let call = Call { timeout: Duration::from_secs(5), headers: Headers::new() };
+        let refusal = workers.infer(&target, Bytes::from_static(b"{}"), &call).await.unwrap_err();
+        // It came to a broker where nobody serves the model.
+        assert_eq!(refusal.code, ErrorCode::NotFound);
     }
 }

@@ -17,7 +17,6 @@ use crate::answer::Answer;
 use crate::body::Held;
 use crate::coding::Coding;
 use crate::grpc;
-use crate::parts::{BLOCKING_BYTES_MIN, blocking};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::v2::{describe, infer};
@@ -120,13 +119,9 @@ impl Edge {
     async fn body(&self, parts: &Parts, body: Incoming) -> Result<Held, Refusal> {
         let coding = Coding::of_request(&parts.headers)?;
         let held = self.bodies.read(body).await?;
-        let Some(coding) = coding else { return Ok(held) };
-        let (coded, bytes_max) = (held.bytes.clone(), self.bodies.bytes_max());
-        let decoded = if coded.len() > BLOCKING_BYTES_MIN / 16 {
-            blocking(move || coding.decode(&coded, bytes_max)).await??
-        } else {
-            coding.decode(&coded, bytes_max)?
-        };
-        Ok(held.with(decoded.ok_or_else(|| self.bodies.too_large())?))
+        match coding {
+            None => Ok(held),
+            Some(coding) => self.bodies.decode(held, coding).await,
+        }
     }
 }

@@ -13,7 +13,7 @@ use tracing::debug;
 use super::REQUEST_ID;
 use crate::answer::Answer;
 use crate::coding::Coding;
-use crate::parts::{BLOCKING_BYTES_MIN, blocking};
+use crate::parts::by_size;
 use crate::refusal::Refusal;
 use crate::v2::infer::request_id;
 
@@ -23,12 +23,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub(super) async fn compressed(mut answer: Answer, request: &HeaderMap) -> Answer {
     let Some(coding) = Coding::of_reply(request, answer.bytes.len()) else { return answer };
     let whole = answer.bytes.clone();
-    let coded = if whole.len() > BLOCKING_BYTES_MIN {
-        blocking(move || coding.encode(&whole)).await.ok().flatten()
-    } else {
-        coding.encode(&whole)
-    };
-    if let Some(coded) = coded {
+    if let Ok(Some(coded)) = by_size(whole.len(), move || coding.encode(&whole)).await {
         answer.bytes = coded;
         answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         answer.headers.append(VARY, HeaderValue::from(ACCEPT_ENCODING));

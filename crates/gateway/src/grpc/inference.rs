@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{answers, deadline, messages, stream};
+use super::{answers, deadline, messages, stream, tensors};
 use crate::connection::Running;
 use crate::edge::Edge;
-use crate::parts::{self, BLOCKING_BYTES_MIN, blocking};
+use crate::elements;
+use crate::parts::{self, by_size};
 use crate::refusal::Refusal;
 use crate::v2::describe::SERVER_NAME;
 use crate::v2::{EXTENSIONS, infer::request_id};
@@ -40,10 +41,9 @@ pub(super) async fn infer(
     headers: &HeaderMap,
     message: ModelInferRequest,
 ) -> Result<ModelInferResponse, Refusal> {
-    let is_large =
-        message.raw_input_contents.iter().map(bytes::Bytes::len).sum::<usize>() > BLOCKING_BYTES_MIN;
-    let (named, mut request) =
-        if is_large { blocking(move || messages::read(message)).await?? } else { messages::read(message)? };
+    let bytes = tensors::bytes_of(&message);
+    let _share = edge.bodies.memory().share(bytes)?;
+    let (named, mut request) = by_size(bytes, move || messages::read(message)).await??;
     let target = edge.workers.target(&named)?;
     let mut call = edge.call(headers);
     if let Some(deadline) = deadline(headers) {
@@ -54,7 +54,8 @@ pub(super) async fn infer(
         request.id = request_id(headers);
     }
     let response = parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
-    Ok(messages::write(response))
+    let bytes = elements::bytes_of(&response.outputs);
+    by_size(bytes, move || messages::write(response)).await
 }
 
 #[tonic::async_trait]

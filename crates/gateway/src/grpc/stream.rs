@@ -2,19 +2,25 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, Streaming};
 
 use super::inference::infer;
+use super::tensors;
 use crate::connection::Running;
 use crate::edge::Edge;
+use crate::keys::{Keys, Right};
 use crate::refusal::Refusal;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 
 /// Requests of one stream that are asked at the same time; their answers wait for each other.
 const AT_ONCE: usize = 16;
+/// Bytes of them; a larger request waits until it is alone.
+const BYTES_AT_ONCE: u32 = 16 * 1024 * 1024;
 /// A client that sets this wants a failure as the end of the stream, with its code.
 const AS_STATUS: &str = "triton_grpc_error";
 
@@ -29,12 +35,14 @@ pub(super) fn answers(
 ) -> Answers {
     let as_status = headers.get(AS_STATUS).is_some_and(|value| value == "true");
     let headers = Arc::new(headers);
-    let answers = requests.map(move |request| {
-        let (edge, headers) = (edge.clone(), headers.clone());
+    let mut admission = admission(edge.keys.clone(), headers.clone());
+    let answers = paced(requests).map(move |request| {
+        let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
         async move {
-            let answered = match request {
-                Ok(request) => infer(&edge, &headers, request).await,
-                Err(status) => return Err(status),
+            let (request, _place) = request?;
+            let answered = match admitted {
+                Ok(()) => infer(&edge, &headers, request).await,
+                Err(refusal) => Err(refusal),
             };
             told(answered, as_status)
         }
@@ -47,6 +55,32 @@ pub(super) fn answers(
     }))
 }
 
+/// Lets in one request of a stream after the other. The first one was let in with the call.
+fn admission(keys: Arc<Keys>, headers: Arc<HeaderMap>) -> impl FnMut() -> Result<(), Refusal> {
+    let mut is_first = true;
+    move || {
+        if std::mem::take(&mut is_first) {
+            return Ok(());
+        }
+        keys.admit(&headers, Right::Ask, Instant::now())
+    }
+}
+
+/// The same requests, each with its place among those that are asked at the same time. The next one is not read before there is one.
+fn paced(
+    requests: impl Stream<Item = Result<ModelInferRequest, Status>>,
+) -> impl Stream<Item = Result<(ModelInferRequest, OwnedSemaphorePermit), Status>> {
+    let room = Arc::new(Semaphore::new(BYTES_AT_ONCE as usize));
+    requests.and_then(move |request| {
+        let bytes = u32::try_from(tensors::bytes_of(&request)).unwrap_or(u32::MAX);
+        let place = room.clone().acquire_many_owned(bytes.min(BYTES_AT_ONCE));
+        async move {
+            let closed = |_| Status::internal("the room for requests is closed");
+            Ok((request, place.await.map_err(closed)?))
+        }
+    })
+}
+
 fn told(
     answered: Result<ModelInferResponse, Refusal>,
     as_status: bool,
@@ -57,5 +91,41 @@ fn told(
         }
         Err(refusal) if as_status => Err(refusal.into()),
         Err(refusal) => Ok(ModelStreamInferResponse { error_message: refusal.message, infer_response: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    fn request(bytes: usize) -> Result<ModelInferRequest, Status> {
+        Ok(ModelInferRequest { raw_input_contents: vec![vec![0; bytes].into()], ..Default::default() })
+    }
+
+    #[test]
+    fn every_request_of_a_stream_is_taken_from_its_key() {
+        let key = r#"[{"name":"slow","sha256":"DIGEST","requests_per_second":0.001,"burst":2}]"#;
+        let digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+        let settings: Vec<_> = serde_json::from_str(&key.replace("DIGEST", digest)).unwrap();
+        let keys = Arc::new(Keys::load(&settings, None).unwrap());
+        let headers = HeaderMap::from_iter([("x-api-key".parse().unwrap(), "secret".parse().unwrap())]);
+        keys.admit(&headers, Right::Ask, Instant::now()).unwrap();
+        let mut admission = admission(keys, Arc::new(headers));
+        assert!(admission().is_ok(), "the first one came with the call");
+        assert!(admission().is_ok(), "the second one uses up the burst");
+        assert_eq!(admission().unwrap_err().code, leat_contract::ErrorCode::Overloaded);
+    }
+
+    #[tokio::test]
+    async fn large_requests_of_a_stream_wait_for_each_other() {
+        let large = BYTES_AT_ONCE as usize + 1;
+        let mut paced = Box::pin(paced(stream::iter([request(10), request(10), request(large)])));
+        let small = [paced.next().await.unwrap().unwrap(), paced.next().await.unwrap().unwrap()];
+        assert!(paced.next().now_or_never().is_none());
+        drop(small);
+        assert!(paced.next().await.unwrap().is_ok());
+        assert!(paced.next().await.is_none());
     }
 }

@@ -9,10 +9,25 @@ use crate::elements;
 use crate::refusal::Refusal;
 use crate::wire::inference::infer_parameter::ParameterChoice;
 use crate::wire::inference::model_infer_request::InferInputTensor;
-use crate::wire::inference::{InferParameter, InferTensorContents};
+use crate::wire::inference::{InferParameter, InferTensorContents, ModelInferRequest};
 
 /// What a request may not ask for.
 const UNSUPPORTED: [&str; 3] = ["classification", "shared_memory_region", "shared_memory_byte_size"];
+
+/// The memory that the contents of a request take, raw and typed.
+pub(super) fn bytes_of(request: &ModelInferRequest) -> usize {
+    let raw: usize = request.raw_input_contents.iter().map(Bytes::len).sum();
+    let typed = request.inputs.iter().filter_map(|input| input.contents.as_ref()).map(contents_bytes);
+    raw + typed.sum::<usize>()
+}
+
+fn contents_bytes(contents: &InferTensorContents) -> usize {
+    let texts = contents.bytes_contents.iter().map(|text| text.len() + size_of::<Vec<u8>>());
+    contents.bool_contents.len()
+        + 4 * (contents.int_contents.len() + contents.uint_contents.len() + contents.fp32_contents.len())
+        + 8 * (contents.int64_contents.len() + contents.uint64_contents.len() + contents.fp64_contents.len())
+        + texts.sum::<usize>()
+}
 
 /// The tensors of a request, from its raw contents or its typed ones.
 ///
@@ -140,6 +155,22 @@ mod tests {
         let raw: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let raw = read(vec![input("FP32", &[1, 2], None)], &[raw.into()]).unwrap();
         assert_eq!(typed, raw);
+    }
+
+    #[test]
+    fn raw_and_typed_contents_both_count() {
+        let typed = InferTensorContents {
+            fp32_contents: vec![1.0; 10],
+            int64_contents: vec![1; 10],
+            bytes_contents: vec![vec![0; 100]],
+            ..Default::default()
+        };
+        let request = ModelInferRequest {
+            inputs: vec![input("FP32", &[10], Some(typed))],
+            raw_input_contents: vec![Bytes::from_static(&[0; 7])],
+            ..Default::default()
+        };
+        assert_eq!(bytes_of(&request), 7 + 40 + 80 + 124);
     }
 
     #[test]

@@ -153,8 +153,15 @@ pub(crate) async fn unload(edge: &Edge, model: &str, body: &[u8]) -> Result<Answ
     Ok(Answer::empty())
 }
 
+/// Orders are short; reading a long text would delay what else the thread carries.
+const ORDER_BYTES_MAX: usize = 64 * 1024;
+
 /// A JSON object, or nothing at all.
 fn optional<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
+    if body.len() > ORDER_BYTES_MAX {
+        let message = format!("the body has more than {ORDER_BYTES_MAX} bytes, the limit of this path");
+        return Err(Refusal::too_large(message));
+    }
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }

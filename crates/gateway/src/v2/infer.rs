@@ -11,8 +11,9 @@ use super::{binary, reply};
 use crate::answer::{Answer, JSON_LENGTH};
 use crate::body::Held;
 use crate::edge::Edge;
-use crate::outline::{Outline, mentions_own_options};
-use crate::parts::{self, BLOCKING_BYTES_MIN, blocking};
+use crate::elements;
+use crate::outline::Outline;
+use crate::parts::{self, blocking, by_size};
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::workers::{Call, Target};
@@ -32,22 +33,22 @@ pub(crate) async fn infer(
     match json_length(headers)? {
         Some(0) if !body.bytes.is_empty() => {
             let model = edge.workers.metadata(&target).await?;
-            let read = binary::read_raw(&body.bytes, &model)?;
+            let bytes = body.bytes.clone();
+            let read = by_size(bytes.len(), move || binary::read_raw(&bytes, &model)).await??;
             ask(edge, &target, (read, headers), call).await
         }
         Some(json_bytes) => {
-            let json = body.bytes.get(..json_bytes).unwrap_or_default();
-            Outline::of(json, edge.settings.json_depth_max)?;
+            let json = body.bytes.slice(..json_bytes.min(body.bytes.len()));
+            Outline::of_body(json, edge.settings.json_depth_max).await?;
             let read = read(body.bytes.clone(), json_bytes).await?;
             ask(edge, &target, (read, headers), call).await
         }
         None => {
-            let outline = Outline::of(&body.bytes, edge.settings.json_depth_max)?;
-            if outline.has_deadline {
-                // The worker counts by it; only the longest time is left to the gateway.
-                call.timeout = edge.settings.at_most(Duration::MAX);
+            let outline = Outline::of_body(body.bytes.clone(), edge.settings.json_depth_max).await?;
+            if let Some(deadline_ms) = outline.deadline_ms {
+                call.timeout = edge.settings.at_most(Duration::from_millis(deadline_ms));
             }
-            let is_own = outline.names_model || (outline.has_options && mentions_own_options(&body.bytes));
+            let is_own = outline.names_model || outline.has_options;
             let payload = if is_own { None } else { passed_on(edge, headers, &body.bytes, outline) };
             if let Some(payload) = payload {
                 match edge.workers.infer(&target, payload, &call).await {
@@ -89,10 +90,7 @@ fn passed_on(edge: &Edge, headers: &HeaderMap, body: &Bytes, outline: Outline) -
 }
 
 async fn read(body: Bytes, json_bytes: usize) -> Result<binary::Read, Refusal> {
-    if body.len() > BLOCKING_BYTES_MIN {
-        return blocking(move || binary::read(&body, json_bytes)).await?;
-    }
-    binary::read(&body, json_bytes)
+    by_size(body.len(), move || binary::read(&body, json_bytes)).await?
 }
 
 /// Reads a body that is too large to be passed on, or whose answer is.
@@ -119,12 +117,8 @@ async fn ask(
         request.id = request_id(headers);
     }
     let response = parts::ask(&edge.workers, target, request, (&call, edge.settings.parts_at_once)).await?;
-    let is_large =
-        response.outputs.iter().map(|output| output.data.len()).sum::<usize>() * 8 > BLOCKING_BYTES_MIN;
-    if is_large {
-        return blocking(move || reply::write(response, &binary)).await?;
-    }
-    reply::write(response, &binary)
+    let bytes = elements::bytes_of(&response.outputs);
+    by_size(bytes, move || reply::write(response, &binary)).await?
 }
 
 /// What the header of the binary tensor extension says.
