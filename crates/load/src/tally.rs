@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(max_ms(&counts.latency), Some(310));
         assert_eq!(max_ms(&counts.service_time), Some(10));
         assert_eq!(max_ms(&counts.send_lag), Some(300));
-        assert_eq!((counts.answered, counts.failed[&Failure::Timeout], counts.last), (1, 1, Some(at(1500))));
+        assert_eq!((counts.answered, counts.failed[&Failure::Timeout], counts.last), (1, 1, Some(at(410))));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod outcome;
 mod requests;
 mod server;
 
+use futures_util::FutureExt;
 use leat_load::{Load, Pace, ServerTimes, StepReport};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +36,10 @@ pub(crate) async fn run(global: &GlobalOptions, bench: Bench) -> Result<(), Erro
         duration: bench.duration,
     };
     let stop = CancellationToken::new();
-    let watching = tokio::spawn(end_when_asked(stop.clone()));
+    let mut asked = Box::pin(asked_to_stop());
+    // Polled once, it listens: before anything is said that somebody answers with Ctrl-C.
+    let is_asked = (&mut asked).now_or_never().is_some();
+    let watching = tokio::spawn(end_when_asked(asked, is_asked, stop.clone()));
     let mut paces = paces.into_iter();
     while let Some(pace) = paces.next()
         && !stop.is_cancelled()
@@ -71,8 +75,10 @@ async fn step(
 }
 
 /// The first Ctrl-C ends the step that runs; a second one ends the program.
-async fn end_when_asked(stop: CancellationToken) {
-    asked_to_stop().await;
+async fn end_when_asked(asked: impl Future<Output = ()>, is_asked: bool, stop: CancellationToken) {
+    if !is_asked {
+        asked.await;
+    }
     stop.cancel();
     asked_to_stop().await;
     std::process::exit(130);
