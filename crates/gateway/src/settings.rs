@@ -47,7 +47,8 @@ pub struct Settings {
     pub header_timeout_ms: u64,
     /// How long a client may take to send a body, in milliseconds.
     pub body_timeout_ms: u64,
-    /// How long a connection may be open without a request, in milliseconds.
+    /// How long a connection may be open without a request, in milliseconds. One of HTTP/1 is closed after `header_timeout_ms` already,
+    /// which counts from the end of the request before.
     pub idle_timeout_ms: u64,
     /// How long a request for inference may take when it does not say, in milliseconds.
     pub request_timeout_ms: u64,

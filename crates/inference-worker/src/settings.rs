@@ -20,13 +20,14 @@ pub struct Settings {
     /// Bytes of the requests that may wait, all models together. What is refused at a large model's door is memory that all others
     /// need.
     pub queue_bytes_max: usize,
-    /// Requests that are taken from the queue at once. Larger batches hardly run faster per row and make the first
+    /// Requests that a thread takes from the queue at once. Larger batches hardly run faster per row and make the first
     /// request wait for the last.
     pub batch_requests_max: usize,
     /// Rows of one request; one with more is refused as too large, so that no caller can hold a thread for long. A batch
     /// that holds as many is run before further requests are read, which bounds the memory of a thread.
     pub batch_rows_max: usize,
-    /// Threads that run models. One keeps a small model's weights in one processor's cache; more help larger models.
+    /// Threads that run what waits in the queue. One keeps a small model's weights in one processor's cache; more help larger models.
+    /// Requests that are light and few do not wait: the thread that receives them answers them.
     pub compute_threads: usize,
     /// Threads that share the rows of one batch when it is large: from some 100 µs of work for each. Small batches run on the
     /// thread that took them, and answers do not depend on this number.
