@@ -18,10 +18,12 @@ const BATCH_VALUES_MAX: usize = 1 << 22;
 /// How many different batches take turns, so that branch prediction does not learn one by heart.
 const BATCHES: usize = 8;
 
-/// A choice between two ways takes so many runs of each, or so much time, whichever is less.
+/// A choice between two ways takes so many runs of each, fewer once it has taken so much time, but never fewer than the least number.
 const CHOICE_RUNS_MAX: usize = 8;
 /// See `CHOICE_RUNS_MAX`.
-const CHOICE_BUDGET: Duration = Duration::from_millis(2);
+const CHOICE_BUDGET: Duration = Duration::from_millis(4);
+/// See `CHOICE_RUNS_MAX`.
+const CHOICE_RUNS_MIN: usize = 3;
 
 /// How long one run of a batch takes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +40,35 @@ pub struct Latency {
     pub p99_ns: u64,
 }
 
-/// The least time of a few runs, in nanoseconds: for a choice between two ways to do the same.
+/// The least time of a few runs, in nanoseconds.
 pub(crate) fn quickest_ns(mut run: impl FnMut()) -> f64 {
-    run();
-    let mut quickest = Duration::MAX;
-    let began = Instant::now();
-    for _ in 0..CHOICE_RUNS_MAX {
-        let start = Instant::now();
+    quickest_of([&mut run])[0]
+}
+
+/// How many times longer one way takes than another to do the same.
+pub(crate) fn times_longer(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
+    let [one, other] = quickest_of([&mut one, &mut other]);
+    one / other
+}
+
+/// The least time of each way in a few runs, in nanoseconds. They take turns, so that what else the machine does meets all alike.
+fn quickest_of<const WAYS: usize>(mut ways: [&mut dyn FnMut(); WAYS]) -> [f64; WAYS] {
+    for run in &mut ways {
         run();
-        quickest = quickest.min(start.elapsed());
-        if began.elapsed() > CHOICE_BUDGET {
+    }
+    let mut quickest = [Duration::MAX; WAYS];
+    let began = Instant::now();
+    for turn in 1..=CHOICE_RUNS_MAX {
+        for (run, quickest) in ways.iter_mut().zip(&mut quickest) {
+            let start = Instant::now();
+            run();
+            *quickest = start.elapsed().min(*quickest);
+        }
+        if turn >= CHOICE_RUNS_MIN && began.elapsed() > CHOICE_BUDGET {
             break;
         }
     }
-    quickest.as_nanos() as f64
+    quickest.map(|time| time.as_nanos() as f64)
 }
 
 /// Measures a plan on batches of `batch` rows drawn in turn from `rows` (`[n, features]`, raw, at least one row).

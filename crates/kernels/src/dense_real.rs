@@ -1,4 +1,4 @@
-use crate::panel::{PANEL, of_panel, pad_to, padded};
+use crate::panel::{PANEL, of_panel, pad_to, padded, row_stride};
 use crate::weight::Weight;
 use crate::{Activation, Aligned, Bf16, Output, Rows};
 
@@ -70,7 +70,7 @@ impl<W: Weight> DenseReal<W> {
 
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
-        self.bias.len()
+        row_stride(self.outputs)
     }
 
     /// How many bytes of memory the layer takes, padding included.
@@ -92,9 +92,8 @@ impl<W: Weight> DenseReal<W> {
     }
 
     /// The weights of one panel, `[inputs, PANEL]`.
-    pub(crate) fn panel(&self, index: usize) -> &[W] {
-        let len = self.inputs * PANEL;
-        &self.weights[index * len..][..len]
+    pub(crate) fn panel(&self, index: usize) -> &[[W; PANEL]] {
+        &self.weights.as_chunks().0[index * self.inputs..][..self.inputs]
     }
 
     /// The biases of one panel.

@@ -1,5 +1,5 @@
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
-use crate::panel::{CODES_PER_STEP, PANEL, padded};
+use crate::panel::{CODES_PER_STEP, PANEL, padded, row_stride};
 use crate::{Activation, Aligned, Kernels, Output, Quantization, Rows};
 
 /// What an integer layer is made of.
@@ -90,7 +90,7 @@ impl DenseU8 {
 
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
-        self.terms.len()
+        row_stride(self.outputs)
     }
 
     /// How many bytes of working memory the kernels that the layer was packed for need for so many rows.

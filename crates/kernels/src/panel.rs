@@ -8,6 +8,9 @@ pub(crate) const CODES_PER_STEP: usize = 4;
 /// The weight codes that meet the codes of one step in one panel.
 pub(crate) const BLOCK: usize = CODES_PER_STEP * PANEL;
 
+/// So many `f32` are 4096 bytes.
+const ALIASED: usize = 4096 / size_of::<f32>();
+
 /// The values of panel `index`.
 pub(crate) fn of_panel<T>(values: &[T], index: usize) -> &[T; PANEL] {
     &values.as_chunks::<PANEL>().0[index]
@@ -16,6 +19,13 @@ pub(crate) fn of_panel<T>(values: &[T], index: usize) -> &[T; PANEL] {
 /// `outputs` rounded up to whole panels.
 pub(crate) fn padded(outputs: usize) -> usize {
     outputs.next_multiple_of(PANEL)
+}
+
+/// How far apart rows of so many outputs start. A distance that is a multiple of 4096 bytes, for values or for codes, would put the same
+/// place of every row into the same few sets of a cache: such rows are moved apart by a panel.
+pub(crate) fn row_stride(outputs: usize) -> usize {
+    let padded = padded(outputs);
+    if padded.is_multiple_of(ALIASED) { padded + PANEL } else { padded }
 }
 
 /// Copies `values` into a vector of `len` whose rest is `T::default()`.

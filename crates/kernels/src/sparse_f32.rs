@@ -1,4 +1,4 @@
-use crate::panel::{PANEL, of_panel, pad_to, padded};
+use crate::panel::{PANEL, of_panel, pad_to, padded, row_stride};
 use crate::{Activation, Output, Rows};
 
 /// A dense layer on `f32` most of whose weights are zero: `y = activation(W x + b)` over the others only.
@@ -54,7 +54,7 @@ impl SparseF32 {
 
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
-        self.bias.len()
+        row_stride(self.outputs)
     }
 
     /// How many values of working memory the kernels need: 32 rows, input by input.

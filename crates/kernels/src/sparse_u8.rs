@@ -1,5 +1,5 @@
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
-use crate::panel::{BLOCK, CODES_PER_STEP, PANEL};
+use crate::panel::{BLOCK, CODES_PER_STEP, PANEL, row_stride};
 use crate::{Activation, DenseU8Parts, Kernels, Output, Rows};
 
 /// An integer layer most of whose blocks of neighbouring weights of one output are zero: blocks of four, or of two where the kernels
@@ -69,7 +69,7 @@ impl SparseU8 {
 
     /// The distance between the starts of two rows that come out.
     pub fn stride(&self) -> usize {
-        self.terms.len()
+        row_stride(self.outputs)
     }
 
     /// How many bytes of working memory the kernels need: 32 rows, block by block.
@@ -97,7 +97,7 @@ impl SparseU8 {
     }
 
     pub(crate) fn panels(&self) -> usize {
-        self.stride() / PANEL
+        self.terms.len() / PANEL
     }
 
     /// The nonzero blocks of an output; none of one that is only padding.

@@ -43,6 +43,10 @@ pub(crate) mod sealed {
 
     /// Sixteen weights as a vector; only this crate knows vectors.
     pub trait Loaded: Sized {
+        /// Whether there is something to do before weights can be multiplied.
+        #[doc(hidden)]
+        const IS_COMPACT: bool = true;
+
         #[doc(hidden)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], scales: S::Real) -> S::Real;
 
@@ -54,6 +58,8 @@ pub(crate) mod sealed {
     }
 
     impl Loaded for f32 {
+        const IS_COMPACT: bool = false;
+
         #[inline(always)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], _scales: S::Real) -> S::Real {
             simd.load(weights)

@@ -10,6 +10,9 @@ use crate::Error;
 /// Layers with a larger share of nonzero weights, or of nonzero blocks of weights, are not even tried without their zeros.
 const DENSITY_MAX: f64 = 0.5;
 
+/// Rows of fewer values are checked and quantized together with what lies between them, since one by one they would hardly fill a vector.
+const ALONE_MIN: usize = 256;
+
 /// A packed layer.
 pub(crate) enum Layer {
     /// Runs on rows of `f32`.
@@ -172,8 +175,7 @@ impl RealLayer {
     ) {
         let RealInput { rows, is_finite } = input;
         // Zero weights may not be left out where an input is infinite: their product would be NaN.
-        let is_finite =
-            || is_finite || kernels.first_not_finite(&rows.values[..rows.count * rows.stride]).is_none();
+        let is_finite = || is_finite || self.is_finite(kernels, rows);
         match &self.sparse {
             Some(sparse) if rows.count >= sparse.limits.rows_min && is_finite() => {
                 let (whole, rest) = sparse.limits.split(rows);
@@ -182,6 +184,18 @@ impl RealLayer {
             }
             _ => self.dense.run(kernels, rows, output),
         }
+    }
+}
+
+impl RealLayer {
+    /// Whether no value of the rows is infinite or NaN.
+    fn is_finite(&self, kernels: Kernels, rows: Rows<'_, f32>) -> bool {
+        let (inputs, Rows { values, stride, count }) = (self.dense.inputs(), rows);
+        let are_finite = |values: &[f32]| kernels.first_not_finite(values).is_none();
+        if inputs >= ALONE_MIN {
+            return values.chunks(stride).take(count).all(|row| are_finite(&row[..inputs]));
+        }
+        are_finite(&values[..count * stride])
     }
 }
 
@@ -220,7 +234,14 @@ impl IntegerLayer {
         let (inputs, padded) = (self.dense.inputs(), self.dense.padded_inputs());
         let Rows { values, stride, count } = rows;
         let len = count * stride;
-        // All at once, since short rows one by one would hardly fill a vector; what is between them does not count.
+        if inputs >= ALONE_MIN {
+            for row in 0..count {
+                let (from, to) = (&values[row * stride..][..inputs], &mut codes[row * padded..][..inputs]);
+                kernels.quantize(from, self.input, to).map_err(|_| row)?;
+            }
+            return Ok(padded);
+        }
+        // All at once; what is between the rows does not count.
         if kernels.quantize(&values[..len], self.input, &mut codes[..len]).is_err() {
             let is_finite =
                 |row: &usize| kernels.first_not_finite(&values[row * stride..][..inputs]).is_none();

@@ -2,7 +2,7 @@ use leat_kernels::{Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
 use leat_model::{Dense, Encoding};
 
 use super::layer::activation;
-use crate::measure::quickest_ns;
+use crate::measure::times_longer;
 
 /// Being faster by less than this for a single row is no reason to unpack weights each time: large batches, which wait for no memory, pay
 /// some hundredths for it. Where weights come from memory the gain is about two.
@@ -46,10 +46,10 @@ impl Stored {
             }
             _ => return expanded,
         };
-        if expanded.run_ns(kernels, 1) / small.run_ns(kernels, 1) < GAIN_MIN {
+        if expanded.times_longer(&small, kernels, 1) < GAIN_MIN {
             return expanded;
         }
-        let is_slower = |rows| small.run_ns(kernels, rows) / expanded.run_ns(kernels, rows) > LOSS_MAX;
+        let is_slower = |rows| small.times_longer(&expanded, kernels, rows) > LOSS_MAX;
         match BATCHES.into_iter().position(is_slower) {
             None => small,
             Some(position) => {
@@ -123,12 +123,15 @@ impl Stored {
         }
     }
 
-    /// How long a batch takes.
-    fn run_ns(&self, kernels: Kernels, rows: usize) -> f64 {
+    /// How many times longer than `other`, which stores the same layer, it takes for a batch.
+    fn times_longer(&self, other: &Self, kernels: Kernels, rows: usize) -> f64 {
         let values = vec![0.5; rows * self.inputs()];
         let input = Rows { values: &values, stride: self.inputs(), count: rows };
-        let mut output = vec![0.0; rows * self.stride()];
-        quickest_ns(|| self.run(kernels, input, Output::Values(&mut output)))
+        let [mut one, mut two] = [vec![0.0; rows * self.stride()], vec![0.0; rows * self.stride()]];
+        times_longer(
+            || self.run(kernels, input, Output::Values(&mut one)),
+            || other.run(kernels, input, Output::Values(&mut two)),
+        )
     }
 }
 

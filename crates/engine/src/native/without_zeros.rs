@@ -1,7 +1,7 @@
 use leat_kernels::{DenseU8, Kernels, Output, PANEL, Rows, SparseF32, SparseU8};
 
 use super::stored::Stored;
-use crate::measure::quickest_ns;
+use crate::measure::times_longer;
 
 /// The sizes of batches that are tried, the largest being what a plan runs at once.
 const BATCHES: [usize; 3] = [16, 32, super::BLOCK];
@@ -64,22 +64,22 @@ impl Limits {
 fn real_gain(sparse: &SparseF32, dense: &Stored, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![0.5; rows * dense.inputs()];
     let input = Rows { values: &values, stride: dense.inputs(), count: rows };
-    let mut output = vec![0.0; rows * dense.stride()];
+    let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
     let mut workspace = vec![0.0; sparse.workspace()];
-    let with = quickest_ns(|| dense.run(kernels, input, Output::Values(&mut output)));
-    let without =
-        quickest_ns(|| kernels.sparse_f32(sparse, input, Output::Values(&mut output), &mut workspace));
-    with / without
+    times_longer(
+        || dense.run(kernels, input, Output::Values(&mut one)),
+        || kernels.sparse_f32(sparse, input, Output::Values(&mut two), &mut workspace),
+    )
 }
 
 /// Likewise on integers.
 fn integer_gain(sparse: &SparseU8, dense: &DenseU8, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![100; rows * dense.padded_inputs()];
     let input = Rows { values: &values, stride: dense.padded_inputs(), count: rows };
-    let mut output = vec![0.0; rows * dense.stride()];
-    let mut workspace = vec![0; sparse.workspace().max(dense.workspace(rows))];
-    let with = quickest_ns(|| kernels.dense_u8(dense, input, Output::Values(&mut output), &mut workspace));
-    let without =
-        quickest_ns(|| kernels.sparse_u8(sparse, input, Output::Values(&mut output), &mut workspace));
-    with / without
+    let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
+    let (mut workspace, mut sparse_workspace) = (vec![0; dense.workspace(rows)], vec![0; sparse.workspace()]);
+    times_longer(
+        || kernels.dense_u8(dense, input, Output::Values(&mut one), &mut workspace),
+        || kernels.sparse_u8(sparse, input, Output::Values(&mut two), &mut sparse_workspace),
+    )
 }

@@ -1,17 +1,15 @@
 use std::ops::Range;
 
 use super::epilogue;
-use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
+use super::tiling::{self, Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
 use crate::panel::PANEL;
 use crate::simd::{Kernel, Simd};
 use crate::weight::Weight;
 use crate::{Activation, DenseReal, Output, Rows};
 
-/// From so many inputs on, a layer is computed in parts of its inputs: the part of a panel's weights that all rows meet in turn, and the
-/// part of the rows that meets several panels, then stay in the caches next to the processor.
-const INPUTS_MAX: usize = 1024;
-/// How many inputs such a part has.
-const PART: usize = 512;
+/// A layer of more inputs is computed in parts of so many: the part of a panel's weights that all rows meet in turn, and the part of the
+/// rows that meets several panels, then stay in the caches next to the processor.
+const PART: usize = 1024;
 /// How many panels meet the same part of the rows before the next part. Their sums so far wait in the output.
 const TOGETHER: usize = 8;
 
@@ -29,9 +27,11 @@ impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
     fn run<S: Simd>(self, simd: S) {
         let (rows, panels, inputs) = (self.input.count, self.layer.panels(), self.layer.inputs());
         // Codes have no room for sums, and few rows meet each weight only once.
-        let is_whole = inputs <= INPUTS_MAX || rows <= S::SUMS || matches!(self.output, Output::Codes(..));
-        let (part, together) = if is_whole { (inputs, panels) } else { (PART, TOGETHER) };
-        let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0 };
+        let is_whole = rows <= S::SUMS || matches!(self.output, Output::Codes(..));
+        let is_expanded = W::IS_COMPACT && !is_whole && !tiling::is_wide(S::SUMS);
+        let (part, together) = if is_whole || inputs <= PART { (inputs, panels) } else { (PART, TOGETHER) };
+        let mut expanded = is_expanded.then_some([[0.0; PANEL]; PART]);
+        let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0, expanded: expanded.as_mut() };
         for start in (0..panels).step_by(together) {
             walk.panels = start..panels.min(start + together);
             for input in (0..inputs).step_by(part) {
@@ -49,14 +49,32 @@ struct Walk<'a, 'b, S, W: Weight> {
     inputs: Range<usize>,
     /// The panels that meet it.
     panels: Range<usize>,
+    /// Room for a part of one panel when compact weights are expanded once for all rows, which is so where columns are one panel wide.
+    expanded: Option<&'a mut [[f32; PANEL]; PART]>,
 }
 
 impl<S: Simd, W: Weight> Tiles for Walk<'_, '_, S, W> {
     #[inline(always)]
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share) {
-        let (ahead, inputs) = (self.ahead(corner, share), self.inputs.clone());
+        let (simd, ahead, inputs) = (self.simd, self.ahead(corner, share), self.inputs.clone());
         let RunDenseReal { layer, input, output } = &mut self.run;
-        self.simd.vectorize(Tile::<W, ROWS, PANELS> { layer, input, output, corner, inputs, ahead });
+        let stored = |index| &layer.panel(corner.panel + index)[inputs.clone()];
+        let part = Part { layer, input, corner, inputs: inputs.clone() };
+        match self.expanded.as_deref_mut() {
+            Some(expanded) if PANELS == 1 => {
+                let expanded = &mut expanded[..inputs.len()];
+                if share.tile == 0 {
+                    let scales = layer.panel_scales(corner.panel);
+                    simd.vectorize(Expand { weights: stored(0), scales, expanded });
+                }
+                let panels = [&*expanded; PANELS];
+                simd.vectorize(Tile::<W, f32, ROWS, PANELS> { part, output, panels, ahead });
+            }
+            _ => {
+                let panels = std::array::from_fn(stored);
+                simd.vectorize(Tile::<W, W, ROWS, PANELS> { part, output, panels, ahead });
+            }
+        }
     }
 }
 
@@ -78,37 +96,68 @@ impl<S: Simd, W: Weight> Walk<'_, '_, S, W> {
     }
 }
 
-struct Tile<'a, 'b, W: Weight, const ROWS: usize, const PANELS: usize> {
+/// What weights stand for, each sixteen of one input.
+struct Expand<'a, W> {
+    weights: &'a [[W; PANEL]],
+    scales: &'a [f32; PANEL],
+    expanded: &'a mut [[f32; PANEL]],
+}
+
+impl<W: Weight> Kernel for Expand<'_, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let scales = simd.load(self.scales);
+        for (weights, expanded) in self.weights.iter().zip(self.expanded) {
+            simd.store(W::load(simd, weights, scales), expanded);
+        }
+    }
+}
+
+/// What a tile computes a part of.
+struct Part<'a, W: Weight> {
     layer: &'a DenseReal<W>,
     input: &'a Rows<'a, f32>,
-    output: &'a mut Output<'b>,
     corner: Corner,
+    /// The inputs whose products are added.
     inputs: Range<usize>,
+}
+
+/// A tile whose weights are read as `R`: as the layer stores them, or expanded.
+struct Tile<'a, 'b, W: Weight, R, const ROWS: usize, const PANELS: usize> {
+    part: Part<'a, W>,
+    output: &'a mut Output<'b>,
+    /// Sixteen weights for each of the inputs.
+    panels: [&'a [[R; PANEL]]; PANELS],
     ahead: Ahead<PANELS>,
 }
 
-impl<W: Weight, const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, W, ROWS, PANELS> {
+impl<W: Weight, R: Weight, const ROWS: usize, const PANELS: usize> Kernel
+    for Tile<'_, '_, W, R, ROWS, PANELS>
+{
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         assert!(ROWS * PANELS <= S::SUMS, "the sums of a tile stay in registers");
-        let Self { layer, input, output, corner, inputs, mut ahead } = self;
-        let operands = Operands::new(simd, layer, input, corner);
+        let Self { part, output, panels, mut ahead } = self;
+        let operands = Operands::new(simd, &part, panels);
+        let Part { layer, corner, inputs, .. } = part;
         let place = corner.place(layer.stride());
         let mut sums: [[S::Real; PANELS]; ROWS] = match output {
             Output::Values(values) if inputs.start > 0 => epilogue::stored(simd, &place, values),
             _ => biases(simd, layer, corner),
         };
         let whole = inputs.len() / STEPS * STEPS;
-        for input in (inputs.start..inputs.start + whole).step_by(STEPS) {
+        for input in (0..whole).step_by(STEPS) {
             ahead.fetch(simd);
             for index in 0..STEPS {
-                // SAFETY: this is one of the inputs of the layer.
+                // SAFETY: this is one of the inputs.
                 unsafe { operands.add(simd, input + index, &mut sums) };
             }
         }
-        for input in inputs.start + whole..inputs.end {
+        for input in whole..inputs.len() {
             // SAFETY: likewise.
             unsafe { operands.add(simd, input, &mut sums) };
         }
@@ -119,40 +168,40 @@ impl<W: Weight, const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, 
 }
 
 /// What the products of a tile are of.
-struct Operands<S: Simd, W, const ROWS: usize, const PANELS: usize> {
-    /// As many values as the layer has inputs.
+struct Operands<S: Simd, R, const ROWS: usize, const PANELS: usize> {
+    /// A value for each of the inputs.
     rows: [*const f32; ROWS],
-    /// Sixteen weights for each input of the layer.
-    panels: [*const [W; PANEL]; PANELS],
+    /// Sixteen weights for each of the inputs.
+    panels: [*const [R; PANEL]; PANELS],
     scales: [S::Real; PANELS],
 }
 
-impl<S: Simd, W: Weight, const ROWS: usize, const PANELS: usize> Operands<S, W, ROWS, PANELS> {
+impl<S: Simd, R: Weight, const ROWS: usize, const PANELS: usize> Operands<S, R, ROWS, PANELS> {
     #[inline(always)]
-    fn new(simd: S, layer: &DenseReal<W>, input: &Rows<'_, f32>, corner: Corner) -> Self {
+    fn new<W: Weight>(simd: S, part: &Part<'_, W>, panels: [&[[R; PANEL]]; PANELS]) -> Self {
+        let Part { layer, input, corner, inputs } = part;
         let mut rows = [std::ptr::null(); ROWS];
         for (row, pointer) in rows.iter_mut().enumerate() {
-            *pointer = input.row(corner.row + row, layer.inputs()).as_ptr();
+            *pointer = input.row(corner.row + row, layer.inputs())[inputs.clone()].as_ptr();
         }
-        let mut panels = [std::ptr::null(); PANELS];
         let mut scales = [simd.splat(0.0); PANELS];
-        for panel in 0..PANELS {
-            panels[panel] = layer.panel(corner.panel + panel).as_ptr().cast();
-            scales[panel] = simd.load(layer.panel_scales(corner.panel + panel));
+        for (panel, scales) in scales.iter_mut().enumerate() {
+            assert!(panels[panel].len() == inputs.len(), "there are weights for each input");
+            *scales = simd.load(layer.panel_scales(corner.panel + panel));
         }
-        Self { rows, panels, scales }
+        Self { rows, panels: panels.map(<[_]>::as_ptr), scales }
     }
 
     /// Adds the products of one input.
     ///
     /// # Safety
-    /// The layer has that input.
+    /// There are so many inputs and one more.
     #[inline(always)]
     unsafe fn add(&self, simd: S, input: usize, sums: &mut [[S::Real; PANELS]; ROWS]) {
         let mut weights = [simd.splat(0.0); PANELS];
         for ((weights, panel), scales) in weights.iter_mut().zip(self.panels).zip(self.scales) {
             // SAFETY: a panel holds sixteen weights for each input.
-            *weights = W::load(simd, unsafe { &*panel.add(input) }, scales);
+            *weights = R::load(simd, unsafe { &*panel.add(input) }, scales);
         }
         for (sums, row) in sums.iter_mut().zip(self.rows) {
             // SAFETY: a row holds a value for each input.

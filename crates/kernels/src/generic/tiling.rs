@@ -32,6 +32,11 @@ pub(crate) trait Tiles {
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share);
 }
 
+/// Whether an instruction set that holds `sums` panels of sums computes several panels of many rows at once.
+pub(crate) const fn is_wide(sums: usize) -> bool {
+    sums >= 24
+}
+
 /// The rows and the panels that tiles have to cover.
 #[derive(Clone)]
 pub(crate) struct Extent {
@@ -46,7 +51,7 @@ impl Extent {
     /// it has: many sums in flight hide the latency of each.
     #[inline(always)]
     pub(crate) fn visit(self, sums: usize, tiles: &mut impl Tiles) {
-        if sums >= 24 { self.visit_24(tiles) } else { self.visit_6(tiles) }
+        if is_wide(sums) { self.visit_24(tiles) } else { self.visit_6(tiles) }
     }
 
     /// Tiles for 24 sums: 32 registers of sixteen lanes.

@@ -19,7 +19,7 @@ pub(crate) fn dense_real<W: Weight>(layer: &DenseReal<W>, input: &Rows<'_, f32>,
 fn sums<W: Weight>(layer: &DenseReal<W>, panel: usize, x: &[f32]) -> [f32; PANEL] {
     let mut sums = *layer.panel_bias(panel);
     let scales = layer.panel_scales(panel);
-    for (&x, weights) in x.iter().zip(layer.panel(panel).as_chunks::<PANEL>().0) {
+    for (&x, weights) in x.iter().zip(layer.panel(panel)) {
         for ((sum, weight), &scale) in sums.iter_mut().zip(weights).zip(scales) {
             *sum = x.mul_add(weight.value(scale), *sum);
         }

@@ -6,7 +6,7 @@ use crate::{Output, Rows, SparseU8};
 pub(crate) fn sparse_u8(layer: &SparseU8, input: &Rows<'_, u8>, output: &mut Output<'_>) {
     for row in 0..input.count {
         let (codes, _) = input.row(row, layer.padded_inputs()).as_chunks::<CODES_PER_STEP>();
-        for index in 0..layer.stride() {
+        for index in 0..layer.panels() * PANEL {
             let products = layer.entries(index).iter().flat_map(|entry| {
                 let codes = codes[entry.block as usize];
                 let weights = entry.weights.map(u8::cast_signed);
