@@ -70,7 +70,7 @@ impl Computing {
             let runtime = &self.runtime;
             self.answering.answer(&shared, &mut taken, &mut |answers| {
                 let reply = &shared.context.connections.reply;
-                runtime.block_on(send_all(&shared, || reply, answers));
+                runtime.block_on(send_all(&shared, reply, answers));
             });
         }
     }
@@ -98,16 +98,12 @@ impl Computing {
 }
 
 /// Sends the answers that are there, in one go: the connection writes them together.
-pub(crate) async fn send_all<'a>(
-    shared: &Shared,
-    connection: impl Fn() -> &'a Connection,
-    answers: &mut Vec<Answer>,
-) {
+pub(crate) async fn send_all(shared: &Shared, connection: &Connection, answers: &mut Vec<Answer>) {
     let (mut lost, mut is_stuck) = (0, false);
     for answer in answers.drain(..) {
         if is_stuck {
             lost += 1;
-        } else if let Err(error) = send(connection(), answer.reply, answer.content).await {
+        } else if let Err(error) = send(connection, answer.reply, answer.content).await {
             // A broker that took no answer for so long holds up those who wait for the next ones no longer.
             is_stuck = matches!(error, MessagingError::Timeout { .. });
             lost += 1;

@@ -46,10 +46,8 @@ impl Ingest {
     /// When the broker is away.
     pub(crate) async fn start(shared: &Arc<Shared>, subject: String, target: Target) -> Result<Self, Error> {
         let connection = &shared.context.connections.ingest;
-        let turn = shared.subscribing.acquire().await;
         let subscription = connection.queue_subscribe(subject, QUEUE_GROUP).await?;
         connection.round_trip(DRAIN_TIMEOUT).await?;
-        drop(turn);
         let stop = CancellationToken::new();
         let (end, ended) = oneshot::channel();
         let reader = Reader::new(shared.clone(), target);
@@ -114,9 +112,7 @@ impl Reader {
 
     /// Gives false when it did not end in order: then nothing more comes than what is there.
     async fn drain(&mut self, subscription: &mut Subscription) -> bool {
-        let shared = self.shared.clone();
-        let _turn = shared.subscribing.acquire().await;
-        let is_connected = shared.context.connections.ingest.is_connected();
+        let is_connected = self.shared.context.connections.ingest.is_connected();
         let drained =
             if is_connected { subscription.drain(DRAIN_TIMEOUT).await.map(|()| true) } else { Ok(false) };
         if let Err(error) = &drained {
@@ -190,11 +186,7 @@ impl Reader {
         self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
         lock(&self.shared.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
-        // A subscription that is drained loses nothing only while its connection carries nothing else.
-        let connections = &self.shared.context.connections;
-        let is_undisturbed = || self.shared.subscribing.available_permits() > 0;
-        let connection = || if is_undisturbed() { &connections.ingest } else { &connections.reply };
-        send_all(&self.shared, connection, answers).await;
+        send_all(&self.shared, &self.shared.context.connections.ingest, answers).await;
     }
 
     fn queue(&mut self) {

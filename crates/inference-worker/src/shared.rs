@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use leat_messaging::micro;
 use leat_service_runtime::Context;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::answering::Answering;
 use crate::board::Board;
@@ -32,9 +32,6 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     /// What requests are answered with that do not go through the queue. Only the thread that receives them takes it.
     pub(crate) at_once: Mutex<Answering>,
-    /// One subscription is begun or drained at a time, because a drained one loses nothing only while the connection
-    /// carries no other request.
-    pub(crate) subscribing: Semaphore,
     pub(crate) micro: micro::Service,
 }
 
@@ -60,7 +57,6 @@ impl Shared {
             loading: Loading::start()?,
             budget,
             at_once: Mutex::new(answering),
-            subscribing: Semaphore::new(1),
             micro,
             settings,
             context,

@@ -35,7 +35,7 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// How many messages may wait in one subscription before further ones are dropped and counted.
     pub subscription_capacity: usize,
-    /// Runs the connection on a thread of its own. Computation on other threads cannot starve it then, and draining loses nothing.
+    /// Runs the connection on a thread of its own. Computation on other threads cannot starve it then, and closing it loses nothing.
     pub own_thread: bool,
 }
 

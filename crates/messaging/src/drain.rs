@@ -1,11 +1,17 @@
 //! Ending subscriptions without losing what is under way.
 //!
-//! The client library stops accepting messages of a drained subscription when its connection task is next polled,
-//! not when the server confirms the end. What the server sent in between would be lost. On a connection with a
-//! thread of its own (`ConnectOptions::own_thread`) that task is therefore held still, after the request to end was
-//! written, until the server's last messages and its confirmation have surely arrived in the socket. The next poll
-//! then reads all of them before the subscription goes. On a shared runtime this cannot be done, and messages that
-//! are under way at that moment can be lost.
+//! The client library stops accepting messages of a drained or ended subscription when its connection task is next polled, not when the
+//! server confirms the end. What the server sent in between would be lost.
+//!
+//! A single subscription is therefore ended in two steps. First the server is asked to end it after more messages than it can count: a
+//! number that it cannot read means at once to the server (`processUnsub` and `parseSize` of nats-server), while the client library goes
+//! on accepting. Then, after a round trip on the same connection, which brings everything the server had sent before, the client lets
+//! it go as well. Nothing waits for that but whoever ends the subscription.
+//!
+//! A whole connection is ended by the library at once. On a connection with a thread of its own (`ConnectOptions::own_thread`) its task
+//! is held still, after the request to end was written, until the server's last messages and its confirmation have surely
+//! arrived in the socket. The next poll then reads all of them before the connection goes. On a shared runtime this cannot be done, and
+//! messages that are under way at that moment can be lost.
 
 use std::time::Duration;
 
@@ -14,6 +20,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::{Connection, Error, State, Subscription};
+
+/// More messages than nats-server reads as a number, which has nine digits there at most, and fewer than any subscription gets.
+const BEYOND_COUNTING: u64 = u64::MAX / 2;
 
 /// Long against a round trip in a data centre, short against the shutdown of a service.
 const HOLD_MIN: Duration = Duration::from_millis(20);
@@ -24,39 +33,29 @@ const MEASUREMENTS: usize = 3;
 impl Subscription {
     /// Asks the server to send no more. What it had sent before is still delivered; then the messages end.
     ///
-    /// Loses nothing on a connection with a thread of its own that carries no other traffic at this moment, as long as
-    /// what arrives within four round trips fits into the capacity of the subscription. Fails at once while
-    /// disconnected, and after `timeout` when the request to end could not be written.
+    /// Loses nothing as long as what arrives until the server's confirmation fits into the capacity of the subscription.
+    ///
+    /// # Errors
+    /// At once while disconnected, when the connection is lost meanwhile, and after `timeout` without a confirmation. The
+    /// subscription is then as it was, or brings nothing more, and may be drained again.
     pub async fn drain(&mut self, timeout: Duration) -> Result<(), Error> {
         self.connection.ready()?;
-        if self.subscriber.is_none() {
-            return Ok(());
-        }
-        let hold = self.connection.hold(timeout).await?;
-        let Some(mut subscriber) = self.subscriber.take() else { return Ok(()) };
-        let (client, state) = (self.connection.inner().client.clone(), self.connection.state());
-        let draining = async move {
-            // Both are queued before the connection's task runs, so that one poll of it writes the request to end.
-            let drained = subscriber.drain().now_or_never();
-            let written = write(&client, state, timeout).await;
-            hold_still(hold);
-            // Only the socket may wake the connection's task now: woken by something that is said on the connection, it would not know
-            // that the socket holds anything, read nothing, and let the subscription go.
-            tokio::task::yield_now().await;
-            (subscriber, matches!(drained, Some(Ok(()))), written)
-        };
-        let (subscriber, drained, written) = match &self.connection.inner().thread {
-            Some(thread) => thread.run(draining).await?,
-            None => draining.await,
-        };
-        self.subscriber = Some(subscriber);
-        if drained { written } else { Err(Error::Disconnected) }
+        let Some(subscriber) = &mut self.subscriber else { return Ok(()) };
+        let deadline = Instant::now() + timeout;
+        let asked = tokio::time::timeout_at(deadline, subscriber.unsubscribe_after(BEYOND_COUNTING)).await;
+        let too_late = |_| Error::Timeout { what: "drain".to_owned(), after: timeout };
+        asked.map_err(too_late)?.map_err(|_| Error::Disconnected)?;
+        self.connection.round_trip(deadline.saturating_duration_since(Instant::now())).await?;
+        let ended = tokio::time::timeout_at(deadline, subscriber.unsubscribe()).await;
+        ended.map_err(too_late)?.map_err(|_| Error::Disconnected)
     }
 }
 
 impl Connection {
-    /// Ends all subscriptions as [`Subscription::drain`] does, sends what is queued, and closes the connection. Fails at
-    /// once when the connection is lost.
+    /// Ends all subscriptions, sends what is queued, and closes the connection. Fails at once when the connection is lost.
+    ///
+    /// Loses nothing on a connection with a thread of its own, as long as what arrives within four round trips fits into the
+    /// capacity of each subscription. Those that must lose nothing elsewhere are drained first, one by one.
     pub async fn drain(&self, timeout: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + timeout;
         if self.is_connected() {

@@ -1,7 +1,7 @@
 //! A thread that runs one connection and what lives from it.
 //!
 //! Two things need it. Computation on the service's runtime cannot delay the connection's tasks. And the
-//! connection can be held still for a moment, which draining without loss rests on (see `drain`). Short tasks that live from the
+//! connection can be held still for a moment, so that closing it loses nothing (see `drain`). Short tasks that live from the
 //! connection's messages run here too, because waking another thread would take longer than they do.
 
 use std::future::Future;
