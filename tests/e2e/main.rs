@@ -7,6 +7,8 @@ mod command_line;
 mod gateway;
 mod introspection;
 mod jobs;
+mod many_models;
+mod process;
 mod python_client;
 mod refusals;
 mod routes;

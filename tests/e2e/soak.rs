@@ -5,21 +5,28 @@
 #![allow(clippy::print_stdout, reason = "the figures of a long run are what it is for")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use leat_cli::Load;
+use bytes::Bytes;
 use leat_contract::assets;
-use serde_json::Value;
-use tokio::task::JoinSet;
+use leat_load::{Arrivals, HttpTarget, Load, NatsTarget, Pace, StepReport, Target};
+use leat_messaging::ConnectOptions;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
+use crate::process;
 use crate::town::{Town, digits, row_request};
 
-const SHARE: f64 = 0.7;
+/// Of the most that is answered over NATS; what the gateway passes on takes about a tenth of the machine besides.
+const NATS_SHARE: f64 = 0.6;
+const GATEWAY_SHARE: f64 = 0.04;
+/// Fewer than may wait for a model, so that what is sent late all at once is not refused.
+const OUTSTANDING_MAX: usize = 256;
 /// Shorter runs say nothing about memory: it is still settling.
 const MEMORY_JUDGED_FROM: Duration = Duration::from_secs(120);
 const MEMORY_CHANGE_MAX: f64 = 0.02;
-const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
+const SERVICES: [&str; 6] = ["trainer", "compressor", "worker-1", "worker-2", "monitor", "gateway"];
 
 fn duration() -> Duration {
     let seconds = std::env::var("LEAT_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -29,19 +36,17 @@ fn duration() -> Duration {
 /// What must not grow.
 #[derive(Debug, Clone, PartialEq)]
 struct Footprint {
-    resident_bytes: u64,
-    descriptors: usize,
+    /// Memory of each service in bytes.
+    resident: BTreeMap<&'static str, u64>,
+    descriptors: BTreeMap<&'static str, usize>,
     consumers: u64,
 }
 
 impl Footprint {
     async fn of(town: &Town) -> Self {
-        let ids = WORKERS.iter().filter_map(|worker| town.cluster.process_id(worker));
-        let (mut resident_bytes, mut descriptors) = (0, 0);
-        for id in ids {
-            resident_bytes += resident(id);
-            descriptors += std::fs::read_dir(format!("/proc/{id}/fd")).expect("a process").count();
-        }
+        let processes = process::ids(&town.cluster, &SERVICES);
+        let resident = processes.iter().map(|&(name, id)| (name, process::resident(id))).collect();
+        let descriptors = processes.iter().map(|&(name, id)| (name, process::descriptors(id))).collect();
         let mut consumers = 0;
         for asset in assets::all(town.cluster.subjects()) {
             let subject = format!("$JS.API.STREAM.INFO.{}", asset.stream_name());
@@ -50,71 +55,90 @@ impl Footprint {
             let info: Value = reply.json().expect("a description");
             consumers += info["state"]["consumer_count"].as_u64().unwrap_or(0);
         }
-        Self { resident_bytes, descriptors, consumers }
+        Self { resident, descriptors, consumers }
     }
 }
 
-/// The resident memory of a process in bytes.
-fn resident(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    let kib = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
-    kib.expect("a number") * 1024
+/// The same rows over NATS and over HTTP.
+struct Roads {
+    nats: Load,
+    http: Load,
 }
 
-/// Sends so many requests a second for some time; gives how many were answered, and the failures by reason.
-async fn paced(town: &Town, time: Duration, per_second: f64) -> (u64, BTreeMap<String, u64>) {
-    let digits = digits();
-    let requests: Vec<_> = (0..digits.len()).map(|row| row_request(&digits, row)).collect();
-    let subject =
-        leat_messaging::Subject::from(town.cluster.subjects().infer(&"digits".parse().expect("a name")));
-    let failures = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
-    let (begun, mut sent, mut tasks) = (Instant::now(), 0_usize, JoinSet::new());
-    let mut ticks = tokio::time::interval(Duration::from_millis(1));
-    while begun.elapsed() < time {
-        let due = (begun.elapsed().as_secs_f64() * per_second) as usize;
-        for number in sent..due {
-            let (connection, subject, failures) =
-                (town.connection.clone(), subject.clone(), failures.clone());
-            let request = requests[number % requests.len()].clone();
-            tasks.spawn(async move {
-                if let Err(error) = connection.request(subject, request, Duration::from_secs(5)).await {
-                    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-                    *failures.entry(error.to_string()).or_default() += 1;
-                }
-            });
-        }
-        sent = due.max(sent);
-        while tasks.try_join_next().is_some() {}
-        ticks.tick().await;
+impl Roads {
+    async fn to(town: &Town) -> Self {
+        let digits = digits();
+        let binary = (0..digits.len()).map(|row| row_request(&digits, row)).collect();
+        let text = (0..digits.len()).map(|row| {
+            let values = digits.rows.row(row).to_vec();
+            let shape = [1, values.len()];
+            let input = json!({ "name": "input", "shape": shape, "datatype": "FP32", "data": values });
+            Bytes::from(json!({ "inputs": [input] }).to_string())
+        });
+        let options = ConnectOptions::new(town.cluster.url(), "soak");
+        let subject = town.cluster.subjects().infer(&"digits".parse().expect("a name"));
+        let nats = NatsTarget::connect(&options, 1, subject).await.expect("the broker answers");
+        let port = town.cluster.gateway().expect("a gateway").http;
+        let path = "/v2/models/digits/infer";
+        let http = HttpTarget::new(&format!("http://127.0.0.1:{port}"), path).expect("an address");
+        let load = |target, requests: Arc<[Bytes]>| Load {
+            target,
+            requests,
+            timeout: Duration::from_secs(10),
+            warm_up: Duration::ZERO,
+            duration: Duration::ZERO,
+        };
+        Self { nats: load(Target::Nats(nats), binary), http: load(Target::Http(http), text.collect()) }
     }
-    while tasks.join_next().await.is_some() {}
-    let failures = std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
-    (sent as u64 - failures.values().sum::<u64>(), failures)
+
+    async fn most_over_nats(&self, duration: Duration) -> f64 {
+        let load = Load { duration, ..self.nats.clone() };
+        let pace = Pace::Closed { concurrency: 64 };
+        let report = load.run(pace, &CancellationToken::new()).await.expect("the load runs");
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+        report.answered_per_second()
+    }
+
+    /// Asks over both for so long; `most` are answered in a second over NATS alone.
+    async fn both(&self, duration: Duration, most: f64) {
+        let step = async |load: &Load, share: f64| {
+            let load = Load { duration, ..load.clone() };
+            let pace = Pace::Open {
+                rate: share * most,
+                arrivals: Arrivals::Poisson,
+                max_outstanding: OUTSTANDING_MAX,
+                seed: 1,
+            };
+            load.run(pace, &CancellationToken::new()).await.expect("the load runs")
+        };
+        let (nats, http) = tokio::join!(step(&self.nats, NATS_SHARE), step(&self.http, GATEWAY_SHARE));
+        told("NATS", &nats);
+        told("HTTP", &http);
+    }
+}
+
+fn told(road: &str, report: &StepReport) {
+    let per_second = report.answered_per_second();
+    println!("{road}: {} answered, {per_second:.0}/s, {} never sent", report.answered, report.unsent);
+    assert!(report.failed.is_empty() && report.answered > 0, "{road}: {:?}", report.failed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_at_seventy_percent_fails_nothing_and_grows_nothing() {
-    let (town, time) = (Town::with_two_digits_versions(2).await, duration());
-    let load = Load::start(&town.connection, &town.load(64)).expect("load starts");
-    tokio::time::timeout(time.min(Duration::from_secs(10)) / 2, std::future::pending::<()>())
-        .await
-        .unwrap_err();
-    let most = load.stop().await;
-    assert_eq!(most.failed_total(), 0, "{:?}", most.failed);
-    let per_second = SHARE * most.requests_per_second();
-    let (warm, failed) = paced(&town, time / 5, per_second).await;
-    assert!(failed.is_empty() && warm > 0, "{failed:?}");
+    let (town, time) = (Town::with_gateway(2).await, duration());
+    let roads = Roads::to(&town).await;
+    let most = roads.most_over_nats(time.min(Duration::from_secs(10)) / 2).await;
+    roads.both(time / 5, most).await;
     let before = Footprint::of(&town).await;
-    let (answered, failed) = paced(&town, time, per_second).await;
+    roads.both(time, most).await;
     let after = Footprint::of(&town).await;
-    println!("{answered} requests at {per_second:.0}/s for {time:?}: {failed:?}, {before:?} then {after:?}");
-    assert!(failed.is_empty(), "{failed:?}");
+    println!("after {:?}: {before:?}\nafter {time:?} more: {after:?}", time / 5);
+    let has_grown = |name| after.descriptors[name] > before.descriptors[name];
+    assert!(!SERVICES.into_iter().any(has_grown), "{before:?} became {after:?}");
     // Consumers of what was read before may still have gone away.
-    let has_grown = after.descriptors > before.descriptors || after.consumers > before.consumers;
-    assert!(!has_grown, "{before:?} became {after:?}");
-    let change = after.resident_bytes as f64 / before.resident_bytes as f64 - 1.0;
-    if time >= MEMORY_JUDGED_FROM {
-        assert!(change.abs() <= MEMORY_CHANGE_MAX, "memory changed by {:.2} %", 100.0 * change);
+    assert!(after.consumers <= before.consumers, "{before:?} became {after:?}");
+    for name in SERVICES.iter().filter(|_| time >= MEMORY_JUDGED_FROM) {
+        let change = after.resident[name] as f64 / before.resident[name] as f64 - 1.0;
+        assert!(change <= MEMORY_CHANGE_MAX, "the memory of {name} changed by {:.2} %", 100.0 * change);
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Command {
     Engine(EngineOptions),
     /// Serve a digits classifier over NATS and HTTP, beside a plain echo and beside what a Python user writes.
     Serving(ServingOptions),
+    /// Ask one model of a worker while it loads another one again and again, and while it does not.
+    Loading(LoadingOptions),
     /// Give every NATS request back; `serving` starts it.
     #[command(hide = true)]
     Echo(EchoOptions),
@@ -115,6 +117,33 @@ impl Server {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LoadingOptions {
+    /// Requests a second to the model that stays.
+    #[arg(long, default_value_t = 2000.0, value_parser = rate)]
+    pub(crate) rate: f64,
+
+    /// The shape of the model that is loaded.
+    #[arg(long, default_value = "mnist", value_name = "NAME")]
+    pub(crate) shape: String,
+
+    /// How long the worker rests between two loads.
+    #[arg(long, default_value_t = 100, value_name = "MILLISECONDS")]
+    pub(crate) pause: u64,
+
+    /// Time with and time without loads in a round.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+
+    /// Rounds of both.
+    #[arg(long, default_value_t = 9, value_parser = positive)]
+    pub(crate) rounds: usize,
+
+    /// The `leat` program, when it does not stand beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leat: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EchoOptions {
     pub(crate) url: String,
     pub(crate) subject: String,
@@ -124,6 +153,13 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(format!("{text:?} is no whole number from 1")),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (1.0..=1e6).contains(&rate) => Ok(rate),
+        _ => Err(format!("{text:?} is no number of requests a second from 1 to 1000000")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::models::{self, Kind};
 use crate::peers::Peers;
 use crate::roofline::{Peak, Roofline};
 use crate::shapes::{self, Shape};
-use crate::timing::medians;
+use crate::timing::{Timing, timings};
 use crate::{Error, report};
 
 /// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
@@ -48,22 +48,32 @@ pub(crate) struct Cell {
     pub(crate) batch: usize,
     /// Multiply-adds of the whole batch, as if nothing was pruned.
     pub(crate) multiply_adds: usize,
-    /// How long they take at the peak that was measured in turns with the runs, in microseconds; none where no peak is known.
-    pub(crate) peak_us: Option<f64>,
-    /// The median of one run in microseconds, ours first.
-    pub(crate) times_us: Vec<(Engine, f64)>,
+    /// How much of the peak that was measured in the same rounds ours makes use of; none where no peak is known.
+    pub(crate) of_peak: Option<f64>,
+    /// The median of one run, ours first.
+    pub(crate) times: Vec<Time>,
     /// How far the answers of the others are from ours on average, relative to their size. Nobody is there whose model is another one.
     pub(crate) distances: Vec<(Engine, f32)>,
 }
 
+/// How long one contender takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Time {
+    pub(crate) engine: Engine,
+    pub(crate) us: f64,
+    /// In terms of ours: the median of the ratios within each round.
+    pub(crate) ratio: f64,
+}
+
 impl Cell {
     /// The time of a contender that took part.
-    pub(crate) fn time(&self, engine: Engine) -> Option<f64> {
-        self.times_us.iter().find(|(other, _)| *other == engine).map(|(_, time)| *time)
+    pub(crate) fn time(&self, engine: Engine) -> Option<Time> {
+        self.times.iter().find(|time| time.engine == engine).copied()
     }
 
+    /// Ours, in microseconds.
     pub(crate) fn ours(&self) -> f64 {
-        self.time(Engine::Leat).unwrap_or(f64::NAN)
+        self.time(Engine::Leat).map_or(f64::NAN, |ours| ours.us)
     }
 }
 
@@ -119,12 +129,7 @@ fn chosen(names: &[String]) -> Result<Vec<Shape>, Error> {
     if names.is_empty() {
         return Ok(shapes::ALL.to_vec());
     }
-    let find = |name: &String| {
-        let known = || shapes::ALL.map(|shape| shape.name).join(", ");
-        let found = shapes::ALL.into_iter().find(|shape| shape.name == name);
-        found.ok_or_else(|| Error::Usage(format!("no shape {name}; there are {}", known())))
-    };
-    names.iter().map(find).collect()
+    names.iter().map(|name| shapes::named(name)).collect()
 }
 
 fn compilation(shape: &Shape, kind: Kind, model: &leat_model::Model) -> Result<Compilation, Error> {
@@ -157,15 +162,16 @@ impl Subject<'_> {
         let peak = Peak::of(self.kind);
         let share = peak.as_ref().map(|peak| multiply_adds as f64 / peak.multiply_adds() as f64);
         contenders.extend(peak.map(|peak| Box::new(peak) as Box<dyn Contender>));
-        let times = medians(&mut contenders, budget)?;
-        let peak_us = share.zip(times.last()).map(|(share, time)| time * share);
+        let timings = timings(&mut contenders, budget)?;
+        let of_peak = share.zip(timings.last()).map(|(share, peak)| peak.ratio * share);
+        let time = |(engine, Timing { us, ratio })| Time { engine, us, ratio };
         Ok(Cell {
             shape: self.shape.name,
             kind: self.kind,
             batch: self.batch,
             multiply_adds,
-            peak_us,
-            times_us: engines.into_iter().zip(times).collect(),
+            of_peak,
+            times: engines.into_iter().zip(timings).map(time).collect(),
             distances,
         })
     }

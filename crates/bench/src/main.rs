@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Engine(options) => engine::run(&options),
         Command::Serving(options) => serving::run(&options),
+        Command::Loading(options) => serving::loading(&options),
         Command::Echo(options) => serving::echo(&options),
     };
     match outcome {

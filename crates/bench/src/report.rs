@@ -33,9 +33,9 @@ pub(crate) fn opening(run: &Run) -> Result<(), Error> {
 /// One cell as soon as it is known.
 pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
     let times: Vec<String> = cell
-        .times_us
+        .times
         .iter()
-        .map(|(engine, time)| format!("{} {} µs", engine.name(), microseconds(*time)))
+        .map(|time| format!("{} {} µs", time.engine.name(), microseconds(time.us)))
         .collect();
     say(&format!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
 }
@@ -79,13 +79,13 @@ fn row(cell: &Cell, has_peers: bool) -> Vec<String> {
         cell.kind.name().to_owned(),
         cell.batch.to_string(),
         microseconds(ours),
-        cell.peak_us.map(|peak_us| format!("{:.0} %", peak_us / ours * 100.0)).unwrap_or_default(),
+        cell.of_peak.map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default(),
     ];
     if has_peers {
         for peer in [Engine::OnnxRuntime, Engine::Tract] {
             let peer = cell.time(peer);
-            row.push(peer.map(microseconds).unwrap_or_default());
-            row.push(peer.map(|peer| format!("{:.2}", peer / ours)).unwrap_or_default());
+            row.push(peer.map(|peer| microseconds(peer.us)).unwrap_or_default());
+            row.push(peer.map(|peer| format!("{:.2}", peer.ratio)).unwrap_or_default());
         }
     }
     row
@@ -119,11 +119,11 @@ fn exact(run: &Run) -> Table {
             cell.kind.name().to_owned(),
             cell.batch.to_string(),
             microseconds(cell.ours()),
-            microseconds(default),
+            microseconds(default.us),
             distance.map(|(_, distance)| format!("{:.1} %", distance * 100.0)).unwrap_or_default(),
-            format!("{:.2}", default / cell.ours()),
-            microseconds(exact),
-            format!("{:.2}", exact / cell.ours()),
+            format!("{:.2}", default.ratio),
+            microseconds(exact.us),
+            format!("{:.2}", exact.ratio),
         ]);
     }
     align(&mut table, 2);
@@ -142,8 +142,8 @@ fn pruned(run: &Run) -> Table {
                 cell.kind.name().to_owned(),
                 cell.batch.to_string(),
                 microseconds(cell.ours()),
-                microseconds(unpruned),
-                format!("{:.2}", unpruned / cell.ours()),
+                microseconds(unpruned.us),
+                format!("{:.2}", unpruned.ratio),
             ]);
         }
     }

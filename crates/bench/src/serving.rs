@@ -4,13 +4,14 @@
 //! turns in every round. Before anything is timed their answers are compared.
 //!
 //! Reading order: `lane` (who is asked how), `process` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
-//! measurement), `figures`, `targets`, `tables`, `echo`.
+//! measurement), `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another).
 
 mod agreement;
 mod deployment;
 mod echo;
 mod figures;
 mod lane;
+mod loading;
 mod process;
 mod requests;
 mod stage;
@@ -20,7 +21,7 @@ mod turns;
 
 pub(crate) use echo::echo;
 
-use crate::arguments::ServingOptions;
+use crate::arguments::{LoadingOptions, ServingOptions};
 use crate::serving::figures::Run;
 use crate::serving::stage::Stage;
 use crate::{Error, report};
@@ -40,6 +41,19 @@ pub(crate) fn run(options: &ServingOptions) -> Result<(), Error> {
             Some(path) => report::write(&run, path),
             None => Ok(()),
         }
+    })
+}
+
+/// Measures what loading a model does to another one, prints it, and takes everything down, whatever happens.
+pub(crate) fn loading(options: &LoadingOptions) -> Result<(), Error> {
+    runtime()?.block_on(async {
+        let mut stage = Stage::open().await?;
+        let outcome = tokio::select! {
+            outcome = loading::measure(&mut stage, options) => outcome,
+            () = asked_to_stop() => Err(Error::Interrupted),
+        };
+        stage.close().await;
+        report::say(&outcome?)
     })
 }
 

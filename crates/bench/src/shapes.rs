@@ -1,3 +1,5 @@
+use crate::Error;
+
 /// A multi-layer perceptron with ReLU between its layers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -15,6 +17,16 @@ pub(crate) const ALL: [Shape; 6] = [
     Shape { name: "mnist", widths: &[784, 512, 256, 10] },
     Shape { name: "large", widths: &[1024, 4096, 4096, 1024] },
 ];
+
+/// The shape of that name.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn named(name: &str) -> Result<Shape, Error> {
+    let known = || ALL.map(|shape| shape.name).join(", ");
+    let found = ALL.into_iter().find(|shape| shape.name == name);
+    found.ok_or_else(|| Error::Usage(format!("no shape {name}; there are {}", known())))
+}
 
 impl Shape {
     pub(crate) fn features(&self) -> usize {

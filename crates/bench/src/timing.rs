@@ -1,4 +1,4 @@
-//! Medians, taken in turns.
+//! Medians, taken in rounds.
 
 use std::time::{Duration, Instant};
 
@@ -7,34 +7,45 @@ use crate::contender::Contender;
 
 /// A sample lasts at least this long, so that reading the clock does not count.
 const SAMPLE_MIN: Duration = Duration::from_micros(50);
-const SAMPLES_MIN: usize = 9;
+const ROUNDS_MIN: usize = 15;
 const RUNS_MAX: u32 = 1 << 16;
 
-/// The median time of one run of each contender, in microseconds. They take turns, and the order is turned round after each
-/// round.
-pub(crate) fn medians(contenders: &mut [Box<dyn Contender>], budget: Duration) -> Result<Vec<f64>, Error> {
+/// What the rounds say about one contender.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// The median time of one run in microseconds.
+    pub(crate) us: f64,
+    /// The median, over the rounds, of its time in terms of that of the first contender. What slows the machine down for longer than a round
+    /// meets both alike.
+    pub(crate) ratio: f64,
+}
+
+/// Times contenders in rounds, in each of which all take a turn, the order turned round from one to the next. There are as many rounds
+/// as give each contender `budget` on average.
+pub(crate) fn timings(contenders: &mut [Box<dyn Contender>], budget: Duration) -> Result<Vec<Timing>, Error> {
     let mut runs = Vec::with_capacity(contenders.len());
     for contender in &mut *contenders {
         runs.push(runs_per_sample(contender.as_mut())?);
     }
+    let budget = budget * contenders.len() as u32;
     let mut samples = vec![Vec::new(); contenders.len()];
-    let mut spent = vec![Duration::ZERO; contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
-    loop {
+    let (mut rounds, mut spent) = (0, Duration::ZERO);
+    while rounds < ROUNDS_MIN || spent < budget {
         for &index in &order {
-            let is_done = samples[index].len() >= SAMPLES_MIN && spent[index] >= budget;
-            if !is_done {
-                let took = sample(contenders[index].as_mut(), runs[index])?;
-                spent[index] += took;
-                samples[index].push(took.as_secs_f64() * 1e6 / f64::from(runs[index]));
-            }
+            let took = sample(contenders[index].as_mut(), runs[index])?;
+            spent += took;
+            samples[index].push(took.as_secs_f64() * 1e6 / f64::from(runs[index]));
         }
         order.reverse();
-        if samples.iter().zip(&spent).all(|(samples, &spent)| samples.len() >= SAMPLES_MIN && spent >= budget)
-        {
-            return Ok(samples.into_iter().map(median).collect());
-        }
+        rounds += 1;
     }
+    let first = samples.first().cloned().unwrap_or_default();
+    let timing = |samples: Vec<f64>| {
+        let ratios = samples.iter().zip(&first).map(|(time, first)| time / first);
+        Timing { ratio: median(ratios.collect()), us: median(samples) }
+    };
+    Ok(samples.into_iter().map(timing).collect())
 }
 
 fn runs_per_sample(contender: &mut dyn Contender) -> Result<u32, Error> {
@@ -55,7 +66,7 @@ fn sample(contender: &mut dyn Contender, runs: u32) -> Result<Duration, Error> {
 }
 
 /// The middle of an odd number of samples, and the later one of the two in the middle of an even number.
-fn median(mut samples: Vec<f64>) -> f64 {
+pub(crate) fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -91,10 +102,12 @@ mod tests {
     #[test]
     fn each_contender_gets_the_time_of_one_of_its_own_runs() {
         let waiting = |us| Box::new(Waiting(Duration::from_micros(us))) as Box<dyn Contender>;
-        let times =
-            medians(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5)).unwrap();
+        let timings =
+            timings(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5)).unwrap();
+        let [first, second, third] = timings[..] else { panic!("{timings:?}") };
         // Whoever else runs here makes a wait longer, never shorter.
-        assert!(times[0] >= 400.0 && times[1] >= 10.0 && times[2] >= 100.0, "{times:?}");
-        assert!(times[0] > times[2] && times[2] > times[1], "{times:?}");
+        assert!(first.us >= 400.0 && second.us >= 10.0 && third.us >= 100.0, "{timings:?}");
+        assert!(first.us > third.us && third.us > second.us, "{timings:?}");
+        assert!(first.ratio == 1.0 && second.ratio < third.ratio && third.ratio < 1.0, "{timings:?}");
     }
 }

@@ -81,7 +81,10 @@ impl Pacer {
             }
             let (caller, was_free) = free.take(window, &stop, runtime);
             let Some(mut caller) = caller else {
-                omissions.unsent += u64::from(counts);
+                if counts {
+                    omissions.unsent += 1;
+                    tally.never_sent(intended);
+                }
                 continue;
             };
             omissions.delayed += u64::from(counts && !was_free);

@@ -23,10 +23,11 @@ pub struct StepReport {
     pub unsent: u64,
     /// Requests that for the same reason were sent later than they should have been; their latency counts from when they should.
     pub delayed: u64,
-    /// How long answers took, failures left out: in an open loop from the intended moment, which corrects for coordinated omission,
-    /// in a closed loop from the sending.
+    /// How long answers took: in an open loop from the intended moment, which corrects for coordinated omission, in a closed loop from
+    /// the sending. Requests that timed out or were never sent are in it with the time that they waited at least, so that leaving them
+    /// out flatters nobody; other failures are not.
     pub latency: LatencyHistogram,
-    /// How long answers took from the sending.
+    /// How long answers took from the sending, failures left out.
     pub service_time: LatencyHistogram,
     /// How much later than intended requests were sent: the generator's own part of the latency.
     pub send_lag: LatencyHistogram,

@@ -41,7 +41,7 @@ pub(crate) struct Tally {
 pub(crate) struct Counts {
     pub(crate) answered: u64,
     pub(crate) failed: BTreeMap<Failure, u64>,
-    /// From the intended moment.
+    /// From the intended moment; of a request without an answer for as long as it was waited for.
     pub(crate) latency: LatencyHistogram,
     /// From the sending.
     pub(crate) service_time: LatencyHistogram,
@@ -66,14 +66,24 @@ impl Tally {
         let Moments { intended, sent, done } = moments;
         let mut counts = self.counts();
         counts.send_lag.record_duration(sent.saturating_duration_since(intended));
+        let latency = done.saturating_duration_since(intended);
         if let Some(failure) = failure {
+            if failure == Failure::Timeout {
+                counts.latency.record_duration(latency);
+            }
             *counts.failed.entry(failure).or_default() += 1;
             return;
         }
         counts.answered += 1;
         counts.last = counts.last.max(Some(done));
-        counts.latency.record_duration(done.saturating_duration_since(intended));
+        counts.latency.record_duration(latency);
         counts.service_time.record_duration(done.saturating_duration_since(sent));
+    }
+
+    /// Counts a request for which nobody was free before the end: it would have waited at least until then.
+    pub(crate) fn never_sent(&self, intended: Instant) {
+        let waited = self.window.end.saturating_duration_since(intended);
+        self.counts().latency.record_duration(waited);
     }
 
     pub(crate) fn take(&self) -> Counts {
@@ -101,10 +111,20 @@ mod tests {
         tally.count(Moments { intended: at(200), sent: at(410), done: at(1500) }, Some(Failure::Timeout));
         let counts = tally.take();
         let max_ms = |histogram: &LatencyHistogram| histogram.max().map(|ns| ns / 1_000_000);
-        assert_eq!(max_ms(&counts.latency), Some(310));
+        // What did not come in time took at least as long as it was waited for.
+        assert_eq!((counts.latency.count(), max_ms(&counts.latency)), (2, Some(1300)));
         assert_eq!(max_ms(&counts.service_time), Some(10));
         assert_eq!(max_ms(&counts.send_lag), Some(300));
         assert_eq!((counts.answered, counts.failed[&Failure::Timeout], counts.last), (1, 1, Some(at(410))));
+    }
+
+    #[test]
+    fn what_was_never_sent_waited_until_the_end() {
+        let begin = Instant::now();
+        let tally = Tally::new(Window { begin, end: begin + Duration::from_secs(1) });
+        tally.never_sent(begin + Duration::from_millis(300));
+        let counts = tally.take();
+        assert_eq!((counts.answered, counts.latency.max()), (0, Some(700_000_000)));
     }
 
     #[test]

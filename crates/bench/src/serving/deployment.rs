@@ -1,6 +1,6 @@
 //! The model as the worker gets it.
 
-use leat_contract::{AssetRole, Deployment, ModelVersion, Route, Subjects, WorkerLease};
+use leat_contract::{AssetRole, Deployment, Digest, ModelVersion, Route, Subjects, WorkerLease};
 use leat_messaging::{Connection, Storage, Watched};
 use leat_model::{Model, Signature, Task, blob};
 
@@ -15,23 +15,40 @@ pub(super) fn classifier(mut model: Model) -> Model {
     model
 }
 
-/// Stores the model, deploys it and waits until a worker serves it.
-///
-/// # Errors
-/// When the broker or the model refuses.
-pub(super) async fn deploy(connection: &Connection, model: &Model) -> Result<(), Error> {
-    let storage = Storage::provision(connection, &Subjects::default()).await?;
-    let digest = storage.objects(AssetRole::Models).put(&blob::write(model)?).await?;
-    let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
-    let deployment = Deployment::new(model.name.parse()?, vec![route]);
-    let revision = storage.key_value(AssetRole::Desired).put(&model.name, &deployment).await?;
-    let mut leases = storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
-    loop {
-        if let Watched::Change(change) = leases.next().await?
-            && let Some(lease) = change.value
-            && lease.deployment_revisions.values().any(|applied| *applied == revision)
-        {
-            return Ok(());
+/// Puts models into the store and into force.
+pub(super) struct Deployer {
+    storage: Storage,
+}
+
+impl Deployer {
+    /// # Errors
+    /// When the broker refuses.
+    pub(super) async fn new(connection: &Connection) -> Result<Self, Error> {
+        Ok(Self { storage: Storage::provision(connection, &Subjects::default()).await? })
+    }
+
+    /// # Errors
+    /// When the broker or the model refuses.
+    pub(super) async fn store(&self, model: &Model) -> Result<Digest, Error> {
+        Ok(self.storage.objects(AssetRole::Models).put(&blob::write(model)?).await?)
+    }
+
+    /// Deploys what was stored under that name, alone, and waits until a worker serves it.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub(super) async fn deploy(&self, name: &str, digest: Digest) -> Result<(), Error> {
+        let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
+        let deployment = Deployment::new(name.parse()?, vec![route]);
+        let mut leases = self.storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
+        let revision = self.storage.key_value(AssetRole::Desired).put(name, &deployment).await?;
+        loop {
+            if let Watched::Change(change) = leases.next().await?
+                && let Some(lease) = change.value
+                && lease.deployment_revisions.values().any(|applied| *applied == revision)
+            {
+                return Ok(());
+            }
         }
     }
 }

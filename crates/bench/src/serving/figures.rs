@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::targets::{self, Verdict};
 use crate::arguments::{Server, ServingOptions};
+use crate::timing::median;
 
 /// The figures of one run.
 #[derive(Debug, Serialize)]
@@ -68,11 +69,6 @@ pub(super) fn compared(
     let find = |(server, encoding)| cells.iter().find(|cell| cell.is(server, encoding, concurrency));
     let turns = find(one)?.turns.iter().zip(&find(other)?.turns);
     Some(median(turns.map(|(one, other)| comparison(one, other)).collect()))
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::deployment::{self, Deployer};
 use super::lane::{Lane, TIMEOUT};
 use super::process::Process;
-use super::{deployment, requests};
+use super::requests;
 use crate::arguments::{Server, ServingOptions};
 use crate::{Error, models, report, shapes};
 
@@ -74,7 +75,8 @@ impl Stage {
             lanes.nats(Server::Echo, ECHO_SUBJECT)?;
         }
         if has(Server::Leat) || has(Server::Gateway) {
-            self.start_worker(options, peers.is_some()).await?;
+            let folder = peers.is_some().then(|| options.environment.join("models"));
+            self.start_worker(options.leat.as_deref(), folder.as_deref()).await?;
         }
         if has(Server::Leat) {
             let model: ModelName = MODEL.parse()?;
@@ -122,22 +124,38 @@ impl Stage {
         self.start("echo", Command::new(own_executable()?).args(["echo", &url, ECHO_SUBJECT]))
     }
 
-    /// A worker with the model, the peers' one when there are peers.
-    async fn start_worker(&mut self, options: &ServingOptions, has_peers: bool) -> Result<(), Error> {
-        let mut command = self.service(options, "inference-worker")?;
+    /// Starts a worker alone, and gives the lane to it in MessagePack with what deploys further models to it.
+    ///
+    /// # Errors
+    /// When it does not start or does not answer within a minute.
+    pub(super) async fn raise_worker(&mut self, leat: Option<&Path>) -> Result<(Lane, Deployer), Error> {
+        let deployer = self.start_worker(leat, None).await?;
+        let mut lanes = Lanes::new(&self.broker.url(), 1).await?;
+        lanes.nats(Server::Leat, &Subjects::default().infer(&MODEL.parse()?))?;
+        let lane = lanes.made.swap_remove(0);
+        self.wait_until_answered(&lane).await?;
+        Ok((lane, deployer))
+    }
+
+    /// A worker with the model, whose weights are in `folder` when the peers have them too.
+    async fn start_worker(&mut self, leat: Option<&Path>, folder: Option<&Path>) -> Result<Deployer, Error> {
+        let mut command = self.service(leat, "inference-worker")?;
         self.start("worker", &mut command)?;
-        let folder = has_peers.then(|| options.environment.join("models"));
-        let shape = shapes::ALL.into_iter().find(|shape| shape.name == MODEL);
-        let shape = shape.ok_or_else(|| Error::Usage(format!("no shape {MODEL}")))?;
-        let model = deployment::classifier(models::dense(&shape, folder.as_deref())?);
+        let model = deployment::classifier(models::dense(&shapes::named(MODEL)?, folder)?);
         let connection = Connection::connect(&ConnectOptions::new(self.broker.url(), "leat-bench")).await?;
-        let deployed = tokio::time::timeout(READY_TIMEOUT, deployment::deploy(&connection, &model)).await;
+        let deployed = async {
+            let deployer = Deployer::new(&connection).await?;
+            let digest = deployer.store(&model).await?;
+            deployer.deploy(MODEL, digest).await?;
+            Ok(deployer)
+        };
+        let deployed = tokio::time::timeout(READY_TIMEOUT, deployed).await;
         deployed.unwrap_or_else(|_| Err(self.last_failure("did not load the model within a minute")))
     }
 
     fn start_gateway(&mut self, options: &ServingOptions) -> Result<u16, Error> {
         let http = free_port()?;
-        let mut command = self.service(options, "gateway")?;
+        let mut command = self.service(options.leat.as_deref(), "gateway")?;
         command
             .env("LEAT_GATEWAY__HTTP_BIND", format!("127.0.0.1:{http}"))
             .env("LEAT_GATEWAY__GRPC_BIND", format!("127.0.0.1:{}", free_port()?));
@@ -146,8 +164,8 @@ impl Stage {
     }
 
     /// A service with the settings that it has by itself.
-    fn service(&self, options: &ServingOptions, kind: &str) -> Result<Command, Error> {
-        let mut command = Command::new(leat(options)?);
+    fn service(&self, leat: Option<&Path>, kind: &str) -> Result<Command, Error> {
+        let mut command = Command::new(program(leat)?);
         command
             .args(["service", kind, "--name", kind, "--until-stdin-closes"])
             .env_remove("NATS_URL")
@@ -248,9 +266,9 @@ fn own_executable() -> Result<PathBuf, Error> {
 }
 
 /// The program that is named, or the one beside this.
-fn leat(options: &ServingOptions) -> Result<PathBuf, Error> {
-    if let Some(path) = &options.leat {
-        return Ok(path.clone());
+fn program(leat: Option<&Path>) -> Result<PathBuf, Error> {
+    if let Some(path) = leat {
+        return Ok(path.to_owned());
     }
     let own = own_executable()?;
     let beside = own.parent().unwrap_or(Path::new(".")).join(format!("leat{}", std::env::consts::EXE_SUFFIX));

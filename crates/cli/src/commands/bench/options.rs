@@ -44,13 +44,13 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "TIME", value_parser = interval, conflicts_with = "rate")]
     pub(super) expected_interval: Option<Duration>,
     /// How long each step counts.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     pub(super) duration: Duration,
     /// How long to ask before each step counts.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time::parse)]
     pub(super) warm_up: Duration,
     /// How long an answer is waited for.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_time)]
     pub(super) timeout: Duration,
     /// Rows in a request.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -190,6 +190,12 @@ fn interval(text: &str) -> Result<Duration, String> {
     if is_usable { Ok(interval) } else { Err(format!("an interval is at least {INTERVAL_MIN:?}")) }
 }
 
+/// Nothing can be measured in no time.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = time::parse(text)?;
+    if time.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(time) }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -212,6 +218,7 @@ mod tests {
         let several = parse(&["--concurrency", "1,16,64", "--duration", "5s"]).unwrap();
         assert_eq!(several.paces(), [1, 16, 64].map(closed));
         assert_eq!(several.duration, Duration::from_secs(5));
+        assert!(parse(&["--duration", "0s"]).unwrap_err().contains("longer than nothing"));
         let open = parse(&["--rate", "1000,2500.5", "--arrivals", "poisson", "--seed", "3"]).unwrap();
         let pace = |rate| Pace::Open { rate, arrivals: Arrivals::Poisson, max_outstanding: 1024, seed: 3 };
         assert_eq!(open.paces(), [1000.0, 2500.5].map(pace));
