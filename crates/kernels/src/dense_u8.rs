@@ -41,8 +41,8 @@ impl DenseU8Parts<'_> {
 pub struct DenseU8 {
     inputs: usize,
     outputs: usize,
-    /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero. After the last panel comes the
-    /// tail that the layout asks for.
+    /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero. After the last panel comes what
+    /// a kernel reads beyond it.
     weights: Aligned<i8>,
     /// As the kernels want it that the layer was packed for.
     layout: IntegerLayout,
@@ -166,8 +166,9 @@ struct Shape {
 }
 
 fn interleave(codes: &[i8], shape: Shape) -> Aligned<i8> {
-    let Shape { inputs, outputs, layout: IntegerLayout { group, tail, .. } } = shape;
+    let Shape { inputs, outputs, layout: IntegerLayout { group, step, .. } } = shape;
     let padded_inputs = inputs.next_multiple_of(CODES_PER_STEP);
+    let tail = (inputs.next_multiple_of(step) - padded_inputs) * PANEL;
     let mut packed = Aligned::new(padded(outputs) * padded_inputs + tail);
     for (output, row) in codes.chunks_exact(inputs).enumerate() {
         let panel = &mut packed[output / PANEL * PANEL * padded_inputs..];

@@ -313,7 +313,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(token) => of(token),
             #[cfg(target_arch = "x86_64")]
-            Isa::Amx(token) => IntegerLayout { tail: amx::TILE, ..of(token.avx512()) },
+            Isa::Amx(token) => IntegerLayout { step: amx::CODES, ..of(token.avx512()) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(token) => of(token),
         }

@@ -73,8 +73,8 @@ pub(crate) struct IntegerLayout {
     pub(crate) code_offset: u8,
     /// Whether the kernel relies on [`pairs_fit`].
     pub(crate) pairs_fit: bool,
-    /// How many bytes past the last weight a kernel may read.
-    pub(crate) tail: usize,
+    /// How many inputs a kernel reads at once, and so past the last weight up to a whole multiple of them.
+    pub(crate) step: usize,
     /// From so many rows on, a kernel first widens their codes to 16 bits. Where there is no number, it never does.
     pub(crate) wide_rows_min: Option<usize>,
 }
@@ -82,7 +82,7 @@ pub(crate) struct IntegerLayout {
 /// What the definition wants.
 impl Default for IntegerLayout {
     fn default() -> Self {
-        Self { group: 1, code_offset: 0, pairs_fit: false, tail: 0, wide_rows_min: None }
+        Self { group: 1, code_offset: 0, pairs_fit: false, step: CODES_PER_STEP, wide_rows_min: None }
     }
 }
 

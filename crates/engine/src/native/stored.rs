@@ -9,9 +9,9 @@ use crate::measure::times_longer;
 const GAIN_MIN: f64 = 1.5;
 /// The sizes of batches for which unpacking is tried again, and how much slower it may be there before large batches get expanded
 /// weights of their own.
-const BATCHES: [usize; 2] = [4, 32];
+const BATCHES: [usize; 3] = [4, 32, super::BLOCK];
 /// See `BATCHES`.
-const LOSS_MAX: f64 = 1.05;
+const LOSS_MAX: f64 = 1.02;
 
 /// A dense layer on rows of `f32`, its weights stored in one way or another. What it gives does not depend on the way.
 pub(crate) enum Stored {

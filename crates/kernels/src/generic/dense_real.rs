@@ -142,22 +142,22 @@ impl<W: Weight, R: Weight, const ROWS: usize, const PANELS: usize> Kernel
     fn run<S: Simd>(self, simd: S) {
         assert!(ROWS * PANELS <= S::SUMS, "the sums of a tile stay in registers");
         let Self { part, output, panels, mut ahead } = self;
-        let operands = Operands::new(simd, &part, panels);
+        let mut operands = Operands::new(simd, &part, panels);
         let Part { layer, corner, inputs, .. } = part;
         let place = corner.place(layer.stride());
         let mut sums: [[S::Real; PANELS]; ROWS] = match output {
             Output::Values(values) if inputs.start > 0 => epilogue::stored(simd, &place, values),
             _ => biases(simd, layer, corner),
         };
-        let whole = inputs.len() / STEPS * STEPS;
-        for input in (0..whole).step_by(STEPS) {
+        for _ in 0..inputs.len() / STEPS {
             ahead.fetch(simd);
-            for index in 0..STEPS {
-                // SAFETY: this is one of the inputs.
-                unsafe { operands.add(simd, input + index, &mut sums) };
+            for input in 0..STEPS {
+                // SAFETY: so many inputs are left.
+                unsafe { operands.add(simd, input, &mut sums) };
             }
+            operands.skip(STEPS);
         }
-        for input in whole..inputs.len() {
+        for input in 0..inputs.len() % STEPS {
             // SAFETY: likewise.
             unsafe { operands.add(simd, input, &mut sums) };
         }
@@ -167,11 +167,11 @@ impl<W: Weight, R: Weight, const ROWS: usize, const PANELS: usize> Kernel
     }
 }
 
-/// What the products of a tile are of.
+/// What the products of a tile are of. Pointers that move on cost less in the loop than an index into all of them.
 struct Operands<S: Simd, R, const ROWS: usize, const PANELS: usize> {
-    /// A value for each of the inputs.
+    /// A value for each of the inputs that are left.
     rows: [*const f32; ROWS],
-    /// Sixteen weights for each of the inputs.
+    /// Sixteen weights for each of the inputs that are left.
     panels: [*const [R; PANEL]; PANELS],
     scales: [S::Real; PANELS],
 }
@@ -192,10 +192,17 @@ impl<S: Simd, R: Weight, const ROWS: usize, const PANELS: usize> Operands<S, R, 
         Self { rows, panels: panels.map(<[_]>::as_ptr), scales }
     }
 
+    /// Leaves inputs behind.
+    #[inline(always)]
+    fn skip(&mut self, inputs: usize) {
+        self.rows = self.rows.map(|row| row.wrapping_add(inputs));
+        self.panels = self.panels.map(|panel| panel.wrapping_add(inputs));
+    }
+
     /// Adds the products of one input.
     ///
     /// # Safety
-    /// There are so many inputs and one more.
+    /// So many inputs and one more are left.
     #[inline(always)]
     unsafe fn add(&self, simd: S, input: usize, sums: &mut [[S::Real; PANELS]; ROWS]) {
         let mut weights = [simd.splat(0.0); PANELS];

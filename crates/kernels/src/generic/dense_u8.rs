@@ -54,7 +54,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
             *codes = Narrow(input.row(corner.row + row, layer.padded_inputs()).as_ptr().cast());
         }
         // SAFETY: a row holds four codes for each block.
-        let sums: [[_; PANELS]; ROWS] = unsafe { sums(simd, &codes, layer, corner, share) };
+        let sums: [[_; PANELS]; ROWS] = unsafe { sums(simd, codes, layer, corner, share) };
         finish(simd, &sums, layer, corner, output);
     }
 }
@@ -66,6 +66,9 @@ pub(crate) trait CodeRow<S: Simd>: Copy {
     /// # Safety
     /// The row holds that block.
     unsafe fn part(self, simd: S, block: usize, part: usize) -> S::Codes;
+
+    /// The row from a later block on.
+    fn skip(self, blocks: usize) -> Self;
 }
 
 /// Codes as they are, four to a block.
@@ -78,6 +81,11 @@ impl<S: Simd> CodeRow<S> for Narrow {
         // SAFETY: the row holds that block.
         simd.codes(unsafe { *self.0.add(block) }, part)
     }
+
+    #[inline(always)]
+    fn skip(self, blocks: usize) -> Self {
+        Self(self.0.wrapping_add(blocks))
+    }
 }
 
 /// The exact sums of a tile.
@@ -87,7 +95,7 @@ impl<S: Simd> CodeRow<S> for Narrow {
 #[inline(always)]
 pub(crate) unsafe fn sums<S: Simd, R: CodeRow<S>, const ROWS: usize, const PANELS: usize>(
     simd: S,
-    rows: &[R; ROWS],
+    rows: [R; ROWS],
     layer: &DenseU8,
     corner: Corner,
     share: Share,
@@ -99,35 +107,46 @@ pub(crate) unsafe fn sums<S: Simd, R: CodeRow<S>, const ROWS: usize, const PANEL
     let steps = Steps { count: layer.blocks(), bytes: BLOCK };
     let beyond = PANELS * steps.count * steps.bytes;
     let next = panels.map(|panel: *const [i8; BLOCK]| panel.cast::<u8>().wrapping_add(beyond));
-    let (mut ahead, operands) = (Ahead::new(next, share, steps), Operands { rows, panels });
+    let (mut ahead, mut operands) = (Ahead::new(next, share, steps), Operands { rows, panels });
     let mut sums = [[simd.zero(); PANELS]; ROWS];
-    let whole = layer.blocks() / STEPS * STEPS;
-    for block in (0..whole).step_by(STEPS) {
+    for _ in 0..layer.blocks() / STEPS {
         ahead.fetch(simd);
-        for index in 0..STEPS {
-            // SAFETY: the layer has that block, and so has each row.
-            unsafe { operands.add(simd, block + index, &mut sums) };
+        for block in 0..STEPS {
+            // SAFETY: so many blocks of the layer are left, and so of each row.
+            unsafe { operands.add(simd, block, &mut sums) };
         }
+        operands.skip(STEPS);
     }
-    for block in whole..layer.blocks() {
+    for block in 0..layer.blocks() % STEPS {
         // SAFETY: likewise.
         unsafe { operands.add(simd, block, &mut sums) };
     }
     sums
 }
 
-/// What the products of a tile are of.
-struct Operands<'a, R, const ROWS: usize, const PANELS: usize> {
-    rows: &'a [R; ROWS],
-    /// As many blocks as the layer has.
+/// What the products of a tile are of. Pointers that move on cost less in the loop than an index into all of them.
+struct Operands<R, const ROWS: usize, const PANELS: usize> {
+    /// The blocks that are left.
+    rows: [R; ROWS],
+    /// The blocks that are left.
     panels: [*const [i8; BLOCK]; PANELS],
 }
 
-impl<R, const ROWS: usize, const PANELS: usize> Operands<'_, R, ROWS, PANELS> {
+impl<R, const ROWS: usize, const PANELS: usize> Operands<R, ROWS, PANELS> {
+    /// Leaves blocks behind.
+    #[inline(always)]
+    fn skip<S: Simd>(&mut self, blocks: usize)
+    where
+        R: CodeRow<S>,
+    {
+        self.rows = self.rows.map(|row| row.skip(blocks));
+        self.panels = self.panels.map(|panel| panel.wrapping_add(blocks));
+    }
+
     /// Adds the products of one block.
     ///
     /// # Safety
-    /// The layer and each row have that block.
+    /// So many blocks and one more are left.
     #[inline(always)]
     unsafe fn add<S: Simd>(&self, simd: S, block: usize, sums: &mut [[S::Integer; PANELS]; ROWS])
     where
@@ -139,7 +158,7 @@ impl<R, const ROWS: usize, const PANELS: usize> Operands<'_, R, ROWS, PANELS> {
                 // SAFETY: the panel has that block.
                 *weights = simd.weights(unsafe { &*panel.add(block) }, part);
             }
-            for (sums, row) in sums.iter_mut().zip(self.rows) {
+            for (sums, row) in sums.iter_mut().zip(&self.rows) {
                 // SAFETY: the row has that block.
                 let codes = unsafe { row.part(simd, block, part) };
                 for (sum, weights) in sums.iter_mut().zip(weights) {

@@ -207,8 +207,10 @@ impl<const PANELS: usize> Ahead<PANELS> {
     #[inline(always)]
     pub(crate) fn fetch<S: Simd>(&mut self, simd: S) {
         for next in &mut self.next {
-            for line in (0..self.stride).step_by(LINE) {
-                simd.prefetch(next.wrapping_add(line));
+            simd.prefetch(*next);
+            if self.stride > LINE {
+                // There are more only when a column has few tiles; one too many does no harm then.
+                (1..STEPS).for_each(|line| simd.prefetch(next.wrapping_add(line * LINE)));
             }
             *next = next.wrapping_add(self.stride);
         }

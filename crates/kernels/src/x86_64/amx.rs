@@ -17,11 +17,11 @@ const TILES: u32 = 1 << 24;
 const INTEGERS: u32 = 1 << 25;
 
 /// The bytes of one tile.
-pub(crate) const TILE: usize = 1024;
+const TILE: usize = 1024;
 /// The rows of one tile, and how many 32-bit sums each has.
 const ROWS: usize = 16;
 /// The bytes of a row of a tile: how many codes one product takes off each row.
-const CODES: usize = 64;
+pub(crate) const CODES: usize = 64;
 
 /// The sums of one tile.
 type Sums = [[i32; 16]; ROWS];

@@ -102,7 +102,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
             *codes = Wide(pairs[(corner.row + row) * width..][..width].as_ptr());
         }
         // SAFETY: a row holds two pairs for each block.
-        let sums: [[_; PANELS]; ROWS] = unsafe { sums(token, &rows, layer, corner, share) };
+        let sums: [[_; PANELS]; ROWS] = unsafe { sums(token, rows, layer, corner, share) };
         finish(token, &sums, layer, corner, output);
     }
 }
@@ -119,5 +119,10 @@ impl CodeRow<Avx2> for Wide {
             let pair = *self.0.add(block * (CODES_PER_STEP / 2) + part);
             _mm256_set1_epi32(i32::from_le_bytes(pair))
         }
+    }
+
+    #[inline(always)]
+    fn skip(self, blocks: usize) -> Self {
+        Self(self.0.wrapping_add(blocks * (CODES_PER_STEP / 2)))
     }
 }
