@@ -71,7 +71,7 @@ async fn deploy(town: &Town, models: std::ops::Range<usize>) {
 
 async fn ask(town: &Town, index: usize) -> f64 {
     let request =
-        json!({ "inputs": [{ "name": "input", "shape": [1, 10], "datatype": "FP32", "data": [0; 10] }] });
+        json!({ "inputs": [{ "name": "input", "shape": [1, 10], "datatype": "FP32", "data": vec![0; 10] }] });
     let subject = town.cluster.subjects().infer(&name(index));
     let answer = town.connection.request(subject, request.to_string(), LOADING_MAX).await.expect("an answer");
     let answer: Value = answer.json().expect("JSON");

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use leat_contract::assets;
 use leat_load::{Arrivals, HttpTarget, Load, NatsTarget, Pace, StepReport, Target};
 use leat_messaging::ConnectOptions;
+use leat_test_harness::eventually;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,7 @@ const OUTSTANDING_MAX: usize = 256;
 /// Shorter runs say nothing about memory: it is still settling.
 const MEMORY_JUDGED_FROM: Duration = Duration::from_secs(120);
 const MEMORY_CHANGE_MAX: f64 = 0.02;
-const SERVICES: [&str; 6] = ["trainer", "compressor", "worker-1", "worker-2", "monitor", "gateway"];
+const SERVICES: [&str; 6] = ["trainer-1", "compressor-1", "worker-1", "worker-2", "monitor-1", "gateway-1"];
 
 fn duration() -> Duration {
     let seconds = std::env::var("LEAT_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -45,6 +46,11 @@ struct Footprint {
 impl Footprint {
     async fn of(town: &Town) -> Self {
         let processes = process::ids(&town.cluster, &SERVICES);
+        let gateway = town.cluster.process_id("gateway-1").expect("a gateway");
+        eventually("the clients of the load are gone", || async move {
+            (process::descriptors(gateway) < OUTSTANDING_MAX / 2).then_some(())
+        })
+        .await;
         let resident = processes.iter().map(|&(name, id)| (name, process::resident(id))).collect();
         let descriptors = processes.iter().map(|&(name, id)| (name, process::descriptors(id))).collect();
         let mut consumers = 0;

@@ -1,6 +1,7 @@
-//! One subscription that brings requests: admits them to the queue, refuses them at once, or answers them at once.
+//! What brings requests: admits them to the queue, refuses them at once, or answers them at once.
 //!
-//! A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too and over the same
+//! A worker has a lane for each connection that brings requests, and a subject is subscribed to on every lane, as if each were a worker
+//! of its own; the broker shares requests out among them. A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too and over the same
 //! connection: handing them to a compute thread and back would take longer than the answer. As soon as anything waits, requests go
 //! through the queue, so that it knows all that waits.
 
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use leat_contract::subjects::QUEUE_GROUP;
-use leat_messaging::{Message, Subscription};
+use leat_messaging::{Connection, Message, Subscription};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -32,11 +33,24 @@ const AT_ONCE_LATE: Duration = Duration::from_millis(2);
 /// What ending a subscription may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A subscription with the task that reads it.
+/// A connection that brings requests, with what answers those that do not go through the queue.
+pub(crate) struct Lane {
+    connection: Connection,
+    /// Only the thread of the connection takes it.
+    at_once: Mutex<Answering>,
+}
+
+impl Lane {
+    pub(crate) fn new(connection: Connection, answering: Answering) -> Arc<Self> {
+        Arc::new(Self { connection, at_once: Mutex::new(answering) })
+    }
+}
+
+/// The subscriptions to one subject with the tasks that read them.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     stop: CancellationToken,
-    ended: oneshot::Receiver<()>,
+    ended: Vec<oneshot::Receiver<()>>,
 }
 
 impl Ingest {
@@ -45,33 +59,52 @@ impl Ingest {
     /// # Errors
     /// When the broker is away.
     pub(crate) async fn start(shared: &Arc<Shared>, subject: String, target: Target) -> Result<Self, Error> {
-        let connection = &shared.context.connections.ingest;
-        let subscription = connection.queue_subscribe(subject, QUEUE_GROUP).await?;
-        connection.round_trip(DRAIN_TIMEOUT).await?;
-        let stop = CancellationToken::new();
+        let mut ingest = Self { stop: CancellationToken::new(), ended: Vec::new() };
+        for lane in &shared.lanes {
+            if let Err(error) = ingest.begin(shared, lane, &subject, &target).await {
+                ingest.stop().await;
+                return Err(error);
+            }
+        }
+        Ok(ingest)
+    }
+
+    async fn begin(
+        &mut self,
+        shared: &Arc<Shared>,
+        lane: &Arc<Lane>,
+        subject: &str,
+        target: &Target,
+    ) -> Result<(), Error> {
+        let subscription = lane.connection.queue_subscribe(subject, QUEUE_GROUP).await?;
+        lane.connection.round_trip(DRAIN_TIMEOUT).await?;
         let (end, ended) = oneshot::channel();
-        let reader = Reader::new(shared.clone(), target);
-        let asked = stop.clone();
+        let reader = Reader::new(shared.clone(), lane.clone(), target.clone());
+        let asked = self.stop.clone();
         let reading = async move {
             reader.read(subscription, asked).await;
             // Whoever stops it may no longer wait.
             let _ = end.send(());
             Ok::<(), Error>(())
         };
-        shared.context.tasks.spawn_finite_on("ingest", reading, &connection.runtime());
-        Ok(Self { stop, ended })
+        shared.context.tasks.spawn_finite_on("ingest", reading, &lane.connection.runtime());
+        self.ended.push(ended);
+        Ok(())
     }
 
-    /// Ends the subscription; when this returns, everything the broker had sent is in the queue or answered.
+    /// Ends the subscriptions; when this returns, everything the broker had sent is in the queue or answered.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        // It ends in any case; that the task is gone means the same.
-        let _ = self.ended.await;
+        for ended in self.ended {
+            // It ends in any case; that the task is gone means the same.
+            let _ = ended.await;
+        }
     }
 }
 
 struct Reader {
     shared: Arc<Shared>,
+    lane: Arc<Lane>,
     target: Target,
     messages: Vec<Message>,
     admitted: Vec<Work>,
@@ -82,9 +115,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(shared: Arc<Shared>, target: Target) -> Self {
+    fn new(shared: Arc<Shared>, lane: Arc<Lane>, target: Target) -> Self {
         Self {
             shared,
+            lane,
             target,
             messages: Vec::new(),
             admitted: Vec::new(),
@@ -112,7 +146,7 @@ impl Reader {
 
     /// Gives false when it did not end in order: then nothing more comes than what is there.
     async fn drain(&mut self, subscription: &mut Subscription) -> bool {
-        let is_connected = self.shared.context.connections.ingest.is_connected();
+        let is_connected = self.lane.connection.is_connected();
         let drained =
             if is_connected { subscription.drain(DRAIN_TIMEOUT).await.map(|()| true) } else { Ok(false) };
         if let Err(error) = &drained {
@@ -185,8 +219,8 @@ impl Reader {
         let count = self.admitted.iter().take_while(|work| fits(work)).count().max(1);
         self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
-        lock(&self.shared.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
-        send_all(&self.shared, &self.shared.context.connections.ingest, answers).await;
+        lock(&self.lane.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
+        send_all(&self.shared, &self.lane.connection, answers).await;
     }
 
     fn queue(&mut self) {

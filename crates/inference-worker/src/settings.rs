@@ -26,6 +26,9 @@ pub struct Settings {
     /// Rows of one request; one with more is refused as too large, so that no caller can hold a thread for long. A batch
     /// that holds as many is run before further requests are read, which bounds the memory of a thread.
     pub batch_rows_max: usize,
+    /// Connections that bring requests, each with a thread of its own. More help where one thread is busy with receiving and answering
+    /// light requests alone; to the broker the worker is then as many members of its queue groups.
+    pub ingest_connections: usize,
     /// Threads that run what waits in the queue. One keeps a small model's weights in one processor's cache; more help larger models.
     /// Requests that are light and few do not wait: the thread that receives them answers them.
     pub compute_threads: usize,
@@ -68,6 +71,7 @@ impl Default for Settings {
             queue_bytes_max: 256 << 20,
             batch_requests_max: 64,
             batch_rows_max: 4096,
+            ingest_connections: 1,
             compute_threads: 1,
             threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory_budget_bytes: None,
@@ -121,6 +125,7 @@ impl Validate for Settings {
         within("queue_bytes_max", self.queue_bytes_max, 1 << 20..=1 << 40)?;
         within("batch_requests_max", self.batch_requests_max, 1..=4096)?;
         within("batch_rows_max", self.batch_rows_max, 1..=leat_contract::limits::ROWS_MAX)?;
+        within("ingest_connections", self.ingest_connections, 1..=64)?;
         within("compute_threads", self.compute_threads, 1..=256)?;
         within("threads_per_batch", self.threads_per_batch.get(), 1..=256)?;
         let budget = self.memory_budget_bytes.unwrap_or(usize::MAX);

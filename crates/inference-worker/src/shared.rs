@@ -1,14 +1,14 @@
 //! What all parts of a running worker share.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use leat_messaging::micro;
 use leat_service_runtime::Context;
 use tokio::sync::Notify;
 
-use crate::answering::Answering;
 use crate::board::Board;
 use crate::budget::Budget;
+use crate::ingest::Lane;
 use crate::loading::Loading;
 use crate::metrics::WorkerMetrics;
 use crate::queue::{Capacity, Queue};
@@ -30,8 +30,8 @@ pub(crate) struct Shared {
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
     pub(crate) budget: Budget,
-    /// What requests are answered with that do not go through the queue. Only the thread that receives them takes it.
-    pub(crate) at_once: Mutex<Answering>,
+    /// What brings requests; at least one.
+    pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) micro: micro::Service,
 }
 
@@ -42,7 +42,7 @@ impl Shared {
         settings: Settings,
         context: Context,
         micro: micro::Service,
-        (budget, answering): (Budget, Answering),
+        (budget, lanes): (Budget, Vec<Arc<Lane>>),
     ) -> Result<Self, Error> {
         Ok(Self {
             queue: Queue::new(
@@ -56,7 +56,7 @@ impl Shared {
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
             loading: Loading::start()?,
             budget,
-            at_once: Mutex::new(answering),
+            lanes,
             micro,
             settings,
             context,

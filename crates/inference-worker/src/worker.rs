@@ -17,6 +17,7 @@ use crate::answering::Answering;
 use crate::budget::{Budget, bring_back};
 use crate::compute::ComputeThread;
 use crate::follower::follow_desired_state;
+use crate::ingest::Lane;
 use crate::refusal::refuse_all;
 use crate::shadow::Copies;
 use crate::shared::Shared;
@@ -77,7 +78,12 @@ impl Running {
         let team = Arc::new(Team::new(settings.threads_per_batch)?);
         // What is answered at once waits for no other thread.
         let alone = Arc::new(Team::new(NonZeroUsize::MIN)?);
-        let shared = Arc::new(Shared::new(settings, context, micro, (budget, answering(&alone)))?);
+        let mut lanes = vec![Lane::new(context.connections.ingest.clone(), answering(&alone))];
+        for number in 2..=settings.ingest_connections {
+            let connection = context.connect_ingest(&format!("ingest-{number}")).await?;
+            lanes.push(Lane::new(connection, answering(&alone)));
+        }
+        let shared = Arc::new(Shared::new(settings, context, micro, (budget, lanes))?);
         let threads = (0..shared.settings.compute_threads)
             .map(|index| ComputeThread::start(index, shared.clone(), answering(&team)))
             .collect::<Result<Vec<_>, _>>()?;

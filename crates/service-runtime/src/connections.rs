@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use leat_contract::WorkerId;
-use leat_messaging::{Connection, Error as MessagingError, State};
+use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, State};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -20,7 +20,7 @@ const INGEST_CAPACITY: usize = 65_536;
 /// They are named `leat-<service>/<instance>/<purpose>`, which is what the broker's monitoring shows.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    /// Subscriptions that bring work. Nothing may be published here while one of them is drained, which would lose messages.
+    /// Subscriptions that bring work.
     pub ingest: Connection,
     /// Replies, telemetry and events: what the service publishes.
     pub reply: Connection,
@@ -44,9 +44,7 @@ impl Connections {
     pub(crate) async fn open(service: &str, instance: &WorkerId, nats: &NatsSettings) -> Result<Self, Error> {
         let name = format!("leat-{service}/{instance}");
         let options = |purpose: &str| nats.connect_options(format!("{name}/{purpose}"));
-        let mut ingest = options("ingest");
-        ingest.subscription_capacity = INGEST_CAPACITY;
-        let ingest = Connection::connect(&ingest).await?;
+        let ingest = Connection::connect(&with_room(options("ingest"))).await?;
         let connections = Self {
             reply: Connection::connect(&options("reply")).await?,
             ingest,
@@ -58,10 +56,17 @@ impl Connections {
         Ok(connections)
     }
 
-    /// Opens a further connection with a thread of its own. It is counted and closed with the others.
-    pub(crate) async fn another(&self, purpose: &str) -> Result<Connection, MessagingError> {
+    /// Opens a further connection with a thread of its own, with room for what comes in at once if it is to bring work. It is
+    /// counted, flushed and closed with the others.
+    pub(crate) async fn another(
+        &self,
+        purpose: &str,
+        brings_work: bool,
+    ) -> Result<Connection, MessagingError> {
         let Further { name, nats, .. } = &*self.further;
-        let connection = Connection::connect(&nats.connect_options(format!("{name}/{purpose}"))).await?;
+        let options = nats.connect_options(format!("{name}/{purpose}"));
+        let options = if brings_work { with_room(options) } else { options };
+        let connection = Connection::connect(&options).await?;
         self.further.opened().push((format!("connection {purpose}"), connection.clone()));
         Ok(connection)
     }
@@ -97,7 +102,9 @@ impl Connections {
 
     /// Waits until every reply was handed over.
     pub(crate) async fn flush(&self, deadline: Duration) {
-        let flushing = [&self.ingest, &self.reply].map(|connection| async move {
+        let further: Vec<Connection> =
+            self.further.opened().iter().map(|(_, connection)| connection.clone()).collect();
+        let flushing = [&self.ingest, &self.reply].into_iter().chain(&further).map(|connection| async move {
             if !connection.is_connected() {
                 return warn!("connection is lost, nothing to flush");
             }
@@ -131,6 +138,11 @@ impl Connections {
         let own = own.map(|(purpose, connection)| (purpose.to_owned(), connection.clone()));
         own.into_iter().chain(self.further.opened().iter().cloned()).collect()
     }
+}
+
+fn with_room(mut options: ConnectOptions) -> ConnectOptions {
+    options.subscription_capacity = INGEST_CAPACITY;
+    options
 }
 
 impl Further {

@@ -36,7 +36,19 @@ impl Context {
     /// # Errors
     /// When the broker does not take it.
     pub async fn connect(&self, purpose: &str) -> Result<Connection, MessagingError> {
-        let connection = self.connections.another(purpose).await?;
+        self.connect_further(purpose, false).await
+    }
+
+    /// Opens a further connection as [`Context::connect`] does, for subscriptions that bring work as those of the ingest connection do.
+    ///
+    /// # Errors
+    /// When the broker does not take it.
+    pub async fn connect_ingest(&self, purpose: &str) -> Result<Connection, MessagingError> {
+        self.connect_further(purpose, true).await
+    }
+
+    async fn connect_further(&self, purpose: &str, brings_work: bool) -> Result<Connection, MessagingError> {
+        let connection = self.connections.another(purpose, brings_work).await?;
         let name = format!("connection {purpose}");
         let watching = self.connections.watch_one(name, &connection, &self.readiness, &self.tasks);
         let shutdown = self.shutdown.clone();

@@ -12,7 +12,7 @@ use crate::town::{Town, leat};
 pub(super) struct Guarded {
     pub(super) http: u16,
     pub(super) grpc: u16,
-    _process: Child,
+    process: Child,
 }
 
 impl Guarded {
@@ -35,7 +35,11 @@ impl Guarded {
             tokio::net::TcpStream::connect(("127.0.0.1", ports.http)).await.ok()
         })
         .await;
-        Self { http: ports.http, grpc: ports.grpc, _process: process }
+        Self { http: ports.http, grpc: ports.grpc, process }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
     }
 
     /// Waits until it takes requests, where it speaks without TLS.

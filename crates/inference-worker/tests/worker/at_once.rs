@@ -4,9 +4,10 @@ use std::pin::pin;
 
 use futures_util::future::join_all;
 use leat_contract::Deployment;
+use leat_inference_worker::Settings;
 use leat_messaging::{ConnectOptions, Connection, Error};
 
-use crate::cluster::{ANSWER, Cluster, Worker};
+use crate::cluster::{ANSWER, Cluster, Worker, deployment, model, quick};
 use crate::models::regression;
 use crate::overload::{before, begin, blocker, busy_cluster};
 
@@ -39,10 +40,8 @@ async fn a_light_model_does_not_wait_for_a_heavy_one() {
     worker.stop().await;
 }
 
-/// More at once than any queue holds: what is not answered is refused, and nothing is lost.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_light_requests_is_answered_or_refused_to_the_last_one() {
-    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+/// More at once than any queue holds: what is not answered is refused, and nothing is lost. Gives how many were answered.
+async fn flood(cluster: &Cluster) -> usize {
     cluster.predict(LIGHT).await.unwrap();
     let mut connections = Vec::new();
     for index in 0..3 {
@@ -60,6 +59,46 @@ async fn a_flood_of_light_requests_is_answered_or_refused_to_the_last_one() {
         outcomes.into_iter().map(Result::unwrap).partition(Result::is_ok);
     let unexpected = others.iter().filter_map(|other| other.as_ref().err()).find(|error| !is_refusal(error));
     assert!(unexpected.is_none(), "{unexpected:?}");
-    assert!(answered.len() > 1000, "{} were answered, {} refused", answered.len(), others.len());
+    answered.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_light_requests_is_answered_or_refused_to_the_last_one() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let answered = flood(&cluster).await;
+    assert!(answered > 1000, "{answered} were answered");
+    worker.stop().await;
+}
+
+/// A worker with several connections is several members of its queue groups, and one worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_connections_bring_requests_and_lose_none_when_the_model_goes() {
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", Settings { ingest_connections: 3, ..quick() }).await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
+    cluster.applied(&worker, revision).await;
+    let answered = flood(&cluster).await;
+    assert!(answered > 1000, "{answered} were answered");
+    let asking = async {
+        let (mut answered, mut refused) = (0, 0);
+        while refused == 0 {
+            let asked = join_all((0..64).map(|_| cluster.ask(cluster.live(), LIGHT))).await;
+            for outcome in asked {
+                match outcome {
+                    Ok(_) => answered += 1,
+                    Err(Error::NoResponders { .. }) => refused += 1,
+                    Err(other) => panic!("a request was lost: {other}"),
+                }
+            }
+        }
+        answered
+    };
+    let (model, since) = (model(), std::time::Duration::from_millis(200));
+    let going = async {
+        assert!(tokio::time::timeout(since, std::future::pending::<()>()).await.is_err());
+        cluster.undeploy(&model).await;
+    };
+    let (answered, ()) = tokio::join!(asking, going);
+    assert!(answered > 0);
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use leat_kernels::{
     Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output,
-    Quantization, Rows, SparseU8, Weight,
+    Quantization, Rows, SparseF32, SparseU8, Weight,
 };
 
 use crate::{Stored, others, store};
@@ -88,6 +88,27 @@ fn odd_bf16_weights_give_the_bits_of_what_they_stand_for() {
     let halves: Vec<Bf16> = odd.iter().cycle().take(INPUTS * OUTPUTS).map(|&bits| Bf16(bits)).collect();
     let weights: Vec<f32> = halves.iter().map(|half| half.value(1.0)).collect();
     check(&DenseBf16::pack_scaled(&halves, &[1.0], &bias(), Activation::Gelu), &weights);
+}
+
+/// Rows of 4096 bytes are moved apart; every layer of so many outputs writes them alike, and nothing in between.
+#[test]
+fn rows_that_are_moved_apart_hold_what_the_definition_gives() {
+    const WIDE: usize = 1024;
+    let weights: Vec<f32> = (0..WIDE * 20).map(|at| if at % 3 == 0 { value(at) } else { 0.0 }).collect();
+    let bias: Vec<f32> = (0..WIDE).map(value).collect();
+    let dense = DenseF32::pack(&weights, &bias, Activation::Relu);
+    let sparse = SparseF32::pack(&weights, &bias, Activation::Relu);
+    assert!(dense.stride() > WIDE && sparse.stride() == dense.stride());
+    let values: Vec<f32> = (0..40 * 20).map(value).collect();
+    let rows = Rows { values: &values, stride: 20, count: 40 };
+    let expected = run(Kernels::scalar(), &dense, rows, None);
+    for kernels in Kernels::available() {
+        assert!(run(kernels, &dense, rows, None) == expected, "{kernels:?}");
+        let stored = store(rows.count * sparse.stride(), None, |output| {
+            kernels.sparse_f32(&sparse, rows, output, &mut vec![0.0; sparse.workspace()]);
+        });
+        assert!(stored == expected, "{kernels:?}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn network(size: f32) -> Network {
     Network { layers: vec![layer(21, 40, size, 9), layer(40, 17, 0.02, 7), layer(17, 3, 0.1, 1)] }
 }
 
-fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
+fn plan_as_measured(network: &Network) -> NetworkPlan {
     let names = |count: usize| (0..count).map(|index| format!("n{index}")).collect();
     let model = Model {
         name: "pruned".to_owned(),
@@ -35,7 +35,11 @@ fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
         compression: Vec::new(),
         lineage: Lineage::default(),
     };
-    let mut plan = NetworkPlan::new(&model, network, Kernels::detect()).expect("a valid model");
+    NetworkPlan::new(&model, network, Kernels::detect()).expect("a valid model")
+}
+
+fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
+    let mut plan = plan_as_measured(network);
     for (layer, dense) in plan.layers.iter_mut().zip(&network.layers) {
         let activation = activation(dense.activation);
         match layer {
@@ -105,4 +109,44 @@ fn what_overflows_with_zeros_overflows_without_them() {
         Err("the prediction for row 39 is not a finite number: its features are too large for the model"
             .to_owned())
     );
+}
+
+/// A layer on `f32` that gives rows of 4096 bytes, and a layer on integers that takes them.
+fn wide() -> NetworkPlan {
+    let mut network = network(0.05);
+    let layer = |inputs: usize, outputs: usize| Dense {
+        weights: Tensor::f32(
+            vec![outputs, inputs],
+            (0..inputs * outputs).map(|at| ((at * 7919 % 31) as f32 - 15.0) / 40.0).collect(),
+        ),
+        bias: vec![0.25; outputs],
+        activation: Activation::Identity,
+        mask: None,
+        input_quantization: None,
+    };
+    network.layers = vec![layer(21, 1024), layer(1024, 3)];
+    let mut last = quantized(Network { layers: vec![layer(1024, 3)] });
+    network.layers[1] = last.layers.remove(0);
+    plan_as_measured(&network)
+}
+
+#[test]
+fn wide_rows_answer_alone_as_they_do_beside_others() {
+    let plan = wide();
+    let values = (0..130 * 21).map(|at| ((at * 104_729) % 997) as f32 / 250.0 - 2.0);
+    let input: Vec<f32> = values.collect();
+    let all = run(&plan, &input).expect("predictions");
+    for (row, answer) in input.chunks(21).zip(all.chunks(3)) {
+        assert_eq!(run(&plan, row).expect("a prediction"), answer);
+    }
+}
+
+#[test]
+fn the_first_wide_row_that_overflows_is_named() {
+    let mut input = vec![0.5; 130 * 21];
+    for row in [101, 7, 40] {
+        input[row * 21..][..21].fill(f32::MAX);
+    }
+    let refused = run(&wide(), &input).expect_err("too large");
+    assert!(refused.starts_with("the prediction for row 7 is not a finite number"), "{refused}");
 }
