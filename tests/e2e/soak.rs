@@ -46,11 +46,7 @@ struct Footprint {
 impl Footprint {
     async fn of(town: &Town) -> Self {
         let processes = process::ids(&town.cluster, &SERVICES);
-        let gateway = town.cluster.process_id("gateway-1").expect("a gateway");
-        eventually("the clients of the load are gone", || async move {
-            (process::descriptors(gateway) < OUTSTANDING_MAX / 2).then_some(())
-        })
-        .await;
+        settle(town.cluster.process_id("gateway-1").expect("a gateway")).await;
         let resident = processes.iter().map(|&(name, id)| (name, process::resident(id))).collect();
         let descriptors = processes.iter().map(|&(name, id)| (name, process::descriptors(id))).collect();
         let mut consumers = 0;
@@ -63,6 +59,17 @@ impl Footprint {
         }
         Self { resident, descriptors, consumers }
     }
+}
+
+/// Waits until the clients of the load are gone from the gateway.
+async fn settle(gateway: u32) {
+    let pause = || tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>());
+    eventually("as many descriptors as a second before", || async move {
+        let before = process::descriptors(gateway);
+        pause().await.unwrap_err();
+        (process::descriptors(gateway) == before && before < OUTSTANDING_MAX / 2).then_some(())
+    })
+    .await;
 }
 
 /// The same rows over NATS and over HTTP.

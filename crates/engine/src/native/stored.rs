@@ -159,7 +159,7 @@ mod tests {
         let twice = Stored::ByRows(Box::new(ByRows { few: few(), few_max: 2, many: many() }));
         assert_eq!(twice.compact(), Some(("int8", Some(2))));
         for kernels in Kernels::available() {
-            for rows in [1, 2, 3, 40] {
+            for rows in [1, 2, 3, if cfg!(miri) { 7 } else { 40 }] {
                 let given = run(&twice, kernels, rows);
                 assert_eq!(given, run(&few(), kernels, rows), "{rows} rows");
                 assert_eq!(given, run(&many(), kernels, rows), "{rows} rows");

@@ -82,6 +82,7 @@ mod tests {
     const STEP: usize = 3989;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn exp_is_as_accurate_as_documented() {
         let mut worst = 0.0_f64;
         for x in (0..=u32::MAX).step_by(STEP).map(f32::from_bits).filter(|x| x.is_finite()) {

@@ -82,6 +82,7 @@ fn run(plan: &NetworkPlan, input: &[f32]) -> Result<Vec<u32>, String> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn leaving_zeros_out_changes_no_answer() {
     for network in [network(0.05), quantized(network(0.05))] {
         let (with, without) = (plan(&network, None), plan(&network, Some(1)));
@@ -96,6 +97,7 @@ fn leaving_zeros_out_changes_no_answer() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn what_overflows_with_zeros_overflows_without_them() {
     let network = network(f32::MAX / 64.0);
     let (with, without) = (plan(&network, None), plan(&network, Some(1)));
@@ -131,6 +133,7 @@ fn wide() -> NetworkPlan {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn wide_rows_answer_alone_as_they_do_beside_others() {
     let plan = wide();
     let values = (0..130 * 21).map(|at| ((at * 104_729) % 997) as f32 / 250.0 - 2.0);
@@ -142,6 +145,7 @@ fn wide_rows_answer_alone_as_they_do_beside_others() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn the_first_wide_row_that_overflows_is_named() {
     let mut input = vec![0.5; 130 * 21];
     for row in [101, 7, 40] {
