@@ -66,7 +66,7 @@ async fn settle(gateway: u32) {
     let pause = || tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>());
     eventually("as many descriptors as a second before", || async move {
         let before = process::descriptors(gateway);
-        pause().await.unwrap_err();
+        pause().await.expect_err("nothing ends the pause");
         (process::descriptors(gateway) == before && before < OUTSTANDING_MAX / 2).then_some(())
     })
     .await;

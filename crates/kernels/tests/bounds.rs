@@ -154,7 +154,7 @@ fn tiles_of_integers_stay_within_their_rows() {
 #[test]
 fn layers_with_few_weights_stay_within_their_rows() {
     for (inputs, outputs, rows) in [(1, 1, 1), (4, 14, 17), (5, 17, 33)] {
-        let keep = |at: usize| at % 3 == 0 || at + 1 == inputs * outputs;
+        let keep = |at: usize| at.is_multiple_of(3) || at + 1 == inputs * outputs;
         let weights: Vec<f32> =
             (0..inputs * outputs).map(|at| if keep(at) { value(at) + 5.0 } else { 0.0 }).collect();
         let codes: Vec<i8> = (0..inputs * outputs).map(|at| if keep(at) { code(at) } else { 0 }).collect();
