@@ -12,7 +12,6 @@ use bytes::Bytes;
 use leat_contract::assets;
 use leat_load::{Arrivals, HttpTarget, Load, NatsTarget, Pace, StepReport, Target};
 use leat_messaging::ConnectOptions;
-use leat_test_harness::eventually;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +45,6 @@ struct Footprint {
 impl Footprint {
     async fn of(town: &Town) -> Self {
         let processes = process::ids(&town.cluster, &SERVICES);
-        settle(town.cluster.process_id("gateway-1").expect("a gateway")).await;
         let resident = processes.iter().map(|&(name, id)| (name, process::resident(id))).collect();
         let descriptors = processes.iter().map(|&(name, id)| (name, process::descriptors(id))).collect();
         let mut consumers = 0;
@@ -59,17 +57,6 @@ impl Footprint {
         }
         Self { resident, descriptors, consumers }
     }
-}
-
-/// Waits until the clients of the load are gone from the gateway.
-async fn settle(gateway: u32) {
-    let pause = || tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>());
-    eventually("as many descriptors as a second before", || async move {
-        let before = process::descriptors(gateway);
-        pause().await.expect_err("nothing ends the pause");
-        (process::descriptors(gateway) == before && before < OUTSTANDING_MAX / 2).then_some(())
-    })
-    .await;
 }
 
 /// The same rows over NATS and over HTTP.
@@ -136,16 +123,25 @@ fn told(road: &str, report: &StepReport) {
     assert!(report.failed.is_empty() && report.answered > 0, "{road}: {:?}", report.failed);
 }
 
+async fn pause(time: Duration) {
+    tokio::time::timeout(time, std::future::pending::<()>()).await.expect_err("nothing ends the pause");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_at_seventy_percent_fails_nothing_and_grows_nothing() {
     let (town, time) = (Town::with_gateway(2).await, duration());
     let roads = Roads::to(&town).await;
     let most = roads.most_over_nats(time.min(Duration::from_secs(10)) / 2).await;
-    roads.both(time / 5, most).await;
-    let before = Footprint::of(&town).await;
-    roads.both(time, most).await;
-    let after = Footprint::of(&town).await;
-    println!("after {:?}: {before:?}\nafter {time:?} more: {after:?}", time / 5);
+    // Both readings are taken under the same load, once its connections are open and its buffers have their sizes.
+    let (warm_up, end) = (time / 5, time / 20);
+    let readings = async {
+        pause(warm_up).await;
+        let before = Footprint::of(&town).await;
+        pause(time - end).await;
+        (before, Footprint::of(&town).await)
+    };
+    let ((before, after), ()) = tokio::join!(readings, roads.both(warm_up + time, most));
+    println!("after {warm_up:?}: {before:?}\nafter {:?} more: {after:?}", time - end);
     let has_grown = |name| after.descriptors[name] > before.descriptors[name];
     assert!(!SERVICES.into_iter().any(has_grown), "{before:?} became {after:?}");
     // Consumers of what was read before may still have gone away.
