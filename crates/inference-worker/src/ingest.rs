@@ -1,9 +1,9 @@
 //! What brings requests: admits them to the queue, refuses them at once, or answers them at once.
 //!
 //! A worker has a lane for each connection that brings requests, and a subject is subscribed to on every lane, as if each were a worker
-//! of its own; the broker shares requests out among them. A subscription is read on the thread of its connection. Requests that are cheap and few are answered there too and over the same
-//! connection: handing them to a compute thread and back would take longer than the answer. As soon as anything waits, requests go
-//! through the queue, so that it knows all that waits.
+//! of its own; the broker shares requests out among them. A subscription is read on the thread of its connection. Requests that are
+//! cheap and few are answered there too and over the same connection: handing them to a compute thread and back would take longer than
+//! the answer. As soon as anything waits, requests go through the queue, so that it knows all that waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

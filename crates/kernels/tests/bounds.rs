@@ -1,10 +1,15 @@
 //! Every shape of a tile on rows that end where their last value does: what is read or written beyond is seen by Miri.
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 
+#[path = "same_bits/stored.rs"]
+mod stored;
+
 use leat_kernels::{
-    Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output, PANEL,
+    Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, PANEL,
     Quantization, Rows, SparseF32, SparseU8, Weight,
 };
+
+use stored::{others, store};
 
 /// So many panels meet every width of a tile of six sums: four, two and one.
 const PANELS: [usize; 3] = [1, 2, 5];
@@ -17,10 +22,6 @@ const CODED: Option<Quantization> = Some(Quantization { scale: 0.25, zero_point:
 
 /// How many values there are between two rows.
 const GAP: usize = 3;
-
-fn others() -> impl Iterator<Item = Kernels> {
-    Kernels::available().into_iter().filter(|kernels| kernels.name() != "scalar")
-}
 
 fn value(at: usize) -> f32 {
     (at * 37 % 19) as f32 / 4.0 - 2.0
@@ -41,27 +42,6 @@ fn codes(count: usize) -> Vec<i8> {
 /// As many values as rows take of which the last one ends before its stride.
 fn len(rows: usize, width: usize) -> usize {
     (rows - 1) * (width + GAP) + width
-}
-
-#[derive(Debug, PartialEq)]
-enum Stored {
-    Values(Vec<f32>),
-    Codes(Vec<u8>),
-}
-
-fn store(len: usize, target: Option<Quantization>, run: impl FnOnce(Output<'_>)) -> Stored {
-    match target {
-        None => {
-            let mut values = vec![7.0; len];
-            run(Output::Values(&mut values));
-            Stored::Values(values)
-        }
-        Some(quantization) => {
-            let mut codes = vec![7; len];
-            run(Output::Codes(&mut codes, quantization));
-            Stored::Codes(codes)
-        }
-    }
 }
 
 fn real<W: Weight>(layer: &DenseReal<W>, rows: usize, target: Option<Quantization>) {

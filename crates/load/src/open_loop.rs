@@ -66,6 +66,9 @@ impl Pacer {
         let Self { schedule, start, requests, tally, stop } = self;
         let window = tally.window();
         let mut omissions = Omissions::default();
+        if stop.is_cancelled() {
+            return omissions;
+        }
         for (offset, request) in schedule.zip(requests.iter().cycle()) {
             let intended = start + offset;
             let is_stopped = !sleep_until(intended.min(window.end), &stop);
@@ -107,12 +110,15 @@ impl Pacer {
 impl Free {
     /// A caller, and whether it was free at once; none when the window ends before one is.
     fn take(&mut self, window: Window, stop: &CancellationToken, runtime: &Handle) -> (Option<Caller>, bool) {
-        let is_over = stop.is_cancelled() || Instant::now() >= window.end;
-        if is_over {
+        if stop.is_cancelled() {
             return (None, false);
         }
+        // Also when this thread is late: what should have been sent before the end is sent when somebody is free.
         if let Ok(caller) = self.waiting.try_recv() {
             return (Some(caller), true);
+        }
+        if Instant::now() >= window.end {
+            return (None, false);
         }
         let waiting = async {
             tokio::select! {

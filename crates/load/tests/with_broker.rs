@@ -90,10 +90,9 @@ async fn a_closed_loop_sees_a_stall_once_until_it_is_corrected() {
 async fn failures_are_counted_by_reason() {
     let broker = leat_test_harness::broker().await;
     let stop = CancellationToken::new();
-    let report = run(&broker, open(10), Duration::from_secs(1), &stop).await;
-    let refused = report.failed.get(&Failure::NoResponders).copied().unwrap_or(0);
-    // On a crowded machine some may not be sent in time.
-    assert!(refused > 0 && refused + report.unsent == 200 && report.answered == 0, "{report:?}");
+    // With a caller for each of them none waits for another one, however late this process runs.
+    let report = run(&broker, open(200), Duration::from_secs(1), &stop).await;
+    assert_eq!((report.answered, report.failed.get(&Failure::NoResponders)), (0, Some(&200)), "{report:?}");
 
     let silent = connect(&broker).await;
     let _subscription = silent.subscribe(SUBJECT).await.expect("subscribed");
@@ -111,7 +110,7 @@ async fn a_stop_ends_a_step_and_what_was_measured_counts() {
     stop.cancel();
     for pace in [open(10), Pace::Closed { concurrency: 2 }] {
         let report = run(&broker, pace, STALL, &stop).await;
-        assert!(report.sent() <= 1, "{report:?}");
+        assert!(report.sent() + report.unsent <= 1, "{report:?}");
         assert!(report.elapsed < Duration::from_secs(1), "{report:?}");
     }
     echo.abort();

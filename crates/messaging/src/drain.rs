@@ -4,7 +4,7 @@
 //! server confirms the end. What the server sent in between would be lost.
 //!
 //! A single subscription is therefore ended in two steps. First the server is asked to end it after more messages than it can count: a
-//! number that it cannot read means at once to the server (`processUnsub` and `parseSize` of nats-server), while the client library goes
+//! number that it cannot read means at once to it (`processUnsub` and `parseSize` of nats-server), while the client library goes
 //! on accepting. Then, after a round trip on the same connection, which brings everything the server had sent before, the client lets
 //! it go as well. Nothing waits for that but whoever ends the subscription.
 //!
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{Connection, Error, State, Subscription};
 
-/// More messages than nats-server reads as a number, which has nine digits there at most, and fewer than any subscription gets.
+/// A number that nats-server does not read, since it has more than nine digits, and more messages than any subscription gets.
 const BEYOND_COUNTING: u64 = u64::MAX / 2;
 
 /// Long against a round trip in a data centre, short against the shutdown of a service.

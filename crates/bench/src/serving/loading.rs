@@ -1,7 +1,7 @@
 //! What loading a model does to another one of the same worker.
 //!
 //! Requests come at a fixed rate, and a latency counts from the moment at which its request should have been sent. Each round has a time
-//! in which another model is replaced again and again, each time by one that the worker has never seen, and a time without.
+//! in which another model is replaced again and again, each time by one that the worker no longer has in memory, and a time without.
 
 use std::time::Duration;
 
@@ -126,8 +126,9 @@ async fn ask(lane: &Lane, options: &LoadingOptions) -> Result<Latencies, Error> 
     let duration = Duration::from_secs_f64(options.seconds);
     let report = lane.load(duration).run(pace, &CancellationToken::new()).await?;
     let figures = Percentiles::of(&report.latency);
-    let figures = figures.filter(|_| report.failed.is_empty()).ok_or_else(|| {
-        Error::Usage(format!("{} requests failed: ask for a lower rate", report.failed_total()))
+    let figures = figures.filter(|_| report.failed.is_empty() && report.unsent == 0).ok_or_else(|| {
+        let (failed, unsent) = (report.failed_total(), report.unsent);
+        Error::Usage(format!("{failed} requests failed and {unsent} were never sent: ask for a lower rate"))
     })?;
     Ok(Latencies { p50: figures.p50, p99: figures.p99 })
 }

@@ -185,9 +185,7 @@ impl RealLayer {
             _ => self.dense.run(kernels, rows, output),
         }
     }
-}
 
-impl RealLayer {
     /// Whether no value of the rows is infinite or NaN.
     fn is_finite(&self, kernels: Kernels, rows: Rows<'_, f32>) -> bool {
         let (inputs, Rows { values, stride, count }) = (self.dense.inputs(), rows);

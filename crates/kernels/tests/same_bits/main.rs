@@ -3,6 +3,7 @@
 
 mod large;
 mod lengths;
+mod stored;
 
 use leat_kernels::{
     Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output,
@@ -10,6 +11,7 @@ use leat_kernels::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use stored::{Stored, bits, others, store};
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Identity, Activation::Relu, Activation::Tanh, Activation::Sigmoid, Activation::Gelu];
@@ -32,37 +34,6 @@ fn activation() -> impl Strategy<Value = Activation> {
 fn quantization() -> impl Strategy<Value = Quantization> {
     (prop_oneof![1e-3_f32..10.0, Just(f32::MIN_POSITIVE), Just(f32::MAX)], any::<u8>())
         .prop_map(|(scale, zero_point)| Quantization { scale, zero_point })
-}
-
-fn others() -> impl Iterator<Item = Kernels> {
-    Kernels::available().into_iter().filter(|kernels| kernels.name() != "scalar")
-}
-
-/// Bits, save that all NaN are one: which of several NaN an operation gives is not specified.
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
-}
-
-/// Where a layer's rows go: as values, or as codes.
-#[derive(Debug, PartialEq)]
-enum Stored {
-    Values(Vec<u32>),
-    Codes(Vec<u8>),
-}
-
-fn store(len: usize, target: Option<Quantization>, run: impl FnOnce(Output<'_>)) -> Stored {
-    match target {
-        None => {
-            let mut values = vec![7.0; len];
-            run(Output::Values(&mut values));
-            Stored::Values(bits(&values))
-        }
-        Some(quantization) => {
-            let mut codes = vec![7; len];
-            run(Output::Codes(&mut codes, quantization));
-            Stored::Codes(codes)
-        }
-    }
 }
 
 /// Either zero becomes the positive one.
