@@ -1,7 +1,7 @@
 use leat_kernels::{Kernels, Output, Preparation, Rows};
 use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
-use super::BLOCK;
+use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
 use super::layer::{Layer, RealInput, Workspace};
 use crate::measure::quickest_ns;
 use crate::scratch::Lengths;
@@ -24,6 +24,8 @@ pub(crate) struct NetworkPlan {
     row_ns: f64,
     /// The longest row of values between two stages.
     stride_max: usize,
+    /// How many rows go through all layers together.
+    block: usize,
 }
 
 impl NetworkPlan {
@@ -32,6 +34,7 @@ impl NetworkPlan {
         let pack = |layer| Layer::pack(layer, kernels);
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
+        let is_cached = layers.iter().map(Layer::bytes).sum::<usize>() <= CACHED_BYTES;
         let mut plan = Self {
             kernels,
             features: network.features(),
@@ -41,6 +44,7 @@ impl NetworkPlan {
             task: model.task,
             row_ns: 0.0,
             stride_max: stride_max.unwrap_or(0),
+            block: if is_cached { BLOCK } else { BLOCK_FROM_MEMORY },
         };
         plan.row_ns = plan.measured_row_ns();
         Ok(plan)
@@ -58,7 +62,7 @@ impl NetworkPlan {
         run_ns / MEASURED_ROWS as f64
     }
 
-    /// Runs at most [`BLOCK`] rows through one layer after the other.
+    /// Runs the rows of one block through one layer after the other.
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
@@ -147,12 +151,12 @@ impl Plan for NetworkPlan {
 
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         batch.check(self.features, self.outputs)?;
-        let rows = batch.rows.min(BLOCK);
+        let rows = batch.rows.min(self.block);
         let workspaces = self.layers.iter().map(|layer| layer.workspace(rows));
         let Workspace { values, codes } = workspaces.fold(Workspace::default(), Workspace::max);
         let rows = rows * self.stride_max;
         scratch.reserve(Lengths { rows, workspace: values, code_workspace: codes });
-        for (start, block) in batch.parts(BLOCK, self) {
+        for (start, block) in batch.parts(self.block, self) {
             let run = block.run_stages(|rows| self.run_block(rows, scratch));
             run.map_err(|error| error.in_block(start))?;
         }

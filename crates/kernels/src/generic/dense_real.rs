@@ -7,8 +7,7 @@ use crate::simd::{Kernel, Simd};
 use crate::weight::Weight;
 use crate::{Activation, DenseReal, Output, Rows};
 
-/// A layer of more inputs is computed in parts of so many: the part of a panel's weights that all rows meet in turn, and the part of the
-/// rows that meets several panels, then stay in the caches next to the processor.
+/// Weights that are expanded once for all rows are expanded in parts of so many inputs: as much as the stack may hold.
 const PART: usize = 1024;
 /// How many panels meet the same part of the rows before the next part. Their sums so far wait in the output.
 const TOGETHER: usize = 8;
@@ -29,7 +28,7 @@ impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
         // Codes have no room for sums, and few rows meet each weight only once.
         let is_whole = rows <= S::SUMS || matches!(self.output, Output::Codes(..));
         let is_expanded = W::IS_COMPACT && !is_whole && !tiling::is_wide(S::SUMS);
-        let (part, together) = if is_whole || inputs <= PART { (inputs, panels) } else { (PART, TOGETHER) };
+        let (part, together) = if is_expanded && inputs > PART { (PART, TOGETHER) } else { (inputs, panels) };
         let mut expanded = is_expanded.then_some([[0.0; PANEL]; PART]);
         let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0, expanded: expanded.as_mut() };
         for start in (0..panels).step_by(together) {
