@@ -1,8 +1,8 @@
 use leat_kernels::{Kernels, Output, Preparation, Rows};
 use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
-use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
 use super::layer::{Layer, RealInput, Workspace};
+use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
 use crate::measure::quickest_ns;
 use crate::scratch::Lengths;
 use crate::{Batch, Error, Plan, Scratch};
