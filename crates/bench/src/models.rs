@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     WeightOnlyInt8,
     /// `f32` with nine in ten weights removed.
     Pruned,
-    /// Eight-bit integers after nine in ten weights were removed.
+    /// Eight-bit integers after nine in ten blocks of four weights were removed.
     PrunedInt8,
 }
 
@@ -114,9 +114,16 @@ pub(crate) fn compressed(model: &Model, kind: Kind) -> Result<Model, Error> {
             per_channel: true,
             reduce_range: true,
         }),
-        Kind::PrunedInt8 => return compressed(&compressed(model, Kind::Pruned)?, Kind::Int8),
+        Kind::PrunedInt8 => {
+            let blocks = Step::Prune(Prune::Blocks { rate: PRUNED, scope: Scope::PerLayer });
+            return compressed(&stepped(model, blocks)?, Kind::Int8);
+        }
         Kind::Pruned => Step::Prune(Prune::Rate { rate: PRUNED, scope: Scope::PerLayer }),
     };
+    stepped(model, step)
+}
+
+fn stepped(model: &Model, step: Step) -> Result<Model, Error> {
     let rows = table(model);
     let data = CompressionData { train: &rows, held_out: &rows, seed: SEED, parent: None, data: None };
     Ok(compress(model.clone(), &[step], &data, &mut |_| ControlFlow::Continue(()))?)

@@ -127,6 +127,9 @@ impl Job<'_> {
             Step::Prune(Prune::Rate { rate, scope }) => {
                 Outcome::rewritten(prune::by_rate(network, rate, scope, reporter)?)
             }
+            Step::Prune(Prune::Blocks { rate, scope }) => {
+                Outcome::rewritten(prune::by_blocks(network, rate, scope, reporter)?)
+            }
             Step::Prune(Prune::L1Neurons { rate, fine_tune_epochs }) => {
                 let narrow = prune::remove_neurons(network.clone(), rate, &rows, reporter)?;
                 let preprocessing = &self.model.preprocessing;

@@ -90,6 +90,14 @@ pub enum Prune {
         /// Where the smallest are looked for.
         scope: Scope,
     },
+    /// The given share of all blocks of four neighbouring weights of one output, those with the smallest L1 norms. A layer on integers runs
+    /// without its zero blocks, while single zeros between other weights cost it as much as these.
+    Blocks {
+        /// Share of blocks that are zero afterwards, above 0 and below 1.
+        rate: f64,
+        /// Where the smallest are looked for.
+        scope: Scope,
+    },
     /// Whole hidden neurons with the smallest L1 norms. The network becomes narrower.
     L1Neurons {
         /// Passes over the training rows afterwards, or 0 for none.
@@ -99,11 +107,11 @@ pub enum Prune {
     },
 }
 
-/// Where [`Prune::Rate`] looks for the smallest weights.
+/// Where [`Prune::Rate`] and [`Prune::Blocks`] look for the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Over all layers together; every layer keeps at least 5 % of its weights.
+    /// Over all layers together; every layer keeps at least 5 % of its weights or blocks.
     Global,
     /// In each layer by itself.
     PerLayer,
@@ -147,7 +155,7 @@ impl Step {
                 let is_possible = threshold.is_finite() && *threshold >= 0.0;
                 (!is_possible).then(|| format!("the threshold must be zero or more, not {threshold}"))
             }
-            Self::Prune(Prune::Rate { rate, .. }) => share("rate", *rate),
+            Self::Prune(Prune::Rate { rate, .. } | Prune::Blocks { rate, .. }) => share("rate", *rate),
             Self::Prune(Prune::L1Neurons { rate, fine_tune_epochs }) => {
                 share("rate", *rate).or_else(|| too_many_epochs(*fine_tune_epochs))
             }

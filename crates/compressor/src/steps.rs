@@ -31,6 +31,9 @@ fn step(asked: &CompressStep) -> Step {
             Prune::Rate { rate, scope } => {
                 compression::Prune::Rate { rate: widened(*rate), scope: scope_of(*scope) }
             }
+            Prune::Blocks { rate, scope } => {
+                compression::Prune::Blocks { rate: widened(*rate), scope: scope_of(*scope) }
+            }
             Prune::L1Neurons { rate, fine_tune_epochs } => {
                 compression::Prune::L1Neurons { fine_tune_epochs: *fine_tune_epochs, rate: widened(*rate) }
             }
@@ -75,6 +78,7 @@ mod tests {
             {"quantize": {"int8": {"calibration": {"percentile": 99.9}, "per_channel": false, "reduce_range": false}}},
             {"quantize": {"int8": {"calibration": "mse"}}}, {"prune": {"threshold": 0.01}},
             {"prune": {"rate": {"rate": 0.1, "scope": "per_layer"}}},
+            {"prune": {"blocks": {"rate": 0.9}}},
             {"prune": {"l1_neurons": {"rate": 0.3, "fine_tune_epochs": 2}}}, {"fine_tune": {"epochs": 5}},
             {"distil": {"hidden": [8], "temperature": 4.0, "alpha": 0.9, "epochs": 3}}]"#;
         let asked: Vec<CompressStep> = serde_json::from_str(asked).unwrap();
@@ -86,6 +90,7 @@ mod tests {
             r#"{"quantize":{"int8":{"calibration":"mse","per_channel":true,"reduce_range":true}}}"#,
             r#"{"prune":{"threshold":0.01}}"#,
             r#"{"prune":{"rate":{"rate":0.1,"scope":"per_layer"}}}"#,
+            r#"{"prune":{"blocks":{"rate":0.9,"scope":"global"}}}"#,
             r#"{"prune":{"l1_neurons":{"fine_tune_epochs":2,"rate":0.3}}}"#,
             r#"{"fine_tune":{"epochs":5}}"#,
             r#"{"distil":{"alpha":0.9,"epochs":3,"hidden":[8],"temperature":4.0}}"#,

@@ -27,7 +27,7 @@ pub(crate) struct Compress {
     /// How weights are clipped: clamp(w), or literally w * clip(|w|, 0, epsilon).
     #[arg(long, value_enum, default_value_t = ClipArgument::Clamp)]
     clip_mode: ClipArgument,
-    /// Remove this share: of neurons, or of weights with --prune-by.
+    /// Remove this share: of neurons, or of weights or blocks with --prune-by.
     #[arg(long, value_name = "RATE")]
     prune: Option<f32>,
     /// What is removed.
@@ -73,6 +73,8 @@ enum PruneArgument {
     Weights,
     /// Single weights, the smallest of each layer first.
     WeightsPerLayer,
+    /// Blocks of four neighbouring weights, the smallest of each layer first; 8-bit layers run without them.
+    Blocks,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +136,7 @@ impl Compress {
             PruneArgument::Neurons => Prune::L1Neurons { rate, fine_tune_epochs: self.fine_tune_epochs },
             PruneArgument::Weights => Prune::Rate { rate, scope: PruneScope::Global },
             PruneArgument::WeightsPerLayer => Prune::Rate { rate, scope: PruneScope::PerLayer },
+            PruneArgument::Blocks => Prune::Blocks { rate, scope: PruneScope::PerLayer },
         }))
     }
 

@@ -38,16 +38,17 @@ pub(crate) fn by_rate(
     reporter: &mut Reporter<'_>,
 ) -> Result<Network, Error> {
     let values = layers::floats(&network);
-    let pruned = match scope {
-        Scope::PerLayer => smallest_per_layer(&values, rate),
-        Scope::Global => smallest_overall(&values, rate),
-    };
-    let total = network.layers.len();
-    for (index, ((layer, values), pruned)) in network.layers.iter_mut().zip(values).zip(&pruned).enumerate() {
-        mask_out(layer, values, pruned);
-        reporter.report(Work::Weights, index + 1, total)?;
-    }
+    let pruned = smallest(&values, rate, scope);
+    mask_all_out(&mut network, values, &pruned, reporter)?;
     Ok(network)
+}
+
+/// Marks the smallest magnitudes.
+pub(super) fn smallest(layers: &[Vec<f32>], rate: f64, scope: Scope) -> Vec<Vec<bool>> {
+    match scope {
+        Scope::PerLayer => smallest_per_layer(layers, rate),
+        Scope::Global => smallest_overall(layers, rate),
+    }
 }
 
 /// Marks in each layer the `round_half_even(rate · weights)` smallest by magnitude (as `torch.nn.utils.prune.l1_unstructured`),
@@ -109,6 +110,21 @@ fn mark(layers: &[Vec<f32>], count: usize, floors: &[usize]) -> Vec<Vec<bool>> {
         }
     }
     marked
+}
+
+/// Sets the pruned weights of all layers to zero; `values` are their weights.
+pub(super) fn mask_all_out(
+    network: &mut Network,
+    values: Vec<Vec<f32>>,
+    pruned: &[Vec<bool>],
+    reporter: &mut Reporter<'_>,
+) -> Result<(), Error> {
+    let total = network.layers.len();
+    for (index, ((layer, values), pruned)) in network.layers.iter_mut().zip(values).zip(pruned).enumerate() {
+        mask_out(layer, values, pruned);
+        reporter.report(Work::Weights, index + 1, total)?;
+    }
+    Ok(())
 }
 
 /// Sets the pruned weights to zero and keeps the mask of the others. What an earlier step pruned stays pruned.

@@ -21,6 +21,10 @@ fn all_kinds() -> Vec<(Step, &'static str)> {
             r#"{"prune":{"rate":{"rate":0.9,"scope":"per_layer"}}}"#,
         ),
         (
+            Step::Prune(Prune::Blocks { rate: 0.9, scope: Scope::Global }),
+            r#"{"prune":{"blocks":{"rate":0.9,"scope":"global"}}}"#,
+        ),
+        (
             Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 30 }),
             r#"{"prune":{"l1_neurons":{"fine_tune_epochs":30,"rate":0.5}}}"#,
         ),
@@ -72,6 +76,7 @@ fn meaningless_numbers_are_refused_with_their_position() {
         }),
         Step::Prune(Prune::Threshold(-0.1)),
         Step::Prune(Prune::Rate { rate: 1.0, scope: Scope::Global }),
+        Step::Prune(Prune::Blocks { rate: 0.0, scope: Scope::Global }),
         Step::Prune(Prune::L1Neurons { rate: f64::NAN, fine_tune_epochs: 0 }),
         Step::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: u32::MAX }),
         Step::FineTune { epochs: 0 },

@@ -141,6 +141,15 @@ pub enum Prune {
         #[serde(default)]
         scope: PruneScope,
     },
+    /// Set a share of the blocks of four neighbouring weights of one output to zero, those with the smallest L1 norm first: layers on
+    /// integers run without zero blocks.
+    Blocks {
+        /// The share, above 0 and below 1.
+        rate: f32,
+        /// Over which blocks the share is counted.
+        #[serde(default)]
+        scope: PruneScope,
+    },
     /// Remove whole neurons, those with the smallest L1 norm first.
     L1Neurons {
         /// The share, above 0 and below 1.
@@ -155,10 +164,10 @@ pub enum Prune {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PruneScope {
-    /// All weights of the network together.
+    /// All of the network together.
     #[default]
     Global,
-    /// The weights of each layer.
+    /// Those of each layer.
     PerLayer,
 }
 
@@ -185,7 +194,7 @@ impl CompressStep {
                 let is_threshold = threshold.is_finite() && *threshold >= 0.0;
                 check("prune.threshold", threshold, is_threshold, "a finite number of 0 or more")
             }
-            Self::Prune(Prune::Rate { rate, .. }) => check_share(*rate),
+            Self::Prune(Prune::Rate { rate, .. } | Prune::Blocks { rate, .. }) => check_share(*rate),
             Self::Prune(Prune::L1Neurons { rate, fine_tune_epochs }) => {
                 check_share(*rate)?;
                 // None at all is allowed here.

@@ -99,6 +99,7 @@ fn steps_read_as_people_write_them() {
         CompressStep::Quantize(Quantize::Q(3e-37)),
         CompressStep::Prune(Prune::Rate { rate: 1.0, scope: PruneScope::Global }),
         CompressStep::Prune(Prune::Rate { rate: 0.0, scope: PruneScope::Global }),
+        CompressStep::Prune(Prune::Blocks { rate: 1.0, scope: PruneScope::Global }),
         CompressStep::Prune(Prune::L1Neurons { rate: 0.5, fine_tune_epochs: 10_001 }),
         CompressStep::FineTune { epochs: 0 },
         CompressStep::FineTune { epochs: 10_001 },

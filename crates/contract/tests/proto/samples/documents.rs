@@ -20,6 +20,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("job-compress", "JobMessage", compress),
         document("job-compress-fine-tune", "JobMessage", fine_tune()),
         document("job-compress-full-range", "JobMessage", full_range()),
+        document("job-compress-prune-blocks", "JobMessage", prune_blocks()),
         document(
             "job-status-queued",
             "JobStatus",
@@ -117,6 +118,13 @@ fn full_range() -> JobMessage {
     let quantize = Quantize::Int8 { calibration: Calibration::Mse, per_channel: true, reduce_range: false };
     let spec = CompressSpec { steps: vec![CompressStep::Quantize(quantize)], dataset: None, ..compress() };
     JobMessage { job: "compress-3".parse().unwrap(), spec: JobSpec::Compress(spec) }
+}
+
+/// A step that came later.
+fn prune_blocks() -> JobMessage {
+    let prune = Prune::Blocks { rate: 0.75, scope: PruneScope::PerLayer };
+    let spec = CompressSpec { steps: vec![CompressStep::Prune(prune)], dataset: None, ..compress() };
+    JobMessage { job: "compress-4".parse().unwrap(), spec: JobSpec::Compress(spec) }
 }
 
 fn progress(done: u64) -> JobProgress {
