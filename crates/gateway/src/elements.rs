@@ -2,6 +2,7 @@
 
 use leat_contract::{Datatype, Tensor, TensorData, limits};
 
+use crate::raw_type::RawType;
 use crate::refusal::Refusal;
 
 /// A tensor from its raw form.
@@ -10,14 +11,15 @@ use crate::refusal::Refusal;
 /// When the bytes are not what type and shape say.
 pub(crate) fn from_raw(
     name: &str,
-    datatype: Datatype,
+    datatype: impl Into<RawType>,
     shape: Vec<usize>,
     bytes: &[u8],
 ) -> Result<Tensor, Refusal> {
+    let datatype = datatype.into();
     check_size(name, datatype, &shape, bytes.len())?;
     let data = match datatype {
-        Datatype::Bytes => TensorData::Bytes(texts(name, bytes)?),
-        number => TensorData::from_bin(number, bytes)?,
+        RawType::Element(Datatype::Bytes) => TensorData::Bytes(texts(name, bytes)?),
+        number => number.read(bytes)?,
     };
     Ok(Tensor::new(name, shape, data)?)
 }
@@ -45,7 +47,7 @@ pub(crate) fn bytes_of(tensors: &[Tensor]) -> usize {
 }
 
 /// Refuses before anything is copied: a shape may say anything.
-fn check_size(name: &str, datatype: Datatype, shape: &[usize], bytes: usize) -> Result<(), Refusal> {
+fn check_size(name: &str, datatype: RawType, shape: &[usize], bytes: usize) -> Result<(), Refusal> {
     let Some(width) = datatype.element_bytes() else { return Ok(()) };
     let expected = shape.iter().try_fold(width, |product, length| product.checked_mul(*length));
     if expected == Some(bytes) {

@@ -10,7 +10,7 @@
 //! `workers` asks, `parts` cuts what is too large for one message, and `refusal` says no in the words of each protocol.
 //!
 //! Around it: `service` starts and stops everything, `served` follows what should be served, `repository`, `statistics` and
-//! `model_config` tell of models, `outline` and `elements` look at bytes, `metrics` counts, `openapi` describes.
+//! `model_config` tell of models, `outline`, `elements` and `raw_type` look at bytes, `metrics` counts, `openapi` describes.
 
 mod answer;
 mod body;
@@ -31,6 +31,7 @@ mod openapi;
 mod outline;
 mod panics;
 mod parts;
+mod raw_type;
 mod refusal;
 mod repository;
 mod route;

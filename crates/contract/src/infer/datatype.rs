@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Element types by their Open Inference Protocol names. FP16 and BF16 are not taken: send FP32.
+/// Element types by their Open Inference Protocol names. FP16 and BF16 are not taken here: send FP32. (A gateway takes their raw bytes.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Datatype {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use leat_contract::{Datatype, Parameters, Scalar, Tensor, TensorData, limits};
 
 use crate::elements;
+use crate::raw_type::RawType;
 use crate::refusal::Refusal;
 use crate::wire::inference::infer_parameter::ParameterChoice;
 use crate::wire::inference::model_infer_request::InferInputTensor;
@@ -47,12 +48,12 @@ pub(super) fn read(inputs: Vec<InferInputTensor>, raw: &[Bytes]) -> Result<Vec<T
 }
 
 fn tensor(input: InferInputTensor, raw: Option<&Bytes>) -> Result<Tensor, Refusal> {
-    let datatype: Datatype = input.datatype.parse()?;
+    let datatype: RawType = input.datatype.parse()?;
     let shape = shape(&input)?;
     parameters(input.parameters)?;
     match (raw, input.contents) {
         (Some(raw), None) => elements::from_raw(&input.name, datatype, shape, raw),
-        (None, Some(contents)) => Ok(Tensor::new(input.name, shape, typed(datatype, contents)?)?),
+        (None, Some(contents)) => Ok(Tensor::new(input.name, shape, typed(datatype.element()?, contents)?)?),
         (Some(_), Some(_)) => Err(Refusal::invalid(format!(
             "contents of input {:?} must not be there beside raw_input_contents",
             short(&input.name)
@@ -192,6 +193,7 @@ mod tests {
         assert!(read(vec![input("FP32", &[1], None)], &[raw(), raw()]).is_err());
         assert!(read(vec![input("FP32", &[-1], contents())], &[]).is_err());
         assert!(read(vec![input("FP16", &[1], None)], &[raw()]).is_err());
+        assert!(read(vec![input("FP16", &[1], contents())], &[]).is_err());
         assert!(read(vec![input("FP32", &[2], contents())], &[]).is_err());
         assert!(read(Vec::new(), &[]).is_err());
     }

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::bounded;
+use crate::raw_type::RawType;
 use crate::refusal::Refusal;
 
 /// The options of a tensor that are the gateway's own affair.
@@ -43,7 +44,7 @@ pub(crate) struct Header<'body> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeaderInput<'body> {
     pub(crate) name: String,
-    pub(crate) datatype: Datatype,
+    pub(crate) datatype: RawType,
     #[serde(deserialize_with = "bounded::dimensions")]
     pub(crate) shape: Vec<usize>,
     #[serde(default, deserialize_with = "bounded::parameters")]
@@ -157,7 +158,8 @@ impl HeaderInput<'_> {
             shape: &'a [usize],
             data: &'a RawValue,
         }
-        let input = Input { name: &self.name, datatype: self.datatype, shape: &self.shape, data };
+        let datatype = self.datatype.element()?;
+        let input = Input { name: &self.name, datatype, shape: &self.shape, data };
         let written = serde_json::to_vec(&One { inputs: [input] });
         let written = written.map_err(|error| Refusal::internal(error.to_string()))?;
         match InferRequest::decode(&written)?.0.body {
