@@ -126,7 +126,8 @@ impl Answering {
 }
 
 /// Keeps a request until the version that answers it is back in memory.
-fn park(shared: &Shared, work: Work, version: &Arc<LoadedVersion>) {
+fn park(shared: &Shared, mut work: Work, version: &Arc<LoadedVersion>) {
+    work.wanted = Some(version.clone());
     work.target.served.requeued(work.payload.len());
     if shared.queue.park(work) {
         shared.alarm.notify_one();

@@ -12,6 +12,7 @@ use crate::Error;
 use crate::loaded::LoadedVersion;
 use crate::meter::Timing;
 use crate::reply::{self, Wanted};
+use crate::response_cache::ResponseCache;
 use crate::rows;
 use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
@@ -163,8 +164,8 @@ impl Batch {
     /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
     fn place(&mut self, rows: Range<usize>) -> Place {
         let start = rows.start * self.version.plan.features();
-        let cache = self.routes.cache.as_ref();
-        let known = cache.and_then(|cache| cache.get(&self.version.digest, self.buffers.input.get(start..)?));
+        let known =
+            self.cache().and_then(|cache| cache.get(&self.version.digest, self.buffers.input.get(start..)?));
         match known {
             Some(known) => {
                 self.buffers.input.truncate(start);
@@ -315,9 +316,15 @@ impl Batch {
         self.values_of(member).len() / self.version.plan.outputs().max(1)
     }
 
+    /// Where answers of this version are kept. It has none when the routes in force put other models together with it: a pinned
+    /// request may still be answered by the version of the routes before.
+    fn cache(&self) -> Option<&ResponseCache> {
+        self.routes.cache.as_deref().filter(|_| self.routes.pipeline == self.version.pipeline)
+    }
+
     /// Keeps an answer for the next time.
     fn keep(&self, member: &Member) {
-        let Some(cache) = self.routes.cache.as_ref().filter(|_| member.known.is_none()) else { return };
+        let Some(cache) = self.cache().filter(|_| member.known.is_none()) else { return };
         let features = self.version.plan.features();
         let input = member.rows.start * features..member.rows.end * features;
         let input = self.buffers.input.get(input).unwrap_or_default();

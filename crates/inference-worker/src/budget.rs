@@ -86,7 +86,7 @@ pub(crate) async fn bring_back(
     while let Some(Some(version)) = stop.run_until_cancelled(coming.recv()).await {
         let outcome = if version.plan.is_here() { Ok(()) } else { reload(&shared, &version).await };
         version.plan.set_coming(false);
-        let waiting = shared.queue.unpark(|work| work.target.served.name == version.model);
+        let waiting = shared.queue.unpark(|work| work.wants(&version));
         match outcome {
             Ok(()) => go_on(&shared, waiting).await,
             Err(error) => {

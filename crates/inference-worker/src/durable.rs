@@ -13,7 +13,7 @@ use leat_messaging::{Delivery, Error as MessagingError, EventLog, Reply};
 use leat_service_runtime::unix_ms;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::Error;
 use crate::shared::Shared;
@@ -22,6 +22,11 @@ use crate::shared::Shared;
 const TAKE: Duration = Duration::from_secs(2);
 /// How long one attempt may take; the worker that has it may die.
 const ATTEMPT: Duration = Duration::from_secs(30);
+/// How long an attempt is still waited for when the worker leaves; another worker makes the next one.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often the stream may give a request before it is a dead letter. Those count too that a worker gave back in order or that a restart of
+/// the broker gave anew; a request that ends the workers that ask for it comes far.
+const DELIVERIES_MAX: u64 = 50;
 /// How long to wait before asking a busy worker again, unless it says how long, and when the broker is away.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -92,6 +97,8 @@ impl Answering {
             let outcome = match taken {
                 Ok(Some(delivery)) => self.handle(delivery).await,
                 Ok(None) => Ok(()),
+                // Somebody deleted the consumer, or the broker lost it.
+                Err(missing @ MessagingError::Missing { .. }) => queue.prepare().await.and(Err(missing)),
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {
@@ -116,11 +123,11 @@ impl Answering {
         };
         let wait_ms = deadline_ms.unwrap_or(self.shared.settings.durable_wait_max_ms);
         let until = delivery.stored_at_ms().saturating_add(wait_ms);
-        let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
-            let reason = format!("its worker ended {} times without answering it", Delivery::ATTEMPTS_MAX);
+        let outcome = if delivery.attempt() > DELIVERIES_MAX {
+            let reason = format!("it was taken {DELIVERIES_MAX} times and not answered");
             Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
         } else {
-            self.ask(&delivery, until).await?
+            self.ask(&delivery, until).await
         };
         match outcome {
             Outcome::Interrupted => delivery.give_back(Duration::ZERO).await,
@@ -139,13 +146,14 @@ impl Answering {
     }
 
     /// Asks the live route until there is an answer, an error that waiting cannot mend, or no time left.
-    async fn ask(&self, delivery: &Delivery, until: u64) -> Result<Outcome, MessagingError> {
+    async fn ask(&self, delivery: &Delivery, until: u64) -> Outcome {
         let subject = self.shared.context.subjects.infer(&self.model);
         let mut progress = tokio::time::interval(Delivery::PROGRESS_EVERY);
+        let mut leaving = std::pin::pin!(self.leaves());
         loop {
             if unix_ms() >= until {
                 let reason = "the request waited for longer than it may";
-                return Ok(Outcome::Failed(ErrorDetail::new(ErrorCode::DeadlineExceeded, reason)));
+                return Outcome::Failed(ErrorDetail::new(ErrorCode::DeadlineExceeded, reason));
             }
             let connection = &self.shared.context.connections.control;
             let mut asking =
@@ -153,22 +161,29 @@ impl Answering {
             let answer = loop {
                 tokio::select! {
                     answer = &mut asking => break answer,
-                    _ = progress.tick() => delivery.progress().await?,
+                    _ = progress.tick() => go_on(delivery).await,
+                    () = &mut leaving => return Outcome::Interrupted,
                 }
             };
             let error = match answer {
-                Ok(reply) => return Ok(Outcome::Answered(reply)),
+                Ok(reply) => return Outcome::Answered(reply),
                 Err(MessagingError::Service(detail)) if !detail.retryable => {
-                    return Ok(Outcome::Failed(detail));
+                    return Outcome::Failed(detail);
                 }
                 Err(error) => error,
             };
             if self.stop.is_cancelled() {
-                return Ok(Outcome::Interrupted);
+                return Outcome::Interrupted;
             }
             self.pause(pause_after(&error)).await;
-            delivery.progress().await?;
+            go_on(delivery).await;
         }
+    }
+
+    /// Ends when the worker has been leaving for as long as an attempt is waited for.
+    async fn leaves(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
     }
 
     async fn give_up(&self, delivery: Delivery, reason: &str) -> Result<(), MessagingError> {
@@ -178,6 +193,14 @@ impl Answering {
 
     fn message_id(&self, id: &RequestId) -> String {
         format!("result/{}/{id}", self.model)
+    }
+}
+
+/// Says that the request is being worked on. A broker that is away will give it to somebody else too, which costs a second answer; to stop
+/// asking would cost the first.
+async fn go_on(delivery: &Delivery) {
+    if let Err(error) = delivery.progress().await {
+        debug!(%error, "the broker was not told that a durable request is being asked");
     }
 }
 

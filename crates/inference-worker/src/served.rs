@@ -124,7 +124,7 @@ pub(crate) struct RouteTable {
     pub(crate) batching: Batching,
     pub(crate) limits: QueueLimits,
     pub(crate) record_ratio: f64,
-    pipeline: Option<Pipeline>,
+    pub(crate) pipeline: Option<Pipeline>,
     /// Answers from before, when the deployment wants them.
     pub(crate) cache: Option<Arc<ResponseCache>>,
     /// The version that gets copies of live requests.

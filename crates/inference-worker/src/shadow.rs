@@ -107,7 +107,9 @@ impl Running {
         let (features, outputs) = (version.plan.features(), version.plan.outputs());
         let rows = copy.input.len().checked_div(features).unwrap_or(0);
         let fits = copy.input.len() == rows * features && copy.output.len() == rows * outputs;
-        if !fits || copy.live.task != version.task {
+        // A column that stands elsewhere, or goes by another name, would be another feature.
+        let is_same_table = copy.live.signature.features == version.signature.features;
+        if !fits || !is_same_table || copy.live.task != version.task {
             return failed;
         }
         let mut output = vec![0.0; rows * outputs];

@@ -70,6 +70,8 @@ pub(crate) struct Work {
     /// What its key comes to, when it has one.
     pub(crate) sticky: Option<u64>,
     pub(crate) waiting: Waiting,
+    /// The version it was parked for.
+    pub(crate) wanted: Option<Arc<LoadedVersion>>,
     /// Goes with the request until it is answered.
     pub(crate) escort: Escort,
 }
@@ -109,7 +111,7 @@ impl Work {
         let wait_max = target.served.routes().limits.wait_max;
         let mut waiting = Waiting::new(&envelope, received, wait_max, (&reply, encoding_of(&payload)));
         waiting.cost_ns = target.served.pace.cost_ns(payload.len());
-        Some(Self { payload, reply, received, target: target.clone(), sticky, waiting, escort })
+        Some(Self { payload, reply, received, target: target.clone(), sticky, waiting, wanted: None, escort })
     }
 
     /// The encoding of an answer to a request that was not read.
@@ -120,6 +122,11 @@ impl Work {
     /// Gives its place in the queue of its model back.
     pub(crate) fn leave_queue(&self) {
         self.target.served.dequeued(self.payload.len());
+    }
+
+    /// Whether it was parked for this version.
+    pub(crate) fn wants(&self, version: &Arc<LoadedVersion>) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, version))
     }
 
     /// The answer that refuses this request; none when its caller has been told that its time is over.

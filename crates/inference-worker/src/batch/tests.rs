@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Batching, Encoding, Envelope, InferResponse};
+use leat_contract::{
+    Batching, Caching, Encoding, Envelope, InferResponse, Pipeline, PipelineMember, PipelineMode,
+};
 use leat_service_runtime::Inflight;
 
 use super::*;
@@ -18,6 +20,22 @@ struct Bench {
 }
 
 impl Bench {
+    /// Keeps answers, and puts other models together with its version than the version itself does.
+    fn of_another_pipeline() -> Self {
+        let version = tiny_version(1);
+        let member = PipelineMember {
+            model: "other".parse().unwrap(),
+            version: version.version,
+            digest: version.digest.clone(),
+        };
+        let versions = vec![Arc::new(version)];
+        let mut deployment = tiny_deployment(&versions, &[100]);
+        deployment.cache = Some(Caching { bytes_max: 1 << 20 });
+        deployment.pipeline = Some(Pipeline { mode: PipelineMode::Sequence, members: vec![member] });
+        let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
+        Self { served: Arc::new(served), inflight: Inflight::default() }
+    }
+
     fn new(rows_at_once: u32) -> Self {
         Self::of(tiny_version(1), rows_at_once)
     }
@@ -42,6 +60,7 @@ impl Bench {
             target: Target { served: self.served.clone(), pinned: None },
             sticky: None,
             waiting,
+            wanted: None,
             escort: Escort::new(None, self.inflight.enter()),
         }
     }
@@ -178,4 +197,16 @@ fn a_parameter_that_means_nothing_is_refused() {
     let unknown = r#"{"instances":[[1,2]],"parameters":{"mood":"high"}}"#;
     let codes = Bench::new(64).codes(&[bad, unknown]);
     assert_eq!(codes, [(unknown, 200), (bad, 400)].map(|(reply, code)| (reply.to_owned(), code)));
+}
+
+#[test]
+fn a_version_of_another_pipeline_neither_keeps_answers_nor_gets_kept_ones() {
+    let bench = Bench::of_another_pipeline();
+    let payload = r#"{"instances":[[1,2]]}"#;
+    for _ in 0..2 {
+        assert_eq!(bench.codes(&[payload])[0].1, 200);
+    }
+    let routes = bench.served.routes();
+    let counts = routes.cache.as_ref().unwrap().counts();
+    assert_eq!((counts.hits, counts.misses), (0, 0));
 }

@@ -2,12 +2,13 @@
 
 use leat_contract::assets::AssetRole;
 use leat_contract::headers::DEAD_REASON;
+use leat_contract::subjects::QUEUE_GROUP;
 use leat_contract::{ErrorCode, RequestId};
 use leat_messaging::{Error, Position};
 use leat_test_harness::eventually;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, deployment, model, quick};
+use crate::cluster::{ANSWER, Cluster, deployment, model, quick};
 use crate::models::regression;
 
 async fn hand_in(cluster: &Cluster, id: &str, payload: &str) -> bool {
@@ -83,6 +84,42 @@ async fn a_durable_request_that_is_too_late_is_not_answered() {
     cluster.applied(&worker, revision).await;
     let Err(Error::Service(detail)) = result(&cluster, "late").await else { panic!("an error was expected") };
     assert_eq!(detail.error_code(), ErrorCode::DeadlineExceeded, "{detail}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_in_order_while_somebody_hangs_and_another_one_goes_on() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    // Takes its share of the requests and answers none.
+    let mut hanging = cluster.connection.queue_subscribe(cluster.live(), QUEUE_GROUP).await.unwrap();
+    cluster.connection.round_trip(ANSWER).await.unwrap();
+    let ids: Vec<String> = (0..16).map(|id| format!("h-{id}")).collect();
+    for id in &ids {
+        hand_in(&cluster, id, &format!(r#"{{"id":"{id}","instances":[[1,2]]}}"#)).await;
+    }
+    assert!(hanging.next().await.is_some());
+    worker.stop().await;
+    drop(hanging);
+    let other = cluster.worker("w2", quick()).await;
+    for id in &ids {
+        assert_eq!(result(&cluster, id).await.unwrap()["predictions"][0][0], 5.0, "{id}");
+    }
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn durable_requests_are_taken_again_after_their_consumer_was_deleted() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    hand_in(&cluster, "before", r#"{"id":"before","instances":[[1,2]]}"#).await;
+    result(&cluster, "before").await.unwrap();
+    let api = |operation: &str| format!("$JS.API.CONSUMER.{operation}");
+    let names: Value = cluster.ask(api("NAMES.LEAT_ASYNC"), "").await.unwrap().json().unwrap();
+    let consumer = names["consumers"][0].as_str().unwrap();
+    let deleted: Value =
+        cluster.ask(api(&format!("DELETE.LEAT_ASYNC.{consumer}")), "").await.unwrap().json().unwrap();
+    assert_eq!(deleted["success"], true, "{deleted}");
+    hand_in(&cluster, "after", r#"{"id":"after","instances":[[1,2]]}"#).await;
+    assert_eq!(result(&cluster, "after").await.unwrap()["predictions"][0][0], 5.0);
     worker.stop().await;
 }
 

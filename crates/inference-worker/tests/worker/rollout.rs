@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leat_contract::Shadow;
+use leat_contract::assets::AssetRole;
+use leat_contract::{ErrorCode, Shadow};
 use leat_inference_worker::Settings;
 use leat_messaging::Error;
 use leat_test_harness::eventually;
@@ -131,6 +132,36 @@ async fn models_beyond_the_memory_budget_give_way_and_come_back_when_asked_for()
         error.is_some_and(|error| error.message.contains("memory budget"))
     };
     cluster.lease_when(&worker, failed).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_cannot_come_back_costs_the_others_nothing() {
+    let cluster = Cluster::start().await;
+    let blobs: Vec<Vec<u8>> = [1.0, 2.0].map(regression).to_vec();
+    let bytes = leat_engine::compile(&leat_model::blob::read(&blobs[0]).unwrap()).unwrap().bytes();
+    let settings = Settings { memory_budget_bytes: Some(bytes + bytes / 2), ..quick() };
+    let worker = cluster.worker("w1", settings).await;
+    let routes = vec![cluster.store(1, 50, &blobs[0]).await, cluster.store(2, 50, &blobs[1]).await];
+    let gone = routes[0].digest.clone();
+    let revision = cluster.deploy(&deployment(routes)).await;
+    cluster.applied(&worker, revision).await;
+    let body = r#"{"instances":[[1,2]],"deadline_ms":15000}"#;
+    // Both have been in memory; only the second one fits beside nobody.
+    cluster.ask(cluster.pinned(2), body).await.unwrap();
+    cluster.storage.objects(AssetRole::Models).delete(gone.as_str()).await.unwrap();
+    let asking = (0..40).map(|request| cluster.ask(cluster.pinned(1 + request % 2), body));
+    let replies = futures_util::future::join_all(asking).await;
+    for (request, reply) in replies.into_iter().enumerate() {
+        match (request % 2, reply) {
+            (1, Ok(reply)) => assert_eq!(reply.json::<Value>().unwrap()["predictions"][0][0], 10.0),
+            (0, Err(Error::Service(detail))) => {
+                assert_eq!(detail.error_code(), ErrorCode::Unavailable, "{detail}");
+                assert!(detail.message.contains("tiny@1 cannot be loaded"), "{detail}");
+            }
+            (_, other) => panic!("request {request}: {other:?}"),
+        }
+    }
     worker.stop().await;
 }
 
