@@ -1,5 +1,7 @@
 //! One connection of HTTP/1.1 or HTTP/2: whatever its client does, it ends.
 
+mod written;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use tracing::debug;
 use crate::Settings;
 use crate::edge::{Body, Connected};
 use crate::panics::noticed;
+use written::Written;
 
 /// Bytes of headers of one request.
 const HEADER_BYTES_MAX: u32 = 32 * 1024;
@@ -93,6 +96,19 @@ impl Activity {
         self.last.store(since, Ordering::Relaxed);
     }
 
+    /// The last sign of life: something was asked, answered, or written.
+    fn last_sign(&self) -> Instant {
+        self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether a connection that was told to end is to be cut off now: at the latest at `last`, and before when nothing runs any more and
+    /// nothing of an answer could be written for a while.
+    fn is_over(&self, last: Instant) -> bool {
+        let now = Instant::now();
+        let is_quiet = self.running.load(Ordering::Relaxed) == 0;
+        last <= now || is_quiet && self.last_sign() + GRACE <= now
+    }
+
     /// When the connection will have been idle for too long; not before that while a request runs. Until something was asked it may
     /// take no longer than headers may, because a client that never says anything keeps others out.
     fn idle_at(&self, bounds: Bounds) -> Instant {
@@ -100,11 +116,7 @@ impl Activity {
             return self.begun + bounds.header_timeout.min(bounds.idle_timeout);
         }
         let is_busy = self.running.load(Ordering::Relaxed) > 0;
-        let last = if is_busy {
-            Instant::now()
-        } else {
-            self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
-        };
+        let last = if is_busy { Instant::now() } else { self.last_sign() };
         last + bounds.idle_timeout
     }
 }
@@ -144,11 +156,12 @@ where
         }
     });
     let builder = builder(bounds);
+    let stream = Written { stream, activity: activity.clone() };
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut ending: Option<Instant> = None;
     loop {
         let idle_at = activity.idle_at(bounds);
-        let cut_at = ending.unwrap_or(idle_at);
+        let look_at = Instant::now() + GRACE;
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -158,10 +171,15 @@ where
             }
             () = stop.cancelled(), if ending.is_none() => {
                 connection.as_mut().graceful_shutdown();
+                activity.touch();
                 ending = Some(Instant::now() + DRAIN);
             }
-            () = sleep_until(cut_at), if ending.is_some() => return debug!("a connection was cut off"),
-            () = sleep_until(idle_at) => {
+            () = sleep_until(look_at), if ending.is_some() => {
+                if ending.is_some_and(|last| activity.is_over(last)) {
+                    return debug!("a connection was cut off");
+                }
+            }
+            () = sleep_until(idle_at), if ending.is_none() => {
                 if activity.idle_at(bounds) <= Instant::now() {
                     connection.as_mut().graceful_shutdown();
                     // A client that reads nothing would keep even a connection that has ended.
@@ -169,11 +187,6 @@ where
                     return debug!("a connection was idle for too long");
                 }
             }
-        }
-        let is_quiet = activity.running.load(Ordering::Relaxed) == 0;
-        if ending.is_some() && is_quiet {
-            let _ = tokio::time::timeout(GRACE, connection.as_mut()).await;
-            return;
         }
     }
 }
@@ -259,5 +272,42 @@ mod tests {
         let (seconds, received) = until_closed(client).await;
         assert!(received.ends_with("here"), "{received}");
         assert!(seconds > ANSWERING.as_secs(), "{seconds}");
+    }
+
+    /// A client that has asked for so many bytes, and what stops the service.
+    async fn asked_for(bytes: usize) -> (DuplexStream, CancellationToken) {
+        let (mut client, server) = duplex(4096);
+        let stop = CancellationToken::new();
+        let answer = move |_| std::future::ready(Ok(Response::new(Either::Left(vec![b'x'; bytes].into()))));
+        tokio::spawn(carry(server, answer, BOUNDS, stop.clone()));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        (client, stop)
+    }
+
+    /// How many bytes come when there is a pause after each 4096.
+    async fn read_slowly(mut client: DuplexStream, pause: Duration) -> usize {
+        let (mut buffer, mut total) = ([0; 4096], 0);
+        while let Ok(bytes @ 1..) = client.read(&mut buffer).await {
+            total += bytes;
+            tokio::time::sleep(pause).await;
+        }
+        total
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_gets_the_whole_answer_and_one_that_stops_reading_does_not() {
+        let (client, _) = asked_for(1 << 20).await;
+        assert!(read_slowly(client, Duration::from_secs(1)).await > 1 << 20);
+        let (client, _) = asked_for(1 << 20).await;
+        assert!(read_slowly(client, Duration::from_secs(100)).await < 1 << 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_being_read_outlives_the_order_to_stop() {
+        let (mut client, stop) = asked_for(100 * 4096).await;
+        client.read_exact(&mut [0; 4096]).await.unwrap();
+        stop.cancel();
+        // Ten seconds in all, of the twelve that there are.
+        assert!(read_slowly(client, Duration::from_millis(100)).await >= 99 * 4096);
     }
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 pub(crate) mod codec;
+mod decoded;
+mod fields;
 mod health;
 mod inference;
 mod messages;
@@ -18,7 +20,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
 use tower_service::Service;
 
-use metered::Metered;
+use metered::{Messages, Metered};
 
 use crate::edge::{Connected, Edge};
 use crate::keys::Right;
@@ -62,8 +64,11 @@ pub(crate) async fn answer(
     let reply = match admitted {
         Err(refusal) => Status::from(refusal).into_http(),
         Ok(()) => {
-            let request = request.map(|body| Metered::new(body, edge.bodies.memory(), edge.bodies.timeout()));
-            within(edge, operation, call(connected.grpc.clone(), request)).await
+            let messages = if operation == "stream" { Messages::Many } else { Messages::One };
+            let memory = edge.bodies.memory();
+            let request = request.map(|body| Metered::new(body, messages, memory, edge.bodies.timeout()));
+            let call = decoded::counted(memory, call(connected.grpc.clone(), request));
+            within(edge, operation, call).await
         }
     };
     // A call that ends well says so behind its body.

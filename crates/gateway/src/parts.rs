@@ -73,7 +73,7 @@ async fn once(
 ) -> Result<InferResponse, Refusal> {
     let rows = request.rows();
     let first = part(workers, target.clone(), request.clone(), (call, 0..rows_of_part.min(rows))).await?;
-    let target = Target { version: Some(first.model_version), ..target.clone() };
+    let target = Target { version: Some(first.model_version), alias: None, ..target.clone() };
     let starts: Vec<usize> = (rows_of_part..rows).step_by(rows_of_part).collect();
     let others = stream::iter(starts).map(|start| {
         let range = start..(start + rows_of_part).min(rows);

@@ -5,6 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 use leat_contract::{ErrorCode, ErrorDetail};
 
+/// A broker that is away or does not keep up is asked again after this.
+const BROKER_PAUSE: Duration = Duration::from_secs(1);
+
 /// Why a request is not answered with a result.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -104,7 +107,10 @@ impl From<leat_messaging::Error> for Refusal {
     fn from(error: leat_messaging::Error) -> Self {
         match error {
             leat_messaging::Error::Service(detail) => detail.into(),
-            error => Self::new(error.code(), error.to_string()),
+            error => {
+                let refusal = Self::new(error.code(), error.to_string());
+                if refusal.code.retryable() { refusal.retry_after(BROKER_PAUSE) } else { refusal }
+            }
         }
     }
 }

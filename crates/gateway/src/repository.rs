@@ -65,7 +65,7 @@ pub(crate) async fn load(
 pub(crate) async fn unload(catalogue: &Catalogue, workers: &Workers, model: &str) -> Result<(), Refusal> {
     let name = name(model)?;
     catalogue.deployments().remove(&name).await?;
-    let target = Target { model: name, version: None };
+    let target = Target::live(name);
     let gone = async {
         while workers.metadata(&target).await.is_ok() {
             tokio::time::sleep(ABSENT_POLL).await;

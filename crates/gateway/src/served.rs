@@ -10,12 +10,17 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tracing::warn;
 
+/// Those of the deployments and of the aliases.
+const BUCKETS: usize = 2;
+
 /// The deployments and aliases. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Served {
     known: Arc<RwLock<Known>>,
     /// How many of the two buckets have been read whole.
     listed: watch::Sender<usize>,
+    /// Told after every change.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -48,10 +53,31 @@ impl Served {
         self.read(|known| known.aliases.get(&(model.clone(), alias.clone())).copied())
     }
 
+    /// Waits until an alias points somewhere else.
+    pub(crate) async fn moved(
+        &self,
+        model: &ModelName,
+        alias: &AliasName,
+        from: ModelVersion,
+    ) -> ModelVersion {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(version) = self.alias(model, alias).filter(|version| *version != from) {
+                return version;
+            }
+            assert!(changed.changed().await.is_ok(), "self holds the sender, so it cannot be gone");
+        }
+    }
+
+    /// Whether everything that is there has been read once. Before that, what is not known may be there all the same.
+    pub(crate) fn is_listed(&self) -> bool {
+        *self.listed.borrow() == BUCKETS
+    }
+
     /// Waits until everything that is there has been read once.
     pub(crate) async fn listed(&self) {
         let mut listed = self.listed.subscribe();
-        let all = listed.wait_for(|buckets| *buckets == 2).await;
+        let all = listed.wait_for(|buckets| *buckets == BUCKETS).await;
         assert!(all.is_ok(), "self holds the sender, so it cannot be gone");
     }
 
@@ -93,6 +119,7 @@ impl Served {
             match watch.next().await {
                 Ok(Watched::Change(change)) => {
                     apply(&mut self.known.write().unwrap_or_else(PoisonError::into_inner), change);
+                    self.changed.send_replace(());
                 }
                 Ok(Watched::Current) if is_first => {
                     is_first = false;
@@ -102,6 +129,14 @@ impl Served {
                 Err(error) => warn!(%error, "a document is passed over"),
             }
         }
+    }
+
+    /// One that has read everything, which is nothing.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Self {
+        let served = Self::default();
+        served.listed.send_replace(BUCKETS);
+        served
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use leat_contract::{ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
+use leat_contract::{AliasName, ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
 use leat_messaging::{Connection, Error as MessagingError, Headers};
 use tokio::runtime::Handle;
 
@@ -18,11 +18,23 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Workers come back within this time, or not soon.
 const ABSENT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Routes change a moment before the alias that follows them: so long is waited for an alias whose version is served no more.
+const ALIAS_LAG: Duration = Duration::from_secs(1);
+
 /// A model that may be served, and the version when it is not the live route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) model: ModelName,
     pub(crate) version: Option<ModelVersion>,
+    /// The alias by which the version was found.
+    pub(crate) alias: Option<AliasName>,
+}
+
+impl Target {
+    /// The live route of a model.
+    pub(crate) fn live(model: ModelName) -> Self {
+        Self { model, version: None, alias: None }
+    }
 }
 
 /// What goes with one request: how long it may take, and the headers that lead to its caller.
@@ -69,16 +81,17 @@ impl Workers {
     /// # Errors
     /// 404 for a name that no model can have, and for an alias that points nowhere.
     pub(crate) fn target(&self, named: &Named) -> Result<Target, Refusal> {
-        let unknown = || Refusal::not_found(format!("no such model: {}", display(named)));
+        let unknown = || self.unknown(format!("no such model: {}", display(named)));
         let model: ModelName = named.model.parse().map_err(|_| unknown())?;
         let Some(version) = named.version.as_deref().filter(|version| !version.is_empty()) else {
-            return Ok(Target { model, version: None });
+            return Ok(Target::live(model));
         };
-        let version = match version.parse() {
-            Ok(version) => Some(version),
-            Err(_) => version.parse().ok().and_then(|alias| self.served.alias(&model, &alias)),
-        };
-        Ok(Target { version: Some(version.ok_or_else(unknown)?), model })
+        if let Ok(version) = version.parse() {
+            return Ok(Target { model, version: Some(version), alias: None });
+        }
+        let alias: AliasName = version.parse().map_err(|_| unknown())?;
+        let version = self.served.alias(&model, &alias).ok_or_else(unknown)?;
+        Ok(Target { model, version: Some(version), alias: Some(alias) })
     }
 
     /// The most bytes that one message may have. Headers count too, so a little is kept for them.
@@ -96,16 +109,32 @@ impl Workers {
             Some(version) => self.subjects.infer_version(&target.model, version),
         };
         let timeout = call.timeout + LATE;
-        let asked = self.connected().request_with(subject, call.headers.clone(), payload, timeout).await;
+        let asked =
+            self.connected().request_with(subject, call.headers.clone(), payload.clone(), timeout).await;
         match asked {
             Ok(reply) => Ok(reply.into_payload()),
-            Err(MessagingError::NoResponders { .. }) => Err(self.absent(target)),
+            Err(MessagingError::NoResponders { .. }) => match self.moved(target).await {
+                Some(moved) => Box::pin(self.infer(&moved, payload, call)).await,
+                None => Err(self.absent(target)),
+            },
             Err(MessagingError::Timeout { .. }) => {
                 let message = format!("no worker answered within {:?}", call.timeout);
                 Err(Refusal::new(ErrorCode::DeadlineExceeded, message))
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Where an alias points by now when the version that it pointed at is served no more.
+    async fn moved(&self, target: &Target) -> Option<Target> {
+        let (alias, version) = (target.alias.as_ref()?, target.version?);
+        let is_outdated = !self.served.names(&target.model, Some(version));
+        if !is_outdated || self.served.deployment(&target.model).is_none() {
+            return None;
+        }
+        let moved = self.served.moved(&target.model, alias, version);
+        let version = tokio::time::timeout(ALIAS_LAG, moved).await.ok()?;
+        Some(Target { version: Some(version), alias: None, ..target.clone() })
     }
 
     /// The connection that calls go through right now, if any does.
@@ -136,7 +165,20 @@ impl Workers {
             let message = format!("no worker serves {target} at the moment");
             return Refusal::new(ErrorCode::Unavailable, message).retry_after(ABSENT_PAUSE);
         }
-        Refusal::not_found(format!("no such model: {target} is not deployed"))
+        if target.alias.is_some() && self.served.names(&target.model, None) {
+            let message = format!("{target}, to which the alias points, is served no more");
+            return Refusal::new(ErrorCode::Unavailable, message).retry_after(ABSENT_PAUSE);
+        }
+        self.unknown(format!("no such model: {target} is not deployed"))
+    }
+
+    /// 404 for what is not there, and 503 as long as it is not known what is there.
+    fn unknown(&self, message: String) -> Refusal {
+        if self.served.is_listed() {
+            return Refusal::not_found(message);
+        }
+        let message = "the gateway does not know yet what is served";
+        Refusal::new(ErrorCode::Unavailable, message).retry_after(ABSENT_PAUSE)
     }
 
     pub(crate) fn control(&self) -> &Connection {
@@ -180,10 +222,11 @@ mod tests {
             async |url: String| Connection::connect(&ConnectOptions::new(url, "test")).await.unwrap();
         let (inference, spare) = (connect(lost.url()).await, connect(kept.url()).await);
         let subjects = Subjects::new("test").unwrap();
-        let workers = Workers::new(spare.clone(), spare, subjects, Served::default()).over(inference.clone());
+        let workers =
+            Workers::new(spare.clone(), spare, subjects, Served::of_nobody()).over(inference.clone());
         lost.kill().await;
         eventually("the connection is lost", async || (!inference.is_connected()).then_some(())).await;
-        let target = Target { model: "digits".parse().unwrap(), version: None };
+        let target = Target::live("digits".parse().unwrap());
         let call = Call { timeout: Duration::from_secs(5), headers: Headers::new() };
         let refusal = workers.infer(&target, Bytes::from_static(b"{}"), &call).await.unwrap_err();
         // It came to a broker where nobody serves the model.

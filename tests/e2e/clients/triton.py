@@ -18,8 +18,8 @@ from data import refused, rows, same
 ROWS = 5
 
 
-def http_inputs(values, binary):
-    tensor = http.InferInput("input", list(values.shape), "FP32")
+def http_inputs(values, binary, datatype="FP32"):
+    tensor = http.InferInput("input", list(values.shape), datatype)
     tensor.set_data_from_numpy(values, binary_data=binary)
     return [tensor]
 
@@ -59,6 +59,9 @@ def over_http(address, values):
     assert aliased.get_response()["model_version"] == "1"
     timed = client.infer("digits", http_inputs(values, True), priority=1, timeout=5_000_000)
     same(timed.as_numpy("probabilities"), first, "priority and timeout")
+    # The digits are whole numbers up to 16, which halves hold too.
+    halves = client.infer("digits", http_inputs(values.astype(numpy.float16), True, "FP16"))
+    same(halves.as_numpy("probabilities"), first, "FP16")
     waiting = [client.async_infer("digits", http_inputs(values, True)) for _ in range(8)]
     for request in waiting:
         same(request.get_result().as_numpy("probabilities"), first, "asynchronous")
@@ -79,8 +82,8 @@ def over_http(address, values):
     return first
 
 
-def grpc_inputs(values):
-    tensor = grpc.InferInput("input", list(values.shape), "FP32")
+def grpc_inputs(values, datatype="FP32"):
+    tensor = grpc.InferInput("input", list(values.shape), datatype)
     tensor.set_data_from_numpy(values)
     return [tensor]
 
@@ -101,6 +104,8 @@ def over_grpc(address, values, expected):
     assert result.as_numpy("label").shape == (ROWS,)
     for algorithm in ("gzip", "deflate"):
         same(client.infer("digits", grpc_inputs(values), compression_algorithm=algorithm).as_numpy("probabilities"), expected, algorithm)
+    for halves in (grpc_inputs(values.astype(numpy.float16), "FP16"), grpc_inputs(values, "BF16")):
+        same(client.infer("digits", halves).as_numpy("probabilities"), expected, halves[0].datatype())
     timed = client.infer("digits", grpc_inputs(values), priority=1, timeout=5_000_000, client_timeout=5)
     same(timed.as_numpy("probabilities"), expected, "priority and timeout")
 

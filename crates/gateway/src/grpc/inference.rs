@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{answers, deadline, messages, stream, tensors};
+use super::{answers, deadline, decoded, messages, stream, tensors};
 use crate::connection::Running;
 use crate::edge::Edge;
 use crate::elements;
+use crate::memory::Share;
 use crate::parts::{self, by_size};
 use crate::refusal::Refusal;
 use crate::v2::describe::SERVER_NAME;
@@ -32,17 +33,16 @@ impl Inference {
     }
 }
 
-/// Asks for one prediction.
+/// Asks for one prediction; the share is that of the message.
 ///
 /// # Errors
 /// What is wrong with the request, or why no worker answers.
 pub(super) async fn infer(
     edge: &Edge,
     headers: &HeaderMap,
-    message: ModelInferRequest,
+    (message, _share): (ModelInferRequest, Share),
 ) -> Result<ModelInferResponse, Refusal> {
     let bytes = tensors::bytes_of(&message);
-    let _share = edge.bodies.memory().share(bytes)?;
     let (named, mut request) = by_size(bytes, move || messages::read(message)).await??;
     let target = edge.workers.target(&named)?;
     let mut call = edge.call(headers);
@@ -121,7 +121,8 @@ impl GrpcInferenceService for Inference {
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        Ok(Response::new(infer(&self.edge, &metadata.into_headers(), message).await?))
+        let share = decoded::share(self.edge.bodies.memory(), tensors::bytes_of(&message))?;
+        Ok(Response::new(infer(&self.edge, &metadata.into_headers(), (message, share)).await?))
     }
 
     async fn model_stream_infer(

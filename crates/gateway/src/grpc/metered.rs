@@ -18,34 +18,51 @@ const PREFIX_BYTES: u8 = 5;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// How many messages a body may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Messages {
+    /// Nothing is done with it before the body has ended: it is held until then, and its client may not pause.
+    One,
+    /// Each is worked on while the next one comes, whenever that is.
+    Many,
+}
+
 /// A body that knows how much of it lies unread, which is what came last and the message that it continues.
 #[derive(Debug)]
 pub(super) struct Metered<B> {
     body: B,
+    messages: Messages,
     framing: Framing,
     memory: Memory,
     share: Share,
+    /// Bytes of the whole body so far.
+    came: usize,
     /// How long a client may pause within a message.
     pause_max: Duration,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> Metered<B> {
-    pub(super) fn new(body: B, memory: &Memory, pause_max: Duration) -> Self {
+    pub(super) fn new(body: B, messages: Messages, memory: &Memory, pause_max: Duration) -> Self {
         let (framing, share) = (Framing::default(), Share::default());
-        Self { body, framing, memory: memory.clone(), share, pause_max, pause: None }
+        Self { body, messages, framing, memory: memory.clone(), share, came: 0, pause_max, pause: None }
     }
 
     fn came(&mut self, data: &[u8]) -> Result<(), Refusal> {
         self.pause = None;
-        self.memory.grow(&mut self.share, self.framing.begun + data.len())?;
+        let unread = match self.messages {
+            Messages::One => self.came,
+            Messages::Many => self.framing.begun,
+        };
+        self.memory.grow(&mut self.share, unread.saturating_add(data.len()))?;
+        self.came = self.came.saturating_add(data.len());
         self.framing.pass(data);
         Ok(())
     }
 
-    /// Ends a call whose client has begun a message and does not go on.
+    /// Ends a call whose client has begun a message, or its only one, and does not go on.
     fn paused(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.framing.begun == 0 {
+        if self.messages == Messages::Many && self.framing.begun == 0 {
             return Poll::Pending;
         }
         let pause_max = self.pause_max;
@@ -69,7 +86,9 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         // Who asks for more has taken every whole message out; a share of its own stands for what that became.
-        this.share.shrink(this.framing.begun);
+        if this.messages == Messages::Many {
+            this.share.shrink(this.framing.begun);
+        }
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Pending => this.paused(context),
             Poll::Ready(Some(Ok(frame))) => {
@@ -146,7 +165,8 @@ mod tests {
         memory: &Memory,
     ) -> Metered<impl Body<Data = Bytes, Error = BoxError> + Unpin> {
         let frames = stream::iter(frames).map(|frame| Ok(Frame::data(frame.into())));
-        Metered::new(StreamBody::new(frames.chain(stream::pending())), memory, Duration::from_secs(30))
+        let body = StreamBody::new(frames.chain(stream::pending()));
+        Metered::new(body, Messages::Many, memory, Duration::from_secs(30))
     }
 
     #[tokio::test]
@@ -183,6 +203,23 @@ mod tests {
         let mut body = metered(vec![message(10)], &memory);
         body.frame().await.unwrap().unwrap();
         assert!(tokio::time::timeout(Duration::from_secs(3600), body.frame()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_only_message_of_a_call_is_held_to_its_end_which_comes_soon() {
+        let memory = Memory::new(100 * 1024);
+        let mut body = metered(vec![message(60_000)], &memory);
+        body.messages = Messages::One;
+        body.frame().await.unwrap().unwrap();
+        {
+            let mut end = std::pin::pin!(body.frame());
+            assert!(futures_util::poll!(&mut end).is_pending());
+            assert!(memory.share(70_000).is_err());
+            let status = end.await.unwrap().unwrap_err();
+            assert_eq!(status.downcast_ref::<Status>().unwrap().code(), Code::DeadlineExceeded);
+        }
+        drop(body);
+        assert!(memory.share(100_000).is_ok());
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use super::tensors;
 use crate::connection::Running;
 use crate::edge::Edge;
 use crate::keys::{Keys, Right};
+use crate::memory::{Memory, Share};
 use crate::refusal::Refusal;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 
@@ -36,12 +37,12 @@ pub(super) fn answers(
     let as_status = headers.get(AS_STATUS).is_some_and(|value| value == "true");
     let headers = Arc::new(headers);
     let mut admission = admission(edge.keys.clone(), headers.clone());
-    let answers = paced(requests).map(move |request| {
+    let answers = paced(requests, edge.bodies.memory().clone()).map(move |request| {
         let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
         async move {
-            let (request, _place) = request?;
-            let answered = match admitted {
-                Ok(()) => infer(&edge, &headers, request).await,
+            let Paced { request, share, _place } = request?;
+            let answered = match admitted.and(share) {
+                Ok(share) => infer(&edge, &headers, (request, share)).await,
                 Err(refusal) => Err(refusal),
             };
             told(answered, as_status)
@@ -66,17 +67,30 @@ fn admission(keys: Arc<Keys>, headers: Arc<HeaderMap>) -> impl FnMut() -> Result
     }
 }
 
-/// The same requests, each with its place among those that are asked at the same time. The next one is not read before there is one.
+/// A request of a stream.
+struct Paced {
+    request: ModelInferRequest,
+    /// What it has of the memory, unless there is too little.
+    share: Result<Share, Refusal>,
+    /// Its place among those that are asked at the same time.
+    _place: OwnedSemaphorePermit,
+}
+
+/// The same requests, each with its place and its share. The next one is not read before there is a place for this one.
 fn paced(
     requests: impl Stream<Item = Result<ModelInferRequest, Status>>,
-) -> impl Stream<Item = Result<(ModelInferRequest, OwnedSemaphorePermit), Status>> {
+    memory: Memory,
+) -> impl Stream<Item = Result<Paced, Status>> {
     let room = Arc::new(Semaphore::new(BYTES_AT_ONCE as usize));
     requests.and_then(move |request| {
-        let bytes = u32::try_from(tensors::bytes_of(&request)).unwrap_or(u32::MAX);
+        let bytes = tensors::bytes_of(&request);
+        // Counted also while it waits.
+        let share = memory.share(bytes);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let place = room.clone().acquire_many_owned(bytes.min(BYTES_AT_ONCE));
         async move {
             let closed = |_| Status::internal("the room for requests is closed");
-            Ok((request, place.await.map_err(closed)?))
+            Ok(Paced { request, share, _place: place.await.map_err(closed)? })
         }
     })
 }
@@ -121,11 +135,13 @@ mod tests {
     #[tokio::test]
     async fn large_requests_of_a_stream_wait_for_each_other() {
         let large = BYTES_AT_ONCE as usize + 1;
-        let mut paced = Box::pin(paced(stream::iter([request(10), request(10), request(large)])));
+        let mut paced =
+            Box::pin(paced(stream::iter([request(10), request(10), request(large)]), Memory::new(large)));
         let small = [paced.next().await.unwrap().unwrap(), paced.next().await.unwrap().unwrap()];
         assert!(paced.next().now_or_never().is_none());
         drop(small);
-        assert!(paced.next().await.unwrap().is_ok());
+        let large = paced.next().await.unwrap().ok().unwrap();
+        assert!(large.share.is_err(), "the small ones had theirs when it was read");
         assert!(paced.next().await.is_none());
     }
 }
