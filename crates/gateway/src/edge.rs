@@ -48,7 +48,7 @@ impl Edge {
                 carried.insert(name, value);
             }
         }
-        Call { timeout: self.settings.request_timeout(), headers: carried }
+        Call::new(self.settings.request_timeout(), carried)
     }
 
     /// Gives a request a deadline when it has none, and the call the time that it allows.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use leat_contract::{Encoding, ErrorCode, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor};
@@ -12,6 +13,10 @@ use crate::workers::{Call, Target, Workers};
 
 /// Work on more bytes than this leaves the threads that handle messages.
 pub(crate) const BLOCKING_BYTES_MIN: usize = 256 * 1024;
+
+/// How often a request is asked anew because its version left.
+const ROUNDS_MAX: usize = 3;
+const LEFT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks, in one message or in as many as it takes.
 ///
@@ -47,22 +52,32 @@ pub(crate) async fn ask(
     in_parts(workers, target, Arc::new(request), (call, at_once, rows_of_part)).await
 }
 
-/// Asks with fewer and fewer rows at once until every part and every answer fits.
+/// Asks with fewer and fewer rows at once until every part and every answer fits, and anew when the version that gave the first part left
+/// before the last one.
 async fn in_parts(
     workers: &Workers,
     target: &Target,
     request: Arc<InferRequest>,
     (call, at_once, mut rows_of_part): (&Call, usize, usize),
 ) -> Result<InferResponse, Refusal> {
+    let mut rounds = 0;
     loop {
-        let answered = once(workers, target, &request, (call, at_once, rows_of_part)).await;
-        match answered {
+        match once(workers, target, &request, (call, at_once, rows_of_part)).await {
             Err(refusal) if refusal.code == ErrorCode::TooLarge && rows_of_part > 1 => {
                 rows_of_part = rows_of_part.div_ceil(2);
             }
-            answered => return answered,
+            Ok(Whole::Answered(answered)) => return Ok(answered),
+            Ok(Whole::VersionLeft(_)) if rounds < ROUNDS_MAX => rounds += 1,
+            Ok(Whole::VersionLeft(refusal)) | Err(refusal) => return Err(refusal),
         }
     }
+}
+
+/// What became of all parts of a request.
+enum Whole {
+    Answered(InferResponse),
+    /// The version of the first part is served no more, and its caller did not name it.
+    VersionLeft(Refusal),
 }
 
 async fn once(
@@ -70,18 +85,26 @@ async fn once(
     target: &Target,
     request: &Arc<InferRequest>,
     (call, at_once, rows_of_part): (&Call, usize, usize),
-) -> Result<InferResponse, Refusal> {
+) -> Result<Whole, Refusal> {
     let rows = request.rows();
     let first = part(workers, target.clone(), request.clone(), (call, 0..rows_of_part.min(rows))).await?;
+    let is_named = target.version.is_some() && target.alias.is_none();
     let target = Target { version: Some(first.model_version), alias: None, ..target.clone() };
     let starts: Vec<usize> = (rows_of_part..rows).step_by(rows_of_part).collect();
     let others = stream::iter(starts).map(|start| {
         let range = start..(start + rows_of_part).min(rows);
         part(workers, target.clone(), request.clone(), (call, range))
     });
-    let mut whole = others.buffered(at_once).try_fold(first, joined).await?;
+    let mut whole = match others.buffered(at_once).try_fold(first, joined).await {
+        Err(refusal) if !is_named && matches!(refusal.code, ErrorCode::NotFound | ErrorCode::Unavailable) => {
+            let message = format!("{target} left while parts of the request were asked");
+            let left = Refusal::new(ErrorCode::Unavailable, message).retry_after(LEFT_PAUSE);
+            return Ok(Whole::VersionLeft(left));
+        }
+        whole => whole?,
+    };
     whole.id.clone_from(&request.id);
-    Ok(whole)
+    Ok(Whole::Answered(whole))
 }
 
 async fn joined(mut whole: InferResponse, part: InferResponse) -> Result<InferResponse, Refusal> {
@@ -101,16 +124,17 @@ async fn part(
     (call, rows): (&Call, Range<usize>),
 ) -> Result<InferResponse, Refusal> {
     let limit = workers.payload_bytes_max();
+    let left = call.left()?;
     let write = move || -> Result<Vec<u8>, Refusal> {
-        let payload = rows_of(&request, rows)?.encode(Encoding::MessagePack)?;
+        let payload = rows_of(&request, (rows, left))?.encode(Encoding::MessagePack)?;
         if payload.len() > limit { Err(over_the_limit(payload.len(), limit)) } else { Ok(payload) }
     };
     let payload = blocking(write).await??;
     read(workers.infer(&target, payload.into(), call).await?).await
 }
 
-/// The same request with only some of its rows, and without its id.
-fn rows_of(request: &InferRequest, rows: Range<usize>) -> Result<InferRequest, Refusal> {
+/// The same request with only some of its rows, the time that is left, and without its id.
+fn rows_of(request: &InferRequest, (rows, left): (Range<usize>, Duration)) -> Result<InferRequest, Refusal> {
     let RequestBody::Tensors { inputs, outputs } = &request.body else {
         return Err(Refusal::internal("only tensors are cut by rows"));
     };
@@ -123,7 +147,7 @@ fn rows_of(request: &InferRequest, rows: Range<usize>) -> Result<InferRequest, R
     let outputs: Option<Vec<RequestedOutput>> = outputs.clone();
     Ok(InferRequest {
         id: None,
-        deadline_ms: request.deadline_ms,
+        deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
         parameters: request.parameters.clone(),
         body: RequestBody::Tensors { inputs, outputs },
     })

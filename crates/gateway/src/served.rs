@@ -53,20 +53,10 @@ impl Served {
         self.read(|known| known.aliases.get(&(model.clone(), alias.clone())).copied())
     }
 
-    /// Waits until an alias points somewhere else.
-    pub(crate) async fn moved(
-        &self,
-        model: &ModelName,
-        alias: &AliasName,
-        from: ModelVersion,
-    ) -> ModelVersion {
-        let mut changed = self.changed.subscribe();
-        loop {
-            if let Some(version) = self.alias(model, alias).filter(|version| *version != from) {
-                return version;
-            }
-            assert!(changed.changed().await.is_ok(), "self holds the sender, so it cannot be gone");
-        }
+    /// Waits until something of it changes.
+    pub(crate) async fn change(&self) {
+        let changed = self.changed.subscribe().changed().await;
+        assert!(changed.is_ok(), "self holds the sender, so it cannot be gone");
     }
 
     /// Whether everything that is there has been read once. Before that, what is not known may be there all the same.

@@ -1,6 +1,6 @@
 //! Asking the workers: one request on a subject, one reply, and what silence means.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::{AliasName, ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
@@ -20,6 +20,8 @@ const ABSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Routes change a moment before the alias that follows them: so long is waited for an alias whose version is served no more.
 const ALIAS_LAG: Duration = Duration::from_secs(1);
+/// How long to wait for news before the alias is tried again.
+const ALIAS_PAUSE: Duration = Duration::from_millis(20);
 
 /// A model that may be served, and the version when it is not the live route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +39,34 @@ impl Target {
     }
 }
 
-/// What goes with one request: how long it may take, and the headers that lead to its caller.
+/// What goes with one request, in however many parts it is asked: how long it may take since it was begun, and the headers that lead to its
+/// caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    begun: Instant,
     pub(crate) timeout: Duration,
     pub(crate) headers: Headers,
+}
+
+impl Call {
+    /// One that begins now.
+    pub(crate) fn new(timeout: Duration, headers: Headers) -> Self {
+        Self { begun: Instant::now(), timeout, headers }
+    }
+
+    /// The time that is left.
+    ///
+    /// # Errors
+    /// 504 when there is none.
+    pub(crate) fn left(&self) -> Result<Duration, Refusal> {
+        let left = self.timeout.saturating_sub(self.begun.elapsed());
+        if left.is_zero() { Err(self.late()) } else { Ok(left) }
+    }
+
+    fn late(&self) -> Refusal {
+        let message = format!("no worker answered within {:?}", self.timeout);
+        Refusal::new(ErrorCode::DeadlineExceeded, message)
+    }
 }
 
 /// Those who answer on the subjects.
@@ -104,37 +129,48 @@ impl Workers {
     /// # Errors
     /// What the worker refuses, 404 or 503 when none is there, 504 when none answers.
     pub(crate) async fn infer(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Bytes, Refusal> {
+        match &target.alias {
+            Some(alias) => self.infer_by_alias((target, alias), payload, call).await,
+            None => self.ask(target, payload, call).await?.ok_or_else(|| self.absent(target)),
+        }
+    }
+
+    /// Asks for a prediction; gives nothing when nobody is there.
+    async fn ask(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Option<Bytes>, Refusal> {
         let subject = match target.version {
             None => self.subjects.infer(&target.model),
             Some(version) => self.subjects.infer_version(&target.model, version),
         };
-        let timeout = call.timeout + LATE;
-        let asked =
-            self.connected().request_with(subject, call.headers.clone(), payload.clone(), timeout).await;
+        let timeout = call.left()? + LATE;
+        let asked = self.connected().request_with(subject, call.headers.clone(), payload, timeout).await;
         match asked {
-            Ok(reply) => Ok(reply.into_payload()),
-            Err(MessagingError::NoResponders { .. }) => match self.moved(target).await {
-                Some(moved) => Box::pin(self.infer(&moved, payload, call)).await,
-                None => Err(self.absent(target)),
-            },
-            Err(MessagingError::Timeout { .. }) => {
-                let message = format!("no worker answered within {:?}", call.timeout);
-                Err(Refusal::new(ErrorCode::DeadlineExceeded, message))
-            }
+            Ok(reply) => Ok(Some(reply.into_payload())),
+            Err(MessagingError::NoResponders { .. }) => Ok(None),
+            Err(MessagingError::Timeout { .. }) => Err(call.late()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Where an alias points by now when the version that it pointed at is served no more.
-    async fn moved(&self, target: &Target) -> Option<Target> {
-        let (alias, version) = (target.alias.as_ref()?, target.version?);
-        let is_outdated = !self.served.names(&target.model, Some(version));
-        if !is_outdated || self.served.deployment(&target.model).is_none() {
-            return None;
+    /// As [`Workers::infer`], for a version that was found by its alias.
+    async fn infer_by_alias(
+        &self,
+        (target, alias): (&Target, &AliasName),
+        payload: Bytes,
+        call: &Call,
+    ) -> Result<Bytes, Refusal> {
+        let (mut target, until) = (target.clone(), Instant::now() + ALIAS_LAG);
+        loop {
+            match self.ask(&target, payload.clone(), call).await? {
+                Some(reply) => return Ok(reply),
+                None if Instant::now() >= until || self.served.deployment(&target.model).is_none() => {
+                    return Err(self.absent(&target));
+                }
+                None => {}
+            }
+            // Workers may follow new routes sooner than this gateway learns of them.
+            let _ = tokio::time::timeout(ALIAS_PAUSE, self.served.change()).await;
+            target.version = self.served.alias(&target.model, alias).or(target.version);
         }
-        let moved = self.served.moved(&target.model, alias, version);
-        let version = tokio::time::timeout(ALIAS_LAG, moved).await.ok()?;
-        Some(Target { version: Some(version), alias: None, ..target.clone() })
     }
 
     /// The connection that calls go through right now, if any does.
@@ -227,7 +263,7 @@ mod tests {
         lost.kill().await;
         eventually("the connection is lost", async || (!inference.is_connected()).then_some(())).await;
         let target = Target::live("digits".parse().unwrap());
-        let call = Call { timeout: Duration::from_secs(5), headers: Headers::new() };
+        let call = Call::new(Duration::from_secs(5), Headers::new());
         let refusal = workers.infer(&target, Bytes::from_static(b"{}"), &call).await.unwrap_err();
         // It came to a broker where nobody serves the model.
         assert_eq!(refusal.code, ErrorCode::NotFound);

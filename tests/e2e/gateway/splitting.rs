@@ -1,10 +1,12 @@
 //! Bodies over what one message of the broker may have.
 
+use leat_contract::{InferRequest, ModelName, ModelVersion};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::http::{post, send};
 use super::town;
-use crate::town::digits;
+use crate::town::{Town, digits};
 
 fn request(rows: usize) -> (Value, usize) {
     let digits = digits();
@@ -38,6 +40,77 @@ async fn a_body_over_the_limit_of_the_broker_is_asked_in_parts_and_answered_in_o
             first.as_array().expect("numbers").as_slice(),
             "row {start}"
         );
+    }
+}
+
+/// Answers all requests on a subject as version 1, with one output for each row, and tells how long each may take.
+async fn answer_parts(town: &Town, subject: String) -> mpsc::UnboundedReceiver<u64> {
+    let mut requests = town.connection.queue_subscribe(subject, "q").await.expect("subscribed");
+    town.connection.round_trip(std::time::Duration::from_secs(5)).await.expect("the broker knows");
+    let (deadlines, told) = mpsc::unbounded_channel();
+    let connection = town.connection.clone();
+    tokio::spawn(async move {
+        while let Some(request) = requests.next().await {
+            let (read, _) = InferRequest::decode(request.payload()).expect("a request");
+            let rows = read.rows();
+            let output =
+                json!({ "name": "y", "datatype": "FP32", "shape": [rows, 1], "data": vec![0.5; rows] });
+            let answer = json!({ "model_name": "probe", "model_version": "1", "outputs": [output] });
+            let inbox = request.reply().expect("somebody waits").clone();
+            connection.publish(inbox, answer.to_string()).await.expect("answered");
+            deadlines.send(read.deadline_ms.expect("a deadline")).expect("the test listens");
+        }
+    });
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_parts_together_have_the_time_of_the_request() {
+    let (town, ports) = town().await;
+    let (model, subjects): (ModelName, _) = ("probe".parse().expect("a name"), town.cluster.subjects());
+    let mut first = answer_parts(&town, subjects.infer(&model)).await;
+    let mut others = answer_parts(&town, subjects.infer_version(&model, ModelVersion::FIRST)).await;
+    let rows = 50_000;
+    let input = json!({ "name": "x", "datatype": "FP32", "shape": [rows, 8], "data": vec![0.25; rows * 8] });
+    let request = json!({ "deadline_ms": 20_000, "inputs": [input] });
+    let answer = post(ports.http, "/v2/models/probe/infer", &request).await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.json()["outputs"][0]["shape"], json!([rows, 1]));
+    let first = first.recv().await.expect("the first part");
+    assert!(first < 20_000, "{first} ms for the first part");
+    let others: Vec<u64> = std::iter::from_fn(|| others.try_recv().ok()).collect();
+    assert!(!others.is_empty() && others.iter().all(|other| *other <= first), "{others:?} after {first}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_parts_nor_aliases_lose_their_version_to_a_route_change() {
+    let (town, ports) = town().await;
+    let (large, _) = request(3_000);
+    let (small, _) = request(1);
+    let done = tokio_util::sync::CancellationToken::new();
+    let asking = |path: &'static str, body: Value| {
+        let done = done.clone();
+        tokio::spawn(async move {
+            let mut answered = 0;
+            while !done.is_cancelled() {
+                let answer = post(ports.http, path, &body).await;
+                assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+                answered += 1;
+            }
+            answered
+        })
+    };
+    let asking = [
+        asking("/v2/models/digits/infer", large.clone()),
+        asking("/v2/models/digits/versions/production/infer", large),
+        asking("/v2/models/digits/versions/production/infer", small),
+    ];
+    for change in 0..40 {
+        town.json(&["promote", if change % 2 == 0 { "digits@2" } else { "digits@1" }]).await;
+    }
+    done.cancel();
+    for asked in asking {
+        assert!(asked.await.expect("every answer is one") > 0);
     }
 }
 
