@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leat_contract::{ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
-use leat_messaging::{Connection, Error as MessagingError, Headers};
+use leat_messaging::{Connection, Error as MessagingError, Headers, Reply};
 use tokio::runtime::Handle;
 
+use crate::payloads::Payloads;
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::served::Served;
 
 /// A worker refuses what is late by itself; this much longer is waited for that refusal.
-const LATE: Duration = Duration::from_millis(250);
+pub(crate) const LATE: Duration = Duration::from_millis(250);
 /// A worker answers at once what it is; one that does not is as good as absent.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Workers come back within this time, or not soon.
@@ -41,6 +42,7 @@ pub(crate) struct Workers {
     control: Connection,
     subjects: Subjects,
     pub(crate) served: Served,
+    pub(crate) payloads: Payloads,
 }
 
 impl Workers {
@@ -50,8 +52,9 @@ impl Workers {
         control: Connection,
         subjects: Subjects,
         served: Served,
+        payloads: Payloads,
     ) -> Self {
-        Self { spare: inference.clone(), inference, control, subjects, served }
+        Self { spare: inference.clone(), inference, control, subjects, served, payloads }
     }
 
     /// The same workers, asked over another connection, and over that of [`Workers::new`] only while the other is lost.
@@ -91,6 +94,14 @@ impl Workers {
     /// # Errors
     /// What the worker refuses, 404 or 503 when none is there, 504 when none answers.
     pub(crate) async fn infer(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Bytes, Refusal> {
+        self.reply(target, payload, call).await.map(Reply::into_payload)
+    }
+
+    /// Asks for a prediction and gives the reply with its headers.
+    ///
+    /// # Errors
+    /// As [`Workers::infer`].
+    pub(crate) async fn reply(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Reply, Refusal> {
         let subject = match target.version {
             None => self.subjects.infer(&target.model),
             Some(version) => self.subjects.infer_version(&target.model, version),
@@ -98,12 +109,9 @@ impl Workers {
         let timeout = call.timeout + LATE;
         let asked = self.connected().request_with(subject, call.headers.clone(), payload, timeout).await;
         match asked {
-            Ok(reply) => Ok(reply.into_payload()),
+            Ok(reply) => Ok(reply),
             Err(MessagingError::NoResponders { .. }) => Err(self.absent(target)),
-            Err(MessagingError::Timeout { .. }) => {
-                let message = format!("no worker answered within {:?}", call.timeout);
-                Err(Refusal::new(ErrorCode::DeadlineExceeded, message))
-            }
+            Err(MessagingError::Timeout { .. }) => Err(silence(call.timeout)),
             Err(error) => Err(error.into()),
         }
     }
@@ -148,6 +156,11 @@ impl Workers {
     }
 }
 
+/// Why there is no answer when none came in time.
+pub(crate) fn silence(timeout: Duration) -> Refusal {
+    Refusal::new(ErrorCode::DeadlineExceeded, format!("no worker answered within {timeout:?}"))
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.version {
@@ -168,10 +181,12 @@ fn display(named: &Named) -> String {
 
 #[cfg(test)]
 mod tests {
-    use leat_messaging::ConnectOptions;
+    use leat_contract::assets::AssetRole;
+    use leat_messaging::{ConnectOptions, Storage};
     use leat_test_harness::{broker, eventually};
 
     use super::*;
+    use crate::memory::Memory;
 
     #[tokio::test]
     async fn a_lost_connection_is_stood_in_for_by_another_one() {
@@ -180,7 +195,10 @@ mod tests {
             async |url: String| Connection::connect(&ConnectOptions::new(url, "test")).await.unwrap();
         let (inference, spare) = (connect(lost.url()).await, connect(kept.url()).await);
         let subjects = Subjects::new("test").unwrap();
-        let workers = Workers::new(spare.clone(), spare, subjects, Served::default()).over(inference.clone());
+        let objects = Storage::open(&spare, &subjects).objects(AssetRole::Payloads);
+        let payloads = Payloads::new(objects, 0, Memory::new(0));
+        let workers = Workers::new(spare.clone(), spare, subjects, Served::default(), payloads);
+        let workers = workers.over(inference.clone());
         lost.kill().await;
         eventually("the connection is lost", async || (!inference.is_connected()).then_some(())).await;
         let target = Target { model: "digits".parse().unwrap(), version: None };
