@@ -160,3 +160,6 @@ impl AsRef<[u8]> for Shared {
         &self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests;
