@@ -61,9 +61,14 @@ impl Payloads {
         Stored { objects: self.objects.clone(), name: name.into() }
     }
 
+    /// Stores a request. It is stored to its end also when nobody waits for it any more: what is half stored nobody could remove.
     async fn store(&self, payload: Bytes) -> Result<Stored, Refusal> {
-        let stored = self.objects.put_unique(payload).await;
-        stored.map(|name| self.named(name)).map_err(|error| match error {
+        let own = self.clone();
+        let storing = async move { own.objects.put_unique(payload).await.map(|name| own.named(name)) };
+        let stored = tokio::spawn(storing).await;
+        let stored =
+            stored.map_err(|error| Refusal::internal(format!("a task ended unexpectedly: {error}")))?;
+        stored.map_err(|error| match error {
             MessagingError::Storage { .. } => {
                 let message = format!("the object store takes no body at the moment: {error}");
                 Refusal::new(ErrorCode::Unavailable, message).retry_after(FULL_PAUSE)
@@ -75,7 +80,7 @@ impl Payloads {
     async fn read(&self, reply: &Stored) -> Result<Bytes, Refusal> {
         let gone =
             || Refusal::internal(format!("the reply is the object {}, which is not there", reply.name));
-        let bytes = self.objects.size(&reply.name).await?.ok_or_else(gone)?;
+        let bytes = self.objects.size_when_stored(&reply.name).await?.ok_or_else(gone)?;
         let share = self.memory.share(usize::try_from(bytes).unwrap_or(usize::MAX).min(self.bytes_max))?;
         let bytes = self.objects.get_within(&reply.name, self.bytes_max as u64).await?;
         Ok(Bytes::from_owner(Shared { bytes, _share: share }))

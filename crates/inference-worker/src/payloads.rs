@@ -17,9 +17,6 @@ use crate::{Error, Settings};
 
 /// The memory is counted in steps of this size.
 const STEP_BYTES: u64 = 1024;
-/// Where the store has replicas, a read may come to a server that has the object a moment later than the one that took it.
-const ATTEMPTS: u32 = 3;
-const ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
 /// When a caller whose reply found no memory may try again.
 const RETRY_AFTER_MS: u64 = 1000;
 
@@ -81,22 +78,8 @@ impl Payloads {
 
     async fn fetch_in_turn(&self, name: &str) -> Result<Body, Error> {
         let _turn = self.turns.acquire().await.map_err(|_| MessagingError::Closed)?;
-        let mut attempts = 1;
-        loop {
-            let is_final = attempts >= ATTEMPTS;
-            match self.fetch_once(name).await {
-                Err(Error::BodyMissing { .. } | Error::Messaging(MessagingError::Damaged { .. }))
-                    if !is_final => {}
-                outcome => return outcome,
-            }
-            attempts += 1;
-            tokio::time::sleep(ATTEMPT_PAUSE).await;
-        }
-    }
-
-    async fn fetch_once(&self, name: &str) -> Result<Body, Error> {
         let missing = || Error::BodyMissing { name: name.chars().take(64).collect() };
-        let bytes = self.objects.size(name).await?.ok_or_else(missing)?;
+        let bytes = self.objects.size_when_stored(name).await?.ok_or_else(missing)?;
         if bytes > self.body_bytes_max {
             return Err(Error::BodyTooLarge { bytes, bytes_max: self.body_bytes_max });
         }

@@ -14,12 +14,17 @@ use bytes::Bytes;
 use leat_contract::Digest;
 
 use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
+use crate::jitter::jittered;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
 use record::{Record, record_filter, record_subject};
 
 /// How often a record is put in place of another one before its writers count as too many.
 const REPLACEMENTS_MAX: u32 = 10;
+
+/// How often an object that should be there is looked for again, and when.
+const ABSENCES_DOUBTED: u32 = 2;
+const ABSENCE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A store of objects.
 #[derive(Debug, Clone)]
@@ -129,6 +134,18 @@ impl Objects {
     /// The size of an object in bytes, or nothing when there is none.
     pub async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
         Ok(self.record(name).await?.map(|record| record.size))
+    }
+
+    /// As [`Objects::size`], for an object that somebody stored a moment ago. Where the store has replicas, a read may come to a server that
+    /// has the object a little later than the one that took it, so what is not there is looked for again.
+    pub async fn size_when_stored(&self, name: &str) -> Result<Option<u64>, Error> {
+        for _ in 0..ABSENCES_DOUBTED {
+            if let Some(size) = self.size(name).await? {
+                return Ok(Some(size));
+            }
+            tokio::time::sleep(jittered(ABSENCE_PAUSE)).await;
+        }
+        self.size(name).await
     }
 
     /// Removes an object; it is no error when there is none.
