@@ -16,7 +16,7 @@ use crate::rows;
 use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
 use crate::waiting::Waiting;
-use crate::work::{Answer, Content, Escort, Work};
+use crate::work::{Answer, Content, Escort, LargeReply, Work};
 
 /// What one batch may be, and what one reply.
 #[derive(Debug, Clone, Copy)]
@@ -227,7 +227,8 @@ impl Batch {
             }
             let content = match written {
                 Ok(bytes) if bytes.len() > limits.reply_bytes_max => {
-                    Content::Object(bytes, member.wanted.encoding)
+                    let (encoding, claim) = (member.wanted.encoding, member.waiting.claim);
+                    Content::Object(LargeReply { bytes, encoding, claim })
                 }
                 Ok(bytes) => Content::Result(bytes),
                 Err(error) => Content::Refusal(error.detail(), member.wanted.encoding),

@@ -11,7 +11,7 @@ use crate::answering::Answering;
 use crate::patience::Patience;
 use crate::queue::Enough;
 use crate::shared::Shared;
-use crate::work::{Answer, Content, Work};
+use crate::work::{Answer, Content, LargeReply, Work};
 use crate::{Error, Settings};
 
 /// A compute thread; it ends when the queue is closed and empty.
@@ -122,7 +122,7 @@ pub(crate) async fn send(
 ) -> Result<(), MessagingError> {
     match content {
         Content::Result(bytes) => connection.publish(reply, bytes).await,
-        Content::Object(bytes, _) => {
+        Content::Object(LargeReply { bytes, .. }) => {
             let limit = connection.payload_bytes_max();
             Err(MessagingError::TooLarge { bytes: bytes.len(), limit })
         }

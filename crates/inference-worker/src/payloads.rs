@@ -1,18 +1,19 @@
 //! The store of bodies that no message can hold: fetched and stored within bounds of number, memory and time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::assets::AssetRole;
-use leat_contract::{Encoding, ErrorDetail, headers, limits};
+use leat_contract::{ErrorDetail, headers, limits};
 use leat_messaging::{Connection, Error as MessagingError, Headers, Objects, Subject};
 use leat_service_runtime::{Context, Tasks};
 use prometheus_client::metrics::counter::Counter;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::work::{Answer, Content};
+use crate::claim::Claim;
+use crate::work::{Answer, Content, LargeReply};
 use crate::{Error, Settings};
 
 /// The memory is counted in steps of this size.
@@ -97,8 +98,8 @@ impl Payloads {
         let (own, connection) = (self.clone(), connection.clone());
         self.spawn("reply object", async move {
             let Answer { reply, content, _escort } = answer;
-            let Content::Object(bytes, encoding) = content else { return };
-            if own.answer(&connection, reply, bytes.into(), encoding).await.is_err() {
+            let Content::Object(large) = content else { return };
+            if own.answer(&connection, reply, large).await.is_err() {
                 own.replies_lost.inc();
             }
         });
@@ -108,10 +109,9 @@ impl Payloads {
         &self,
         connection: &Connection,
         reply: Subject,
-        bytes: Bytes,
-        encoding: Encoding,
+        LargeReply { bytes, encoding, claim }: LargeReply,
     ) -> Result<(), MessagingError> {
-        let name = match self.store(bytes).await {
+        let name = match self.store(bytes.into(), claim.as_deref()).await {
             Ok(name) => name,
             Err(refusal) => return connection.publish_error(reply, &refusal, encoding).await,
         };
@@ -120,13 +120,18 @@ impl Payloads {
     }
 
     /// Stores a reply and gives its name. It is in memory already, so it does not wait for room as requests do.
-    async fn store(&self, bytes: Bytes) -> Result<String, ErrorDetail> {
+    async fn store(&self, bytes: Bytes, claim: Option<&Claim>) -> Result<String, ErrorDetail> {
         let Ok(_share) = self.memory.try_acquire_many(steps(bytes.len() as u64)) else {
             let reason = "other requests and replies fill the memory for those that are objects".to_owned();
             return Err(Error::Overloaded { reason, retry_after_ms: RETRY_AFTER_MS }.detail());
         };
-        let storing = tokio::time::timeout(self.timeout, self.objects.put_unique(bytes)).await;
-        let slow = |_| Error::BodySlow { what: "stored", after: self.timeout };
+        let until = Instant::now() + self.timeout;
+        let until = claim.map_or(until, |claim| claim.due.min(until));
+        let storing = tokio::time::timeout_at(until.into(), self.objects.put_unique(bytes)).await;
+        let slow = |_| match claim {
+            Some(claim) if claim.due <= until => claim.expired(),
+            _ => Error::BodySlow { what: "stored", after: self.timeout },
+        };
         let stored = storing.map_err(slow).and_then(|stored| stored.map_err(Error::from));
         stored.map_err(|error| error.detail())
     }

@@ -209,10 +209,20 @@ pub(crate) struct Answer {
 pub(crate) enum Content {
     /// A written reply.
     Result(Vec<u8>),
-    /// A written reply that no message can hold, for a caller who takes it as an object, and the encoding of an error instead.
-    Object(Vec<u8>, Encoding),
+    /// A written reply that no message can hold, for a caller who takes it as an object.
+    Object(LargeReply),
     /// An error, and the encoding of its body.
     Refusal(ErrorDetail, Encoding),
+}
+
+/// A reply that is to become an object.
+#[derive(Debug)]
+pub(crate) struct LargeReply {
+    pub(crate) bytes: Vec<u8>,
+    /// How to write an error instead.
+    pub(crate) encoding: Encoding,
+    /// Until when its caller waits, when that was said.
+    pub(crate) claim: Option<Arc<Claim>>,
 }
 
 #[cfg(test)]

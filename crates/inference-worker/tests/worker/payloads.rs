@@ -144,6 +144,23 @@ async fn a_store_that_does_not_answer_is_given_up_at_the_deadline_and_after_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_not_stored_in_time_is_an_error() {
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", Settings { object_timeout_ms: 3000, ..quick() }).await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &slow(128, 1)).await])).await;
+    cluster.applied(&worker, revision).await;
+    lose_the_store(&cluster.connection, &cluster).await;
+    let ask = async |deadline_ms: Option<u64>| {
+        let body = InferRequest { deadline_ms, ..rows(1500, 128) }.encode(Encoding::Json).unwrap();
+        let headers = Headers::new().with(REPLY_OBJECT_BYTES_MAX, (2 * MIB).to_string());
+        refusal(cluster.connection.request_with(cluster.live(), headers, body, ANSWER).await)
+    };
+    let (late, slow) = (ask(Some(1500)).await, ask(None).await);
+    assert_eq!((late.code, slow.code, slow.retryable), (504, 503, true), "{late} {slow}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_leaves_answers_what_it_is_still_fetching() {
     let (cluster, worker) = Cluster::serving(&slow(300, 1)).await;
     let (objects, request) = (payloads(&cluster), rows(2000, 300));
