@@ -7,6 +7,7 @@ mod guarded;
 mod hostile;
 mod http;
 mod keys;
+mod large;
 mod passage;
 mod splitting;
 

@@ -17,6 +17,9 @@ async fn a_python_client_gets_the_same_numbers_in_every_encoding_and_the_right_e
     let stdout = ask(&town, "answers").await;
     assert!(stdout.contains("same numbers in 4 encodings") && stdout.contains("10 errors"), "{stdout}");
 
+    let stdout = ask(&town, "objects").await;
+    assert!(stdout.contains("4096 rows in an object"), "{stdout}");
+
     town.json(&["deploy", "digits@1", "--queue-max", "1"]).await;
     let stdout = ask(&town, "overload").await;
     assert!(stdout.contains("429"), "{stdout}");

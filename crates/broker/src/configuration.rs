@@ -25,7 +25,7 @@ impl Configuration<'_> {
             "host: \"127.0.0.1\"\nport: {port}\n{monitoring}\
              ping_interval: \"10s\"\nping_max: 2\nwrite_deadline: \"10s\"\n\
              log_file: {log}\nlogfile_size_limit: 16MB\nlogfile_max_num: 2\n\
-             ports_file_dir: {ports}\njetstream {{\n  store_dir: {store}\n  max_file_store: 256GB\n}}\n",
+             ports_file_dir: {ports}\njetstream {{\n  store_dir: {store}\n  max_file_store: 512GB\n}}\n",
             log = quoted(self.log_file),
             ports = quoted(self.ports_dir),
             store = quoted(self.store_dir),

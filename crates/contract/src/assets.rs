@@ -10,6 +10,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A job message leaves room below the broker's default payload limit (1 MiB) for the headers of a dead letter.
 const JOB_BYTES_MAX: u32 = 768 * 1024;
+/// Whoever asked removes a body once it has its answer; what is left behind by those who could not is gone after this time, in which
+/// every caller of the gateway has given up.
+const PAYLOADS_KEPT: Duration = Duration::from_secs(5 * 60);
 /// The duplicate window that the server gives unless told otherwise.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
@@ -22,6 +25,8 @@ pub enum AssetRole {
     Datasets,
     /// States of jobs that can be taken up again.
     Checkpoints,
+    /// Bodies of requests and replies that no message can hold.
+    Payloads,
     /// Manifests and aliases.
     Registry,
     /// Deployments.
@@ -50,10 +55,11 @@ pub enum AssetRole {
 
 impl AssetRole {
     /// Every role, in the order of the published table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Models,
         Self::Datasets,
         Self::Checkpoints,
+        Self::Payloads,
         Self::Registry,
         Self::Desired,
         Self::Actual,
@@ -114,7 +120,9 @@ impl Asset {
     /// The asset of a role under a prefix.
     pub fn new(subjects: &Subjects, role: AssetRole) -> Self {
         match role {
-            AssetRole::Models | AssetRole::Datasets | AssetRole::Checkpoints => object_store(subjects, role),
+            AssetRole::Models | AssetRole::Datasets | AssetRole::Checkpoints | AssetRole::Payloads => {
+                object_store(subjects, role)
+            }
             AssetRole::Registry | AssetRole::Desired | AssetRole::Actual | AssetRole::Jobs => {
                 bucket(subjects, role)
             }
@@ -169,12 +177,19 @@ fn object_store(subjects: &Subjects, role: AssetRole) -> Asset {
             max_bytes: GIB,
             max_age: None,
         },
-        _ => Facts {
+        AssetRole::Checkpoints => Facts {
             token: "checkpoints",
             keys: "`<job id>-<epoch>-<position>`",
             holds: "states of running jobs, from which another worker goes on",
             max_bytes: 768 * MIB,
             max_age: Some(DAY),
+        },
+        _ => Facts {
+            token: "payloads",
+            keys: "any name of its own",
+            holds: "bodies of requests and replies that no message can hold, until who asked has removed them",
+            max_bytes: 512 * MIB,
+            max_age: Some(PAYLOADS_KEPT),
         },
     };
     asset(role, bucket_name(subjects, facts.token), AssetKind::ObjectStore, facts)

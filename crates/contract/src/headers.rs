@@ -10,6 +10,10 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const TRACESTATE: &str = "tracestate";
 /// The id by which a stream drops a second copy of a message within its duplicate window.
 pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+/// On a request for inference or its reply: the body is the object of this name in the store of payloads.
+pub const BODY_OBJECT: &str = "Leat-Body-Object";
+/// On a request for inference: a reply that no message can hold may be an object of so many bytes.
+pub const REPLY_OBJECT_BYTES_MAX: &str = "Leat-Reply-Object-Bytes-Max";
 /// On a dead letter: why it was given up.
 pub const DEAD_REASON: &str = "Leat-Dead-Reason";
 /// On a dead letter: the subject it was published to.
@@ -26,7 +30,7 @@ pub const DEAD_MESSAGE_ID: &str = "Leat-Dead-Message-Id";
 pub const DEAD_TRUNCATED: &str = "Leat-Dead-Truncated";
 
 /// Every header with its meaning, as published.
-pub const ALL: [(&str, &str); 12] = [
+pub const ALL: [(&str, &str); 14] = [
     (SERVICE_ERROR, "on a reply: the text of a failure (ADR-32); a reply without it is a result"),
     (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes"),
     (
@@ -37,6 +41,14 @@ pub const ALL: [(&str, &str); 12] = [
     (
         MESSAGE_ID,
         "on a message for a stream: a second copy with the same id within the duplicate window is dropped",
+    ),
+    (
+        BODY_OBJECT,
+        "on a request for inference or its reply: the body is the object of this name in the store of payloads",
+    ),
+    (
+        REPLY_OBJECT_BYTES_MAX,
+        "on a request for inference: a reply over the broker's payload limit may be an object of so many bytes",
     ),
     (DEAD_REASON, "on a dead letter: why it was given up"),
     (DEAD_SUBJECT, "on a dead letter: the subject it was published to"),

@@ -7,6 +7,7 @@ mod datatype;
 mod decoding;
 mod element;
 mod envelope;
+mod reference;
 mod request;
 mod response;
 mod rows;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 pub use datatype::Datatype;
 pub use envelope::{Envelope, Priority};
+pub use reference::InferReference;
 pub use request::{InferRequest, Instances, RequestBody, RequestedOutput};
 pub use response::{InferResponse, PredictionsResponse, ReplyForm};
 pub use rows::FeatureRows;

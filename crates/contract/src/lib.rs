@@ -50,8 +50,8 @@ pub use error::Error;
 pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
-    Datatype, Envelope, FeatureRows, InferRequest, InferResponse, Instances, Parameters, PredictionsResponse,
-    Priority, ReplyForm, RequestBody, RequestedOutput, Tensor, TensorData,
+    Datatype, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances, Parameters,
+    PredictionsResponse, Priority, ReplyForm, RequestBody, RequestedOutput, Tensor, TensorData,
 };
 pub use job_status::{CheckpointRef, JobEvent, JobEventKind, JobProgress, JobResult, JobState, JobStatus};
 pub use jobs::{

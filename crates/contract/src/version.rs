@@ -25,14 +25,17 @@ pub enum ContractVersion {
     /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
     #[serde(rename = "1.2")]
     V1_2,
+    /// Large bodies: requests and replies that no message can hold are objects, which the message names.
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_2;
+    pub const CURRENT: Self = Self::V1_3;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 3] = [Self::V1_0, Self::V1_1, Self::V1_2];
+    pub const ALL: [Self; 4] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +43,7 @@ impl ContractVersion {
             Self::V1_0 => "1.0",
             Self::V1_1 => "1.1",
             Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
         }
     }
 
@@ -53,6 +57,9 @@ impl ContractVersion {
                 "the parameters `priority`, `timeout` and `sticky_key` of requests; `preferred_size`, `queue_bytes_max`, `queue_wait_max_ms`, `shadow`, `canary` and `selector` of deployments; `labels` of leases; `shadow` in telemetry and windows; rollout events"
             }
             Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
+            Self::V1_3 => {
+                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`"
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! The way of a request: `listener`, `threads`, `connection` and `panics` bound what a client may do, `edge` lets it in
 //! (`keys`, `cors`), reads its `body` (`coding`, `memory`) and finds its `route`; `v2`, `grpc` and `tfs` are the protocols;
-//! `workers` asks, `parts` cuts what is too large for one message, and `refusal` says no in the words of each protocol.
+//! `workers` asks, `parts` cuts what is too large for one message, `payloads` sends what cannot be cut as an object, and `refusal` says
+//! no in the words of each protocol.
 //!
 //! Around it: `service` starts and stops everything, `served` follows what should be served, `repository`, `statistics` and
 //! `model_config` tell of models, `outline`, `elements` and `raw_type` look at bytes, `metrics` counts, `openapi` describes.
@@ -31,6 +32,7 @@ mod openapi;
 mod outline;
 mod panics;
 mod parts;
+mod payloads;
 mod raw_type;
 mod refusal;
 mod repository;

@@ -4,10 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use leat_contract::{Encoding, ErrorCode, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor};
+use leat_contract::{
+    Encoding, ErrorCode, InferReference, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor,
+};
 
 use crate::elements;
+use crate::payloads::Large;
 use crate::refusal::Refusal;
 use crate::workers::{Call, Target, Workers};
 
@@ -24,7 +28,7 @@ const LEFT_PAUSE: Duration = Duration::from_secs(1);
 /// is one answer.
 ///
 /// # Errors
-/// What a worker refuses; 413 naming the broker's limit when the rows cannot be cut further.
+/// What a worker refuses; 413 naming the limit and its setting when the rows cannot be cut further and an object would be too large.
 pub(crate) async fn ask(
     workers: &Workers,
     target: &Target,
@@ -32,24 +36,40 @@ pub(crate) async fn ask(
     (call, at_once): (&Call, usize),
 ) -> Result<InferResponse, Refusal> {
     let (request, payload) = written(request).await?;
-    let rows = request.rows();
-    if payload.len() <= workers.payload_bytes_max() {
-        match workers.infer(target, payload.into(), call).await {
+    let (rows, payload) = (request.rows(), Bytes::from(payload));
+    let limit = workers.payload_bytes_max();
+    let rows_of_part = if payload.len() <= limit {
+        match workers.infer(target, payload.clone(), call).await {
             // What fits in one message may have an answer that does not.
-            Err(refusal) if refusal.code == ErrorCode::TooLarge && rows > 1 => {}
+            Err(refusal) if refusal.code == ErrorCode::TooLarge => rows.div_ceil(2),
             answered => return read(answered?).await,
         }
-        return in_parts(workers, target, Arc::new(request), (call, at_once, rows.div_ceil(2))).await;
+    } else {
+        rows / (payload.len().div_ceil(limit) + 1)
+    };
+    if rows <= 1 || rows_of_part == 0 {
+        return whole(workers, target, &request, (call, payload)).await;
     }
-    let parts = payload.len().div_ceil(workers.payload_bytes_max()) + 1;
-    let limit = workers.payload_bytes_max();
-    let bytes = payload.len();
     drop(payload);
-    if rows <= 1 || matches!(request.body, RequestBody::Instances(_)) {
-        return Err(over_the_limit(bytes, limit));
+    let request = Arc::new(request);
+    match in_parts(workers, target, request.clone(), (call, at_once, rows_of_part)).await {
+        Err(refusal) if refusal.code == ErrorCode::TooLarge => {
+            let (request, payload) = written(Arc::unwrap_or_clone(request)).await?;
+            whole(workers, target, &request, (call, payload.into())).await
+        }
+        answered => answered,
     }
-    let rows_of_part = (rows / parts).max(1);
-    in_parts(workers, target, Arc::new(request), (call, at_once, rows_of_part)).await
+}
+
+/// Asks for all rows at once, by objects where no message can hold them.
+async fn whole(
+    workers: &Workers,
+    target: &Target,
+    request: &InferRequest,
+    (call, payload): (&Call, Bytes),
+) -> Result<InferResponse, Refusal> {
+    let large = Large { payload, reference: InferReference::of(request), encoding: Encoding::MessagePack };
+    read(workers.infer_by_object(target, large, call).await?).await
 }
 
 /// Asks with fewer and fewer rows at once until every part and every answer fits, and anew when the version that gave the first part left
@@ -123,11 +143,11 @@ async fn part(
     request: Arc<InferRequest>,
     (call, rows): (&Call, Range<usize>),
 ) -> Result<InferResponse, Refusal> {
-    let limit = workers.payload_bytes_max();
+    let (limit, payloads) = (workers.payload_bytes_max(), workers.payloads.clone());
     let left = call.left()?;
     let write = move || -> Result<Vec<u8>, Refusal> {
         let payload = rows_of(&request, (rows, left))?.encode(Encoding::MessagePack)?;
-        if payload.len() > limit { Err(over_the_limit(payload.len(), limit)) } else { Ok(payload) }
+        if payload.len() > limit { Err(payloads.refuse(payload.len(), limit)) } else { Ok(payload) }
     };
     let payload = blocking(write).await??;
     read(workers.infer(&target, payload.into(), call).await?).await
@@ -167,7 +187,7 @@ async fn written(request: InferRequest) -> Result<(InferRequest, Vec<u8>), Refus
 }
 
 /// An answer in MessagePack.
-async fn read(payload: bytes::Bytes) -> Result<InferResponse, Refusal> {
+async fn read(payload: Bytes) -> Result<InferResponse, Refusal> {
     by_size(payload.len(), move || Ok(InferResponse::decode(&payload)?.0)).await?
 }
 
@@ -185,11 +205,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Refusal::internal(format!("a thread ended unexpectedly: {error}")))
-}
-
-fn over_the_limit(bytes: usize, limit: usize) -> Refusal {
-    Refusal::too_large(format!(
-        "the request takes {bytes} bytes of the {limit} that one message of the broker may have (setting max_payload of \
-         nats-server), and cannot be cut by rows any further"
-    ))
 }

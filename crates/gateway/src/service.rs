@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_catalogue::Catalogue;
+use leat_contract::assets::AssetRole;
 use leat_messaging::micro::{self, ServiceInfo};
 use leat_service_runtime::{Context, Service};
 use tracing::{info, warn};
@@ -16,6 +17,7 @@ use crate::edge::{Connected, Edge};
 use crate::keys::Keys;
 use crate::listener::{Listener, Terms};
 use crate::metrics::EdgeMetrics;
+use crate::payloads::Payloads;
 use crate::served::{Served, until};
 use crate::threads::Threads;
 use crate::workers::Workers;
@@ -93,6 +95,11 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
     let connections = &context.connections;
     let body_timeout = Duration::from_millis(settings.body_timeout_ms);
     let bodies = BodyLimits::new(settings.body_bytes_max, settings.bodies_bytes_max, body_timeout);
+    let payloads = Payloads::new(
+        context.storage.objects(AssetRole::Payloads),
+        settings.object_bytes_max,
+        bodies.memory().clone(),
+    );
     Edge {
         keys: Arc::new(keys),
         cors: Arc::new(Cors::new(&settings.cors_origins)),
@@ -102,6 +109,7 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
             connections.control.clone(),
             context.subjects.clone(),
             served,
+            payloads,
         ),
         catalogue: Arc::new(Catalogue::new(
             &context.storage,

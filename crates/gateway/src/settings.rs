@@ -37,6 +37,9 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Bytes of all request bodies that are held at the same time, so that many large ones cannot fill the memory.
     pub bodies_bytes_max: usize,
+    /// Bytes of a request, and of a reply, that goes through the object store of the broker because no message can hold it and rows
+    /// cannot be cut. As many as a body may have; 0 refuses what does not fit into messages.
+    pub object_bytes_max: usize,
     /// Nesting of a JSON body. 100, as Triton has it.
     pub json_depth_max: usize,
     /// Open connections on each port; further ones wait in the kernel's queue.
@@ -73,6 +76,7 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             body_bytes_max: 64 * 1024 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
+            object_bytes_max: 64 * 1024 * 1024,
             json_depth_max: 100,
             connections_max: 1024,
             streams_max: 256,
@@ -111,6 +115,7 @@ impl Validate for Settings {
         within("threads", self.threads.get(), 1..=THREADS_MAX.get())?;
         within("body_bytes_max", self.body_bytes_max, 1024..=leat_contract::limits::PAYLOAD_BYTES_MAX)?;
         within("bodies_bytes_max", self.bodies_bytes_max, self.body_bytes_max..=1 << 40)?;
+        within("object_bytes_max", self.object_bytes_max, 0..=leat_contract::limits::PAYLOAD_BYTES_MAX)?;
         within("json_depth_max", self.json_depth_max, 8..=120)?;
         within("connections_max", self.connections_max, 1..=100_000)?;
         within("streams_max", self.streams_max, 1..=10_000)?;

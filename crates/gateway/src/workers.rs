@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::{AliasName, ErrorCode, ModelMetadata, ModelName, ModelVersion, Subjects};
-use leat_messaging::{Connection, Error as MessagingError, Headers};
+use leat_messaging::{Connection, Error as MessagingError, Headers, Reply};
 use tokio::runtime::Handle;
 
+use crate::payloads::Payloads;
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::served::Served;
 
 /// A worker refuses what is late by itself; this much longer is waited for that refusal.
-const LATE: Duration = Duration::from_millis(250);
+pub(crate) const LATE: Duration = Duration::from_millis(250);
 /// A worker answers at once what it is; one that does not is as good as absent.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Workers come back within this time, or not soon.
@@ -54,6 +55,11 @@ impl Call {
         Self { begun: Instant::now(), timeout, headers }
     }
 
+    /// The same with a further header.
+    pub(crate) fn with(&self, name: &'static str, value: impl AsRef<str>) -> Self {
+        Self { headers: self.headers.clone().with(name, value), ..*self }
+    }
+
     /// The time that is left.
     ///
     /// # Errors
@@ -63,7 +69,8 @@ impl Call {
         if left.is_zero() { Err(self.late()) } else { Ok(left) }
     }
 
-    fn late(&self) -> Refusal {
+    /// What it means when the time is over.
+    pub(crate) fn late(&self) -> Refusal {
         let message = format!("no worker answered within {:?}", self.timeout);
         Refusal::new(ErrorCode::DeadlineExceeded, message)
     }
@@ -78,6 +85,7 @@ pub(crate) struct Workers {
     control: Connection,
     subjects: Subjects,
     pub(crate) served: Served,
+    pub(crate) payloads: Payloads,
 }
 
 impl Workers {
@@ -87,8 +95,9 @@ impl Workers {
         control: Connection,
         subjects: Subjects,
         served: Served,
+        payloads: Payloads,
     ) -> Self {
-        Self { spare: inference.clone(), inference, control, subjects, served }
+        Self { spare: inference.clone(), inference, control, subjects, served, payloads }
     }
 
     /// The same workers, asked over another connection, and over that of [`Workers::new`] only while the other is lost.
@@ -129,14 +138,22 @@ impl Workers {
     /// # Errors
     /// What the worker refuses, 404 or 503 when none is there, 504 when none answers.
     pub(crate) async fn infer(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Bytes, Refusal> {
+        self.reply(target, payload, call).await.map(Reply::into_payload)
+    }
+
+    /// Asks for a prediction and gives the reply with its headers.
+    ///
+    /// # Errors
+    /// As [`Workers::infer`].
+    pub(crate) async fn reply(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Reply, Refusal> {
         match &target.alias {
-            Some(alias) => self.infer_by_alias((target, alias), payload, call).await,
+            Some(alias) => self.reply_by_alias((target, alias), payload, call).await,
             None => self.ask(target, payload, call).await?.ok_or_else(|| self.absent(target)),
         }
     }
 
     /// Asks for a prediction; gives nothing when nobody is there.
-    async fn ask(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Option<Bytes>, Refusal> {
+    async fn ask(&self, target: &Target, payload: Bytes, call: &Call) -> Result<Option<Reply>, Refusal> {
         let subject = match target.version {
             None => self.subjects.infer(&target.model),
             Some(version) => self.subjects.infer_version(&target.model, version),
@@ -144,20 +161,20 @@ impl Workers {
         let timeout = call.left()? + LATE;
         let asked = self.connected().request_with(subject, call.headers.clone(), payload, timeout).await;
         match asked {
-            Ok(reply) => Ok(Some(reply.into_payload())),
+            Ok(reply) => Ok(Some(reply)),
             Err(MessagingError::NoResponders { .. }) => Ok(None),
             Err(MessagingError::Timeout { .. }) => Err(call.late()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// As [`Workers::infer`], for a version that was found by its alias.
-    async fn infer_by_alias(
+    /// As [`Workers::reply`], for a version that was found by its alias.
+    async fn reply_by_alias(
         &self,
         (target, alias): (&Target, &AliasName),
         payload: Bytes,
         call: &Call,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Reply, Refusal> {
         let (mut target, until) = (target.clone(), Instant::now() + ALIAS_LAG);
         loop {
             match self.ask(&target, payload.clone(), call).await? {
@@ -246,10 +263,12 @@ fn display(named: &Named) -> String {
 
 #[cfg(test)]
 mod tests {
-    use leat_messaging::ConnectOptions;
+    use leat_contract::assets::AssetRole;
+    use leat_messaging::{ConnectOptions, Storage};
     use leat_test_harness::{broker, eventually};
 
     use super::*;
+    use crate::memory::Memory;
 
     #[tokio::test]
     async fn a_lost_connection_is_stood_in_for_by_another_one() {
@@ -258,8 +277,10 @@ mod tests {
             async |url: String| Connection::connect(&ConnectOptions::new(url, "test")).await.unwrap();
         let (inference, spare) = (connect(lost.url()).await, connect(kept.url()).await);
         let subjects = Subjects::new("test").unwrap();
-        let workers =
-            Workers::new(spare.clone(), spare, subjects, Served::of_nobody()).over(inference.clone());
+        let objects = Storage::open(&spare, &subjects).objects(AssetRole::Payloads);
+        let payloads = Payloads::new(objects, 0, Memory::new(0));
+        let workers = Workers::new(spare.clone(), spare, subjects, Served::of_nobody(), payloads);
+        let workers = workers.over(inference.clone());
         lost.kill().await;
         eventually("the connection is lost", async || (!inference.is_connected()).then_some(())).await;
         let target = Target::live("digits".parse().unwrap());

@@ -17,7 +17,7 @@ use crate::rows;
 use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
 use crate::waiting::Waiting;
-use crate::work::{Answer, Content, Escort, Work};
+use crate::work::{Answer, Content, Escort, LargeReply, Work};
 
 /// What one batch may be, and what one reply.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,8 @@ struct Member {
     received: Instant,
     deadline_ms: Option<u64>,
     wanted: Wanted,
+    /// How large an object its caller takes as the reply; 0 for none.
+    reply_object_bytes_max: usize,
     waiting: Waiting,
     /// Whether it came on the live route.
     is_live: bool,
@@ -129,11 +131,20 @@ impl Batch {
                     self.bytes += work.payload.len();
                     self.reading += begun.elapsed();
                 }
+                let reply_object_bytes_max = work.reply_object_bytes_max();
                 let Work { reply, received, escort, waiting, target, .. } = work;
-                let is_live = target.pinned.is_none();
-                let member =
-                    Member { reply, received, deadline_ms, wanted, waiting, is_live, rows, known, escort };
-                self.buffers.members.push(member);
+                self.buffers.members.push(Member {
+                    reply,
+                    received,
+                    deadline_ms,
+                    wanted,
+                    reply_object_bytes_max,
+                    waiting,
+                    is_live: target.pinned.is_none(),
+                    rows,
+                    known,
+                    escort,
+                });
             }
             Err(error) => {
                 self.buffers.refused.push((error.code(), work.received));
@@ -216,6 +227,10 @@ impl Batch {
                 self.buffers.copied.push(member.rows.clone());
             }
             let content = match written {
+                Ok(bytes) if bytes.len() > limits.reply_bytes_max => {
+                    let (encoding, claim) = (member.wanted.encoding, member.waiting.claim);
+                    Content::Object(LargeReply { bytes, encoding, claim })
+                }
                 Ok(bytes) => Content::Result(bytes),
                 Err(error) => Content::Refusal(error.detail(), member.wanted.encoding),
             };
@@ -284,9 +299,7 @@ impl Batch {
     fn write(&self, member: &Member, limits: BatchLimits, outcome: &mut Outcome) -> Result<Vec<u8>, Error> {
         let values = self.values_of(member);
         let bytes = reply::encode(&self.version, &member.wanted, values)?;
-        if bytes.len() > limits.reply_bytes_max {
-            return Err(Error::ReplyTooLarge { bytes: bytes.len(), bytes_max: limits.reply_bytes_max });
-        }
+        reply::check_size(bytes.len(), limits.reply_bytes_max, member.reply_object_bytes_max)?;
         if let Some(id) = &member.wanted.id
             && crate::record::is_sampled(id, self.routes.record_ratio)
         {

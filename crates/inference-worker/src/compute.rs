@@ -11,7 +11,7 @@ use crate::answering::Answering;
 use crate::patience::Patience;
 use crate::queue::Enough;
 use crate::shared::Shared;
-use crate::work::{Answer, Content, Work};
+use crate::work::{Answer, Content, LargeReply, Work};
 use crate::{Error, Settings};
 
 /// A compute thread; it ends when the queue is closed and empty.
@@ -103,6 +103,8 @@ pub(crate) async fn send_all(shared: &Shared, connection: &Connection, answers: 
     for answer in answers.drain(..) {
         if is_stuck {
             lost += 1;
+        } else if matches!(answer.content, Content::Object(..)) {
+            shared.payloads.send(connection, answer);
         } else if let Err(error) = send(connection, answer.reply, answer.content).await {
             // A broker that took no answer for so long holds up those who wait for the next ones no longer.
             is_stuck = matches!(error, MessagingError::Timeout { .. });
@@ -112,7 +114,7 @@ pub(crate) async fn send_all(shared: &Shared, connection: &Connection, answers: 
     shared.metrics.replies_lost.inc_by(lost);
 }
 
-/// The one place from which a request is answered.
+/// The one place from which a request is answered, except by an object.
 pub(crate) async fn send(
     connection: &Connection,
     reply: Subject,
@@ -120,6 +122,10 @@ pub(crate) async fn send(
 ) -> Result<(), MessagingError> {
     match content {
         Content::Result(bytes) => connection.publish(reply, bytes).await,
+        Content::Object(LargeReply { bytes, .. }) => {
+            let limit = connection.payload_bytes_max();
+            Err(MessagingError::TooLarge { bytes: bytes.len(), limit })
+        }
         Content::Refusal(detail, encoding) => connection.publish_error(reply, &detail, encoding).await,
     }
 }

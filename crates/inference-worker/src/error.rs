@@ -1,5 +1,7 @@
 //! What can go wrong in a worker, each case with the code that a producer or the lease gets.
 
+use std::time::Duration;
+
 use leat_contract::{Digest, ErrorCode, ErrorDetail};
 
 /// Why a request was not answered with a result, a version not loaded, or the worker not started.
@@ -32,6 +34,38 @@ pub enum Error {
         bytes: usize,
         /// The broker's limit.
         bytes_max: usize,
+    },
+    /// The answer is larger than its caller takes, also as an object.
+    #[error(
+        "the reply has {bytes} bytes, its caller takes {bytes_max} bytes (through the gateway: setting gateway.object_bytes_max)"
+    )]
+    ReplyOverAccepted {
+        /// Bytes of the reply.
+        bytes: usize,
+        /// What the caller takes.
+        bytes_max: usize,
+    },
+    /// The object that shall be the body of a request is not there.
+    #[error("there is no object {name:?} to be the body of the request")]
+    BodyMissing {
+        /// The start of the name that the request gave.
+        name: String,
+    },
+    /// The object is larger than a body may be.
+    #[error("the body of the request is an object of {bytes} bytes, the limit is {bytes_max} bytes")]
+    BodyTooLarge {
+        /// Bytes of the object.
+        bytes: u64,
+        /// What a body may have.
+        bytes_max: u64,
+    },
+    /// The store did not give or take a body in time.
+    #[error("an object with a body was not {what} within {after:?}")]
+    BodySlow {
+        /// What should have been done with it.
+        what: &'static str,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The bounded queue is full, or a request would wait in it for too long.
     #[error("{reason}")]
@@ -123,10 +157,14 @@ impl Error {
             Self::Engine(leat_engine::Error::NotFinite { .. } | leat_engine::Error::Overflow { .. }) => {
                 ErrorCode::InvalidArgument
             }
-            Self::BatchTooLarge { .. } | Self::ReplyTooLarge { .. } => ErrorCode::TooLarge,
+            Self::BatchTooLarge { .. }
+            | Self::ReplyTooLarge { .. }
+            | Self::ReplyOverAccepted { .. }
+            | Self::BodyTooLarge { .. } => ErrorCode::TooLarge,
+            Self::BodyMissing { .. } => ErrorCode::NotFound,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Expired { .. } | Self::WaitedTooLong { .. } => ErrorCode::DeadlineExceeded,
-            Self::Unavailable { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::BodySlow { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
             Self::Pipeline { .. }
             | Self::OverBudget { .. }
             | Self::Checksum { .. }

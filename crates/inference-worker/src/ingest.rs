@@ -12,12 +12,14 @@ use leat_contract::subjects::QUEUE_GROUP;
 use leat_messaging::{Connection, Message, Subscription};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::Error;
 use crate::admission::{self, Full};
 use crate::answering::Answering;
 use crate::compute::send_all;
+use crate::referenced;
 use crate::refusal::refuse_all;
 use crate::served::{QueueLimits, RouteTable};
 use crate::shared::Shared;
@@ -81,8 +83,11 @@ impl Ingest {
         let (end, ended) = oneshot::channel();
         let reader = Reader::new(shared.clone(), lane.clone(), target.clone());
         let asked = self.stop.clone();
+        let fetching = reader.fetching.clone();
         let reading = async move {
             reader.read(subscription, asked).await;
+            fetching.close();
+            fetching.wait().await;
             // Whoever stops it may no longer wait.
             let _ = end.send(());
             Ok::<(), Error>(())
@@ -112,6 +117,8 @@ struct Reader {
     part: Vec<Work>,
     answers: Vec<Answer>,
     refused: [Vec<Work>; Full::ALL.len()],
+    /// The fetching of bodies that are objects.
+    fetching: TaskTracker,
 }
 
 impl Reader {
@@ -125,6 +132,7 @@ impl Reader {
             part: Vec::new(),
             answers: Vec::new(),
             refused: Default::default(),
+            fetching: TaskTracker::new(),
         }
     }
 
@@ -172,6 +180,9 @@ impl Reader {
                 continue;
             };
             match admission::judge(&self.shared, &work, &limits, &mut backlog) {
+                None if work.body_object().is_some() => {
+                    referenced::start(&self.shared, &self.fetching, work);
+                }
                 None => self.admitted.push(work),
                 Some(full) => full.of(&mut self.refused).push(work),
             }

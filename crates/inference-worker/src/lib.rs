@@ -7,7 +7,7 @@
 //! answered there and then when it is cheap; else a `compute` thread takes what is ready. In `answering`, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
 //! (`rows`), runs the plan and writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an
 //! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
-//! of them does.
+//! of them does. A body that no message can hold is an object: `payloads` fetches and stores such bodies, `referenced` brings a request to its own.
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
 //! `loaded` versions on the thread of `loading` (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
@@ -41,10 +41,12 @@ mod meter;
 mod metrics;
 mod pace;
 mod patience;
+mod payloads;
 mod pipeline;
 mod queue;
 mod record;
 mod recorder;
+mod referenced;
 mod refusal;
 mod reply;
 mod residence;

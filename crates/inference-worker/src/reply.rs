@@ -39,6 +39,24 @@ pub(crate) fn encode(version: &LoadedVersion, wanted: &Wanted, values: &[f32]) -
     Ok(response.encode(wanted.encoding, wanted.form)?)
 }
 
+/// Checks that a reply fits into one message, or into the object that its caller takes.
+///
+/// # Errors
+/// When it is too large, with the limit that its caller can do something about.
+pub(crate) fn check_size(
+    bytes: usize,
+    message_bytes_max: usize,
+    object_bytes_max: usize,
+) -> Result<(), Error> {
+    if bytes <= message_bytes_max.max(object_bytes_max) {
+        return Ok(());
+    }
+    Err(match object_bytes_max {
+        0 => Error::ReplyTooLarge { bytes, bytes_max: message_bytes_max },
+        bytes_max => Error::ReplyOverAccepted { bytes, bytes_max },
+    })
+}
+
 /// The output at a place of the signature: the values themselves, or for classifiers after them the labels.
 fn output(version: &LoadedVersion, place: usize, values: &[f32]) -> Option<Tensor> {
     let name = version.signature.outputs.get(place)?.name.clone();

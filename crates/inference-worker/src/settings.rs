@@ -45,6 +45,12 @@ pub struct Settings {
     pub durable_requests_max: usize,
     /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
     pub durable_wait_max_ms: u64,
+    /// Bodies of requests that are fetched from the object store at once; a few keep the connection busy. Further ones wait.
+    pub objects_at_once: usize,
+    /// Bytes of all bodies, of requests and replies, that are on their way from or to the object store. It bounds a single one too.
+    pub objects_bytes_max: usize,
+    /// How long fetching or storing one body may take, waiting for others included.
+    pub object_timeout_ms: u64,
     /// How often the lease is renewed. It holds for 30 s.
     pub lease_interval_ms: u64,
     /// How often counters are sent to the monitor.
@@ -78,6 +84,9 @@ impl Default for Settings {
             warm_versions_max: 4,
             durable_requests_max: 2,
             durable_wait_max_ms: 86_400_000,
+            objects_at_once: 8,
+            objects_bytes_max: 256 << 20,
+            object_timeout_ms: 10_000,
             lease_interval_ms: 10_000,
             telemetry_interval_ms: 1000,
             record_interval_ms: 100,
@@ -111,6 +120,11 @@ impl Settings {
         Duration::from_millis(self.load_timeout_ms)
     }
 
+    /// How long fetching or storing a body may take.
+    pub(crate) fn object_timeout(&self) -> Duration {
+        Duration::from_millis(self.object_timeout_ms)
+    }
+
     /// How long to wait before a failed load is tried again, after so many failures.
     pub(crate) fn load_retry(&self, failures: u32) -> Duration {
         let factor = 1_u64 << failures.saturating_sub(1).min(20);
@@ -133,6 +147,9 @@ impl Validate for Settings {
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
         within("durable_requests_max", self.durable_requests_max, 0..=256)?;
         within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;
+        within("objects_at_once", self.objects_at_once, 1..=1024)?;
+        within("objects_bytes_max", self.objects_bytes_max, 1 << 20..=1 << 40)?;
+        within("object_timeout_ms", self.object_timeout_ms, 10..=600_000)?;
         within("lease_interval_ms", self.lease_interval_ms, 100..=15_000)?;
         within("telemetry_interval_ms", self.telemetry_interval_ms, 50..=60_000)?;
         within("record_interval_ms", self.record_interval_ms, 1..=10_000)?;

@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::ingest::Lane;
 use crate::loading::Loading;
 use crate::metrics::WorkerMetrics;
+use crate::payloads::Payloads;
 use crate::queue::{Capacity, Queue};
 use crate::roster::Roster;
 use crate::warm::WarmVersions;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
     pub(crate) budget: Budget,
+    pub(crate) payloads: Arc<Payloads>,
     /// What brings requests; at least one.
     pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) micro: micro::Service,
@@ -44,13 +46,15 @@ impl Shared {
         micro: micro::Service,
         (budget, lanes): (Budget, Vec<Arc<Lane>>),
     ) -> Result<Self, Error> {
+        let metrics = WorkerMetrics::new(&context.metrics);
         Ok(Self {
+            payloads: Payloads::new(&settings, &context, metrics.replies_lost.clone()),
             queue: Queue::new(
                 Capacity { count: settings.queue_max, bytes: settings.queue_bytes_max },
                 settings.compute_threads,
             ),
             alarm: Notify::new(),
-            metrics: WorkerMetrics::new(&context.metrics),
+            metrics,
             roster: Roster::default(),
             board: Board::new(context.readiness.clone()),
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),

@@ -51,6 +51,22 @@ impl Waiting {
         self.claim.as_ref().map_or(limit, |claim| claim.due.min(limit))
     }
 
+    /// Until when the caller of a request that was received then is ready to wait, as far as it says.
+    pub(crate) fn caller_until(&self, received: Instant) -> Option<Instant> {
+        let own = match self.limit {
+            Limit::Caller(timeout_us) => Some(received + Duration::from_micros(timeout_us)),
+            Limit::Deployment(_) => None,
+        };
+        own.into_iter().chain(self.claim.as_ref().map(|claim| claim.due)).min()
+    }
+
+    /// Says how long the body of the request took to come: what its deployment allows is time in the queue.
+    pub(crate) fn body_took(&mut self, elapsed: Duration) {
+        if let Limit::Deployment(wait_max) = &mut self.limit {
+            *wait_max += elapsed;
+        }
+    }
+
     /// Whether a wait of so long would be too long for a request that was received then. Half of the time to a deadline is kept: an
     /// answer also takes the batch that it comes in, and what is run and then comes too late is work that others go without.
     pub(crate) fn is_too_long(&self, wait: Duration, received: Instant) -> bool {
@@ -127,6 +143,20 @@ mod tests {
         let patient = waiting(None, Some(10_000_000), received);
         assert_eq!(patient.until(received), received + WAIT_MAX);
         assert!(patient.is_too_long(WAIT_MAX * 2, received) && !patient.is_too_long(WAIT_MAX, received));
+    }
+
+    #[test]
+    fn the_time_that_a_body_took_to_come_is_the_callers_and_no_time_in_the_queue() {
+        let received = Instant::now();
+        let mut patient = waiting(None, None, received);
+        assert_eq!(patient.caller_until(received), None);
+        patient.body_took(Duration::from_millis(50));
+        assert_eq!(code_after(&patient, received, 149), None);
+        assert_eq!(code_after(&patient, received, 150), Some(ErrorCode::Overloaded));
+        let mut hurried = waiting(Some(30), Some(20_000), received);
+        assert_eq!(hurried.caller_until(received), Some(received + Duration::from_millis(20)));
+        hurried.body_took(Duration::from_millis(50));
+        assert_eq!(code_after(&hurried, received, 20), Some(ErrorCode::DeadlineExceeded));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Encoding, Envelope, ErrorCode, ErrorDetail, Priority};
+use leat_contract::{Encoding, Envelope, ErrorCode, ErrorDetail, Priority, headers};
 use leat_messaging::{Message, Subject};
 use leat_service_runtime::{Inflight, InflightGuard};
 use tracing::Span;
@@ -72,8 +72,28 @@ pub(crate) struct Work {
     pub(crate) waiting: Waiting,
     /// The version it was parked for.
     pub(crate) wanted: Option<Arc<LoadedVersion>>,
+    /// What it says of bodies that no message can hold; most requests say nothing.
+    pub(crate) by_object: Option<Box<ByObject>>,
     /// Goes with the request until it is answered.
     pub(crate) escort: Escort,
+}
+
+/// What the headers of a request say of bodies that no message can hold.
+#[derive(Debug)]
+pub(crate) struct ByObject {
+    /// The object that is the body of the request, until it is fetched.
+    body: Option<String>,
+    /// How large an object its caller takes as the reply; 0 for none.
+    reply_bytes_max: usize,
+}
+
+impl ByObject {
+    fn of(message: &Message) -> Option<Box<Self>> {
+        let body = message.header(headers::BODY_OBJECT).map(ToOwned::to_owned);
+        let reply_bytes_max = message.header(headers::REPLY_OBJECT_BYTES_MAX);
+        let reply_bytes_max = reply_bytes_max.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        (body.is_some() || reply_bytes_max > 0).then(|| Box::new(Self { body, reply_bytes_max }))
+    }
 }
 
 /// What must live exactly as long as a request is not answered.
@@ -104,6 +124,7 @@ impl Work {
             leat_messaging::trace::extract(&message, &span);
             span
         });
+        let by_object = if message.has_headers() { ByObject::of(&message) } else { None };
         let escort = Escort::new(span, inflight.enter());
         let payload = message.into_payload();
         let envelope = Envelope::peek(&payload);
@@ -111,7 +132,37 @@ impl Work {
         let wait_max = target.served.routes().limits.wait_max;
         let mut waiting = Waiting::new(&envelope, received, wait_max, (&reply, encoding_of(&payload)));
         waiting.cost_ns = target.served.pace.cost_ns(payload.len());
-        Some(Self { payload, reply, received, target: target.clone(), sticky, waiting, wanted: None, escort })
+        Some(Self {
+            payload,
+            reply,
+            received,
+            target: target.clone(),
+            sticky,
+            waiting,
+            by_object,
+            wanted: None,
+            escort,
+        })
+    }
+
+    /// The object to be fetched before the request can be read.
+    pub(crate) fn body_object(&self) -> Option<&str> {
+        self.by_object.as_ref()?.body.as_deref()
+    }
+
+    /// How large an object its caller takes as the reply; 0 for none.
+    pub(crate) fn reply_object_bytes_max(&self) -> usize {
+        self.by_object.as_ref().map_or(0, |by_object| by_object.reply_bytes_max)
+    }
+
+    /// Puts the body that was fetched in the place of the message that named it.
+    pub(crate) fn set_body(&mut self, body: Bytes) {
+        if let Some(by_object) = &mut self.by_object {
+            by_object.body = None;
+        }
+        self.waiting.cost_ns = self.target.served.pace.cost_ns(body.len());
+        self.waiting.body_took(self.received.elapsed());
+        self.payload = body;
     }
 
     /// The encoding of an answer to a request that was not read.
@@ -175,8 +226,20 @@ pub(crate) struct Answer {
 pub(crate) enum Content {
     /// A written reply.
     Result(Vec<u8>),
+    /// A written reply that no message can hold, for a caller who takes it as an object.
+    Object(LargeReply),
     /// An error, and the encoding of its body.
     Refusal(ErrorDetail, Encoding),
+}
+
+/// A reply that is to become an object.
+#[derive(Debug)]
+pub(crate) struct LargeReply {
+    pub(crate) bytes: Vec<u8>,
+    /// How to write an error instead.
+    pub(crate) encoding: Encoding,
+    /// Until when its caller waits, when that was said.
+    pub(crate) claim: Option<Arc<Claim>>,
 }
 
 #[cfg(test)]

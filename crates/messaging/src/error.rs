@@ -64,6 +64,16 @@ pub enum Error {
         /// What the broker takes.
         limit: usize,
     },
+    /// A stored object is larger than whoever reads it takes.
+    #[error("object {name} has {bytes} bytes, the limit is {limit} bytes")]
+    ObjectTooLarge {
+        /// The object.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// What is taken.
+        limit: u64,
+    },
     /// So much is under way already that no more is begun.
     #[error("{limit} {what} are under way already")]
     Overloaded {
@@ -150,7 +160,7 @@ impl Error {
             }
             Self::Storage { .. } if self.is_retryable() => ErrorCode::Unavailable,
             Self::Timeout { .. } => ErrorCode::DeadlineExceeded,
-            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::TooLarge { .. } | Self::ObjectTooLarge { .. } => ErrorCode::TooLarge,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::Invalid { .. } => ErrorCode::InvalidArgument,

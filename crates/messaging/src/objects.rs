@@ -10,15 +10,21 @@ mod upload;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use leat_contract::Digest;
 
 use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
+use crate::jitter::jittered;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
 use record::{Record, record_filter, record_subject};
 
 /// How often a record is put in place of another one before its writers count as too many.
 const REPLACEMENTS_MAX: u32 = 10;
+
+/// How often an object that should be there is looked for again, and when.
+const ABSENCES_DOUBTED: u32 = 2;
+const ABSENCE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A store of objects.
 #[derive(Debug, Clone)]
@@ -80,18 +86,43 @@ impl Objects {
         outcome.map(|_| ())
     }
 
+    /// Stores bytes under a name that nothing else has, which it gives. Nobody else writes under it, so nothing is looked up before.
+    pub async fn put_unique(&self, bytes: Bytes) -> Result<String, Error> {
+        let name = nuid::next().to_string();
+        let (bytes, digest) = record::digest_beside(bytes).await?;
+        let nuid = upload::chunks(self, &bytes).await?;
+        let (size, chunks) = (bytes.len() as u64, upload::chunk_count(self, bytes.len()));
+        let record = Record::new(&self.bucket, &name, &nuid, record::Extent { size, chunks, digest });
+        if let Err(error) = self.write_record(&name, &record, 0).await {
+            self.discard_unless_stored(&name, &nuid).await;
+            return Err(error);
+        }
+        Ok(name)
+    }
+
     /// The bytes of an object, checked against their digest, and against the name when it is one.
     ///
     /// Fails with [`Error::Missing`] when there is none and with [`Error::Damaged`] when it is not what it should be.
     pub async fn get(&self, name: &str) -> Result<Vec<u8>, Error> {
+        self.get_within(name, u64::MAX).await
+    }
+
+    /// As [`Objects::get`], but an object of more than `bytes_max` fails with [`Error::ObjectTooLarge`] before any of it is read.
+    pub async fn get_within(&self, name: &str, bytes_max: u64) -> Result<Vec<u8>, Error> {
         let missing = || Error::Missing { what: format!("object {name} in {}", self.bucket) };
-        let record = self.record(name).await?.ok_or_else(missing)?;
+        let check = |record: Record| match record.size {
+            bytes if bytes > bytes_max => {
+                Err(Error::ObjectTooLarge { name: name.to_owned(), bytes, limit: bytes_max })
+            }
+            _ => Ok(record),
+        };
+        let record = check(self.record(name).await?.ok_or_else(missing)?)?;
         match download::bytes(self, name, &record).await {
             Err(Error::Damaged { .. }) => {}
             outcome => return outcome,
         }
         // It may have been replaced between its record and its pieces: the second answer is final.
-        let record = self.record(name).await?.ok_or_else(missing)?;
+        let record = check(self.record(name).await?.ok_or_else(missing)?)?;
         download::bytes(self, name, &record).await
     }
 
@@ -103,6 +134,18 @@ impl Objects {
     /// The size of an object in bytes, or nothing when there is none.
     pub async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
         Ok(self.record(name).await?.map(|record| record.size))
+    }
+
+    /// As [`Objects::size`], for an object that somebody stored a moment ago. Where the store has replicas, a read may come to a server that
+    /// has the object a little later than the one that took it, so what is not there is looked for again.
+    pub async fn size_when_stored(&self, name: &str) -> Result<Option<u64>, Error> {
+        for _ in 0..ABSENCES_DOUBTED {
+            if let Some(size) = self.size(name).await? {
+                return Ok(Some(size));
+            }
+            tokio::time::sleep(jittered(ABSENCE_PAUSE)).await;
+        }
+        self.size(name).await
     }
 
     /// Removes an object; it is no error when there is none.

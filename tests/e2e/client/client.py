@@ -1,6 +1,6 @@
 """A producer that knows only proto/README.md: it asks for predictions in every encoding and makes every mistake once.
 
-    python3 client.py nats://127.0.0.1:4222 digits.csv answers|overload|expiry
+    python3 client.py nats://127.0.0.1:4222 digits.csv answers|overload|expiry|objects
 
 Needs nats-py and msgpack. For `overload` the deployment has a queue of one request, for `expiry` a wait for a fuller batch
 that is longer than the deadline. Exits with an error when numbers differ or an error has another code than the contract says.
@@ -11,6 +11,7 @@ import csv
 import json
 import struct
 import sys
+import uuid
 
 import msgpack
 import nats
@@ -132,6 +133,40 @@ async def expiry(client, features):
     print("expired requests are refused with 504")
 
 
+async def objects(client, values):
+    """A request that no message can hold, as README.md tells it."""
+    count = 4096
+    flat = [value for row in (values * count)[:count] for value in row]
+    packed = struct.pack(f"<{len(flat)}f", *flat)
+    payload = msgpack.packb({"inputs": [tensor(packed, [count, len(values[0])])]})
+    assert len(payload) > client.max_payload, len(payload)
+    store = await client.jetstream().object_store("leat_payloads")
+    name = uuid.uuid4().hex
+    await store.put(name, payload)
+    accepted = str(64 * 1024 * 1024)
+    message = msgpack.packb({"deadline_ms": 20000})
+
+    async def request(name, **headers):
+        headers["Leat-Body-Object"] = name
+        return await client.request("leat.v1.infer.digits", message, timeout=21, headers=headers)
+
+    reply = await request(name, **{"Leat-Reply-Object-Bytes-Max": accepted})
+    body = reply.data
+    if "Leat-Body-Object" in (reply.headers or {}):
+        body = (await store.get(reply.headers["Leat-Body-Object"])).data
+        await store.delete(reply.headers["Leat-Body-Object"])
+    await store.delete(name)
+    shape, got = probabilities(msgpack.unpackb(body))
+    flat = [value for row in values for value in row]
+    few = {"inputs": [tensor(struct.pack(f"<{len(flat)}f", *flat), [len(values), len(values[0])])]}
+    code, data = await ask(client, "leat.v1.infer.digits", msgpack.packb(few))
+    _, expected = probabilities(msgpack.unpackb(data))
+    assert code is None and shape == [count, 10] and got[: len(expected)] == expected, shape
+    reply = await request(name)
+    assert reply.headers["Nats-Service-Error-Code"] == "404", reply.headers
+    print(f"{count} rows in an object")
+
+
 async def main():
     url, path, what = sys.argv[1:]
     features, values = rows(path)
@@ -143,6 +178,8 @@ async def main():
         await overload(client, features)
     elif what == "expiry":
         await expiry(client, features)
+    elif what == "objects":
+        await objects(client, values)
     else:
         raise SystemExit(f"nothing to do for {what!r}")
     await client.close()

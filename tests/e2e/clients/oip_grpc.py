@@ -53,6 +53,12 @@ def main(http_address, address, path):
     probabilities = struct.unpack("<30f", answers[0].raw_output_contents[0])
     assert abs(sum(probabilities) - 3) < 1e-3, probabilities
 
+    # No message of the broker can hold this row with what stands beside it, and it cannot be cut.
+    large = request(values[:1], True, model_name="digits")
+    large.parameters["note"].string_param = "x" * (2 << 20)
+    large = stub.ModelInfer(large, timeout=30)
+    assert large.raw_output_contents[0] == answers[0].raw_output_contents[0][:40], large
+
     # HTTP/2 without TLS is understood on the port of HTTP too, and so is gRPC.
     assert GRPCInferenceServiceStub(grpc.insecure_channel(http_address)).ServerLive(ServerLiveRequest()).live
 

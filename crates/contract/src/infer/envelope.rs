@@ -16,6 +16,9 @@ const TIMEOUT: &str = "timeout";
 /// The parameter whose value decides which version answers: the same key gets the same version while the weights stay.
 const STICKY_KEY: &str = "sticky_key";
 
+/// All of them.
+pub(super) const NAMES: [&str; 3] = [PRIORITY, TIMEOUT, STICKY_KEY];
+
 /// JSON has no lengths, so finding what stands behind the data means reading all of it. From this size on it is not looked
 /// for; MessagePack data in `bin` is passed over at once, whatever its size.
 const JSON_BYTES_READ_MAX: usize = 64 * 1024;
@@ -79,7 +82,7 @@ impl Envelope {
     /// [`Error::Invalid`] when one of the parameters has a value that means nothing.
     pub(super) fn of(deadline_ms: Option<u64>, parameters: &Parameters) -> Result<Self, Error> {
         let mut envelope = Self { deadline_ms, ..Self::default() };
-        for name in [PRIORITY, TIMEOUT, STICKY_KEY] {
+        for name in NAMES {
             if let Some(value) = parameters.get(name) {
                 envelope.set(name, value.clone())?;
             }
@@ -113,9 +116,9 @@ fn whole(name: &'static str, value: &Scalar) -> Result<u64, Error> {
 
 /// Most requests have neither; looking for the names is much cheaper than walking through the message.
 fn may_have_one(payload: &[u8]) -> bool {
-    static NAMES: LazyLock<[Finder<'static>; 2]> =
+    static FIELDS: LazyLock<[Finder<'static>; 2]> =
         LazyLock::new(|| ["deadline_ms", "parameters"].map(Finder::new));
-    NAMES.iter().any(|name| name.find(payload).is_some())
+    FIELDS.iter().any(|name| name.find(payload).is_some())
 }
 
 struct EnvelopeSeed<'found> {
@@ -215,7 +218,7 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-                Ok(Name([PRIORITY, TIMEOUT, STICKY_KEY].into_iter().find(|known| *known == name)))
+                Ok(Name(NAMES.into_iter().find(|known| *known == name)))
             }
         }
         deserializer.deserialize_identifier(NameVisitor)

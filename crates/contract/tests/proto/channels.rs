@@ -53,7 +53,7 @@ fn inference() -> Vec<Channel> {
                 "infer",
                 subjects.infer(&model),
                 "inference on the live route of a model",
-                &["InferRequest"],
+                &["InferRequest", "InferReference"],
             )
         },
         Channel {
@@ -62,7 +62,7 @@ fn inference() -> Vec<Channel> {
                 "inferVersion",
                 subjects.infer_version(&model, placeholder_version()),
                 "inference on one version of a model",
-                &["InferRequest"],
+                &["InferRequest", "InferReference"],
             )
         },
         Channel {

@@ -3,8 +3,9 @@
 use leat_contract::{
     Alert, Alias, Deployment, DrainReply, DrainRequest,
     Encoding::{self, Json, MessagePack},
-    ErrorBody, InferRequest, InferResponse, JobEvent, JobMessage, JobStatus, Label, Manifest, ModelMetadata,
-    PingReply, PredictionBatch, PredictionsResponse, RolloutEvent, Window, WorkerLease, WorkerTelemetry,
+    ErrorBody, InferReference, InferRequest, InferResponse, JobEvent, JobMessage, JobStatus, Label, Manifest,
+    ModelMetadata, PingReply, PredictionBatch, PredictionsResponse, RolloutEvent, Window, WorkerLease,
+    WorkerTelemetry,
     micro::{MicroInfo, MicroPing, MicroStats},
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -29,6 +30,7 @@ const MESSAGEPACK: &[Encoding] = &[MessagePack];
 pub(crate) fn all() -> Vec<Message> {
     vec![
         message::<InferRequest>("InferRequest", BOTH),
+        message::<InferReference>("InferReference", BOTH),
         message::<InferResponse>("InferResponse", BOTH),
         message::<PredictionsResponse>("PredictionsResponse", BOTH),
         message::<ErrorBody>("ErrorBody", BOTH),

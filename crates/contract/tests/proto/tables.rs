@@ -242,6 +242,7 @@ fn examples() -> Vec<(&'static str, String)> {
         "predictions-response-classification",
         "predictions-response-regression",
         "error-body-overloaded",
+        "infer-reference",
         "label",
         "job-train",
     ];

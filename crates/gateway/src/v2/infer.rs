@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
-use leat_contract::{ErrorCode, InferRequest, RequestBody, RequestId};
+use leat_contract::{Encoding, ErrorCode, InferReference, InferRequest, RequestBody, RequestId};
 
 use super::header::BinaryOutputs;
 use super::{binary, reply};
@@ -14,6 +14,7 @@ use crate::edge::Edge;
 use crate::elements;
 use crate::outline::Outline;
 use crate::parts::{self, blocking, by_size};
+use crate::payloads::Large;
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::workers::{Call, Target};
@@ -49,8 +50,10 @@ pub(crate) async fn infer(
                 call.timeout = edge.settings.at_most(Duration::from_millis(deadline_ms));
             }
             let is_own = outline.names_model || outline.has_options;
-            let payload = if is_own { None } else { passed_on(edge, headers, &body.bytes, outline) };
-            if let Some(payload) = payload {
+            let bytes_max = edge.workers.payload_bytes_max();
+            let may_fit = !is_own && body.bytes.len() <= bytes_max;
+            let payload = if may_fit { passed_on(edge, headers, &body.bytes, outline) } else { None };
+            if let Some(payload) = payload.filter(|payload| payload.len() <= bytes_max) {
                 match edge.workers.infer(&target, payload, &call).await {
                     Err(refusal) if refusal.code == ErrorCode::TooLarge => {}
                     answered => return Ok(Answer::json(answered?)),
@@ -58,23 +61,38 @@ pub(crate) async fn infer(
             }
             let bytes = body.bytes.clone();
             let json_bytes = bytes.len();
-            let read = if is_own {
-                read(bytes, json_bytes).await?
-            } else {
-                (decode(bytes).await?, BinaryOutputs::default())
-            };
-            ask(edge, &target, (read, headers), call).await
+            if is_own {
+                let read = read(bytes, json_bytes).await?;
+                return ask(edge, &target, (read, headers), call).await;
+            }
+            let request = decode(bytes).await?;
+            if matches!(request.body, RequestBody::Instances(_)) {
+                let payload = passed_on(edge, headers, &body.bytes, outline).unwrap_or(body.bytes);
+                return whole(edge, &target, (request, payload), call).await;
+            }
+            ask(edge, &target, ((request, BinaryOutputs::default()), headers), call).await
         }
     }
 }
 
-/// The body with what the gateway adds in front, when it is one message; everything behind is as it came.
+/// Asks with a body in the short form, whose rows are not cut here, and passes the answer on as it comes.
+async fn whole(
+    edge: &Edge,
+    target: &Target,
+    (mut request, payload): (InferRequest, Bytes),
+    mut call: Call,
+) -> Result<Answer, Refusal> {
+    edge.bound(&mut request, &mut call);
+    let large = Large { payload, reference: InferReference::of(&request), encoding: Encoding::Json };
+    Ok(Answer::json(edge.workers.infer_by_object(target, large, &call).await?))
+}
+
+/// The body with what the gateway adds in front; everything behind is as it came.
 fn passed_on(edge: &Edge, headers: &HeaderMap, body: &Bytes, outline: Outline) -> Option<Bytes> {
-    let bytes_max = edge.workers.payload_bytes_max();
     let id = request_id(headers).filter(|_| !outline.has_id);
     let adds_nothing = outline.is_empty || (outline.has_deadline && id.is_none());
     if adds_nothing {
-        return (body.len() <= bytes_max).then(|| body.clone());
+        return Some(body.clone());
     }
     let start = body.iter().position(|byte| *byte == b'{')? + 1;
     let mut payload = BytesMut::with_capacity(body.len() + 192);
@@ -86,7 +104,7 @@ fn passed_on(edge: &Edge, headers: &HeaderMap, body: &Bytes, outline: Outline) -
         payload.put_slice(format!("\"id\":{id},").as_bytes());
     }
     payload.put_slice(body.get(start..)?);
-    (payload.len() <= bytes_max).then(|| payload.freeze())
+    Some(payload.freeze())
 }
 
 async fn read(body: Bytes, json_bytes: usize) -> Result<binary::Read, Refusal> {
@@ -95,15 +113,7 @@ async fn read(body: Bytes, json_bytes: usize) -> Result<binary::Read, Refusal> {
 
 /// Reads a body that is too large to be passed on, or whose answer is.
 async fn decode(body: Bytes) -> Result<InferRequest, Refusal> {
-    let bytes = body.len();
-    let request = blocking(move || InferRequest::decode(&body)).await??.0;
-    if matches!(request.body, RequestBody::Instances(_)) {
-        return Err(Refusal::too_large(format!(
-            "this request of {bytes} bytes, or its answer, is over what one message of the broker may have (setting \
-             max_payload of nats-server), and `instances` are not cut by rows here: send `inputs`, or fewer rows"
-        )));
-    }
-    Ok(request)
+    Ok(blocking(move || InferRequest::decode(&body)).await??.0)
 }
 
 async fn ask(

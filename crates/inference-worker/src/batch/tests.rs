@@ -54,6 +54,7 @@ impl Bench {
         let envelope = Envelope::peek(payload.as_bytes());
         let waiting = Waiting::new(&envelope, received, Duration::from_secs(5), (&reply, Encoding::Json));
         Work {
+            by_object: None,
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             reply,
             received,
@@ -93,7 +94,7 @@ impl Bench {
 /// 200 for a result.
 fn code(answer: &Answer) -> u16 {
     match &answer.content {
-        Content::Result(_) => 200,
+        Content::Result(_) | Content::Object(..) => 200,
         Content::Refusal(detail, _) => detail.code,
     }
 }

@@ -15,6 +15,7 @@ mod load;
 mod models;
 mod observation;
 mod overload;
+mod payloads;
 mod refusals;
 mod rollout;
 mod routes;

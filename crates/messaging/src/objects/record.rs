@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
+/// Hashing as many bytes takes longer than other tasks of the thread should wait.
+const BESIDE_BYTES_MIN: usize = 256 * 1024;
+
 /// The description of an object as the object stores of NATS write it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -69,6 +72,22 @@ pub(super) fn record_filter(bucket: &str) -> String {
 /// The digest as records have it.
 pub(super) fn digest(bytes: &[u8]) -> String {
     format!("SHA-256={}", BASE64_URL_SAFE.encode(Sha256::digest(bytes)))
+}
+
+/// The digest of bytes that may be many, made where it delays nobody; gives the bytes back.
+pub(super) async fn digest_beside<B>(bytes: B) -> Result<(B, String), Error>
+where
+    B: AsRef<[u8]> + Send + 'static,
+{
+    if bytes.as_ref().len() < BESIDE_BYTES_MIN {
+        let digest = digest(bytes.as_ref());
+        return Ok((bytes, digest));
+    }
+    let hashing = tokio::task::spawn_blocking(move || {
+        let digest = digest(bytes.as_ref());
+        (bytes, digest)
+    });
+    hashing.await.map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
 }
 
 /// The digest as the name of an object.

@@ -72,6 +72,25 @@ async fn a_named_object_can_be_replaced() {
 }
 
 #[tokio::test]
+async fn every_unique_object_has_a_name_of_its_own_and_is_read_within_a_limit() {
+    let objects = objects().await;
+    let bytes = bytes(600_000);
+    let (first, second) =
+        tokio::try_join!(objects.put_unique(bytes.clone().into()), objects.put_unique(bytes.clone().into()))
+            .unwrap();
+    assert_ne!(first, second);
+    assert!(objects.get_within(&first, 600_000).await.unwrap() == bytes);
+    match objects.get_within(&second, 599_999).await {
+        Err(Error::ObjectTooLarge { bytes: 600_000, limit: 599_999, .. }) => {}
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+    for name in [first, second] {
+        objects.delete(&name).await.unwrap();
+    }
+    assert_eq!(objects.list().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn content_that_is_not_what_its_name_says_is_refused() {
     let objects = objects().await;
     let promised = format!("sha256-{}", "0".repeat(64));

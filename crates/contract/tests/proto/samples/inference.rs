@@ -1,7 +1,7 @@
 use leat_contract::{
-    Datatype, Encoding, ErrorBody, ErrorCode, ErrorDetail, InferRequest, InferResponse, Instances,
-    ModelMetadata, PredictionsResponse, ReplyForm, RequestBody, RequestedOutput, Scalar, Tensor, TensorData,
-    TensorMetadata, encode,
+    Datatype, Encoding, ErrorBody, ErrorCode, ErrorDetail, InferReference, InferRequest, InferResponse,
+    Instances, ModelMetadata, PredictionsResponse, ReplyForm, RequestBody, RequestedOutput, Scalar, Tensor,
+    TensorData, TensorMetadata, encode,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<Sample> {
         request("infer-request-rows", rows()),
         request("infer-request-columns", columns()),
         request("infer-request-datatypes", datatypes()),
+        document("infer-reference", "InferReference", InferReference::of(&urgent())),
         response("infer-response-classification", classification()),
         response("infer-response-regression", regression()),
         predictions("predictions-response-classification", classification()),
@@ -100,6 +101,18 @@ fn datatypes() -> InferRequest {
     if let RequestBody::Tensors { outputs, .. } = &mut request.body {
         *outputs = Some(vec![output]);
     }
+    request
+}
+
+/// With what a reference says beside the deadline, and what it leaves out.
+fn urgent() -> InferRequest {
+    let mut request = tensors();
+    let given = [
+        ("priority", Scalar::Integer(1)),
+        ("sticky_key", Scalar::Text("user-7".to_owned())),
+        ("note", Scalar::Text("for the record".to_owned())),
+    ];
+    request.parameters.extend(given.map(|(name, value)| (name.to_owned(), value)));
     request
 }
 
