@@ -25,7 +25,7 @@ pub enum ContractVersion {
     /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
     #[serde(rename = "1.2")]
     V1_2,
-    /// Large bodies: requests and replies that no message can hold are objects, which the message names.
+    /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs.
     #[serde(rename = "1.3")]
     V1_3,
 }
@@ -58,7 +58,7 @@ impl ContractVersion {
             }
             Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
             Self::V1_3 => {
-                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`"
+                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs"
             }
         }
     }

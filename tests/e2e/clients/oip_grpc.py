@@ -53,6 +53,13 @@ def main(http_address, address, path):
     probabilities = struct.unpack("<30f", answers[0].raw_output_contents[0])
     assert abs(sum(probabilities) - 3) < 1e-3, probabilities
 
+    # The digits are whole numbers up to 16, which halves of both kinds hold too: the upper half of a float is a BF16.
+    upper = (values.astype("<f4").view("<u4") >> 16).astype("<u2")
+    for datatype, halves in (("FP16", values.astype("<f2")), ("BF16", upper)):
+        of_halves = request(halves, True, model_name="digits", id="o-1")
+        of_halves.inputs[0].datatype = datatype
+        assert stub.ModelInfer(of_halves, timeout=10) == answers[0], datatype
+
     # No message of the broker can hold this row with what stands beside it, and it cannot be cut.
     large = request(values[:1], True, model_name="digits")
     large.parameters["note"].string_param = "x" * (2 << 20)

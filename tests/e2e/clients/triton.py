@@ -82,8 +82,8 @@ def over_http(address, values):
     return first
 
 
-def grpc_inputs(values, datatype="FP32"):
-    tensor = grpc.InferInput("input", list(values.shape), datatype)
+def grpc_inputs(values):
+    tensor = grpc.InferInput("input", list(values.shape), "FP32")
     tensor.set_data_from_numpy(values)
     return [tensor]
 
@@ -104,8 +104,6 @@ def over_grpc(address, values, expected):
     assert result.as_numpy("label").shape == (ROWS,)
     for algorithm in ("gzip", "deflate"):
         same(client.infer("digits", grpc_inputs(values), compression_algorithm=algorithm).as_numpy("probabilities"), expected, algorithm)
-    for halves in (grpc_inputs(values.astype(numpy.float16), "FP16"), grpc_inputs(values, "BF16")):
-        same(client.infer("digits", halves).as_numpy("probabilities"), expected, halves[0].datatype())
     timed = client.infer("digits", grpc_inputs(values), priority=1, timeout=5_000_000, client_timeout=5)
     same(timed.as_numpy("probabilities"), expected, "priority and timeout")
 

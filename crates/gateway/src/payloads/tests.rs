@@ -30,7 +30,7 @@ impl Town {
         let objects = storage.objects(AssetRole::Payloads);
         let payloads = Payloads::new(objects.clone(), bytes_max, Memory::new(64 * MIB));
         let (inference, control) = (connection.clone(), connection.clone());
-        let workers = Workers::new(inference, control, subjects.clone(), Served::default(), payloads);
+        let workers = Workers::new(inference, control, subjects.clone(), Served::of_nobody(), payloads);
         let target = Target::live("wide".parse().unwrap());
         Self { _broker: broker, connection, subjects, objects, workers, target }
     }
