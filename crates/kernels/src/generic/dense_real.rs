@@ -25,9 +25,9 @@ impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (rows, panels, inputs) = (self.input.count, self.layer.panels(), self.layer.inputs());
-        // Codes have no room for sums, and few rows meet each weight only once.
-        let is_whole = rows <= S::SUMS || matches!(self.output, Output::Codes(..));
-        let is_expanded = W::IS_COMPACT && !is_whole && !tiling::is_wide(S::SUMS);
+        // Few rows meet each weight only once, and codes have no room for the sums of parts.
+        let pays = rows > S::SUMS && !matches!(self.output, Output::Codes(..));
+        let is_expanded = W::IS_COMPACT && pays && !tiling::is_wide(S::SUMS);
         let (part, together) = if is_expanded && inputs > PART { (PART, TOGETHER) } else { (inputs, panels) };
         let mut expanded = is_expanded.then_some([[0.0; PANEL]; PART]);
         let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0, expanded: expanded.as_mut() };
