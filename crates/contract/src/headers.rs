@@ -14,6 +14,12 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 pub const BODY_OBJECT: &str = "Leat-Body-Object";
 /// On a request for inference: a reply that no message can hold may be an object of so many bytes.
 pub const REPLY_OBJECT_BYTES_MAX: &str = "Leat-Reply-Object-Bytes-Max";
+/// On work that was handed over: when it was accepted first, in Unix milliseconds.
+pub const ACCEPTED_MS: &str = "Leat-Accepted-Ms";
+/// On work that was handed over: the id that it was submitted with.
+pub const ACCEPTED_MESSAGE_ID: &str = "Leat-Accepted-Message-Id";
+/// On work that was handed over: how many attempts had failed.
+pub const FAILED_ATTEMPTS: &str = "Leat-Failed-Attempts";
 /// On a dead letter: why it was given up.
 pub const DEAD_REASON: &str = "Leat-Dead-Reason";
 /// On a dead letter: the subject it was published to.
@@ -30,7 +36,7 @@ pub const DEAD_MESSAGE_ID: &str = "Leat-Dead-Message-Id";
 pub const DEAD_TRUNCATED: &str = "Leat-Dead-Truncated";
 
 /// Every header with its meaning, as published.
-pub const ALL: [(&str, &str); 14] = [
+pub const ALL: [(&str, &str); 17] = [
     (SERVICE_ERROR, "on a reply: the text of a failure (ADR-32); a reply without it is a result"),
     (SERVICE_ERROR_CODE, "on a reply: the number of the failure, always one of the error codes"),
     (
@@ -50,6 +56,12 @@ pub const ALL: [(&str, &str); 14] = [
         REPLY_OBJECT_BYTES_MAX,
         "on a request for inference: a reply over the broker's payload limit may be an object of so many bytes",
     ),
+    (
+        ACCEPTED_MS,
+        "on a durable request that a worker handed over when it left: when it was accepted first, in Unix milliseconds",
+    ),
+    (ACCEPTED_MESSAGE_ID, "likewise: the id that it was submitted with"),
+    (FAILED_ATTEMPTS, "likewise: how many attempts had failed; the one that ended in order is none"),
     (DEAD_REASON, "on a dead letter: why it was given up"),
     (DEAD_SUBJECT, "on a dead letter: the subject it was published to"),
     (DEAD_STREAM, "on a dead letter: the stream it came from"),

@@ -25,7 +25,8 @@ pub enum ContractVersion {
     /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
     #[serde(rename = "1.2")]
     V1_2,
-    /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs.
+    /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs. Durable
+    /// requests that are handed over know what was before.
     #[serde(rename = "1.3")]
     V1_3,
 }
@@ -58,7 +59,7 @@ impl ContractVersion {
             }
             Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
             Self::V1_3 => {
-                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs"
+                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests that a worker handed over"
             }
         }
     }

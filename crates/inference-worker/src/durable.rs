@@ -20,13 +20,11 @@ use crate::shared::Shared;
 
 /// How long one look into the stream takes when it is empty.
 const TAKE: Duration = Duration::from_secs(2);
-/// How long one attempt may take; the worker that has it may die.
-const ATTEMPT: Duration = Duration::from_secs(30);
+/// After so many attempts that nobody answered a request may be what ends the workers that get it. Some of them may be lost to workers that
+/// hang for other reasons.
+const UNANSWERED_MAX: u32 = 10;
 /// How long an attempt is still waited for when the worker leaves; another worker makes the next one.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often the stream may give a request before it is a dead letter. Those count too that a worker gave back in order or that a restart of
-/// the broker gave anew; a request that ends the workers that ask for it comes far.
-const DELIVERIES_MAX: u64 = 50;
 /// How long to wait before asking a busy worker again, unless it says how long, and when the broker is away.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -82,7 +80,7 @@ struct Answering {
 enum Outcome {
     Answered(Reply),
     Failed(ErrorDetail),
-    /// The worker leaves; another one goes on.
+    /// The worker leaves, or the broker may have forgotten that it has the request; some worker goes on.
     Interrupted,
 }
 
@@ -122,15 +120,15 @@ impl Answering {
             Err(error) => return self.give_up(delivery, &error.to_string()).await,
         };
         let wait_ms = deadline_ms.unwrap_or(self.shared.settings.durable_wait_max_ms);
-        let until = delivery.stored_at_ms().saturating_add(wait_ms);
-        let outcome = if delivery.attempt() > DELIVERIES_MAX {
-            let reason = format!("it was taken {DELIVERIES_MAX} times and not answered");
+        let until = delivery.accepted_at_ms().saturating_add(wait_ms);
+        let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
+            let reason = format!("{} workers took it and ended", Delivery::ATTEMPTS_MAX);
             Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
         } else {
             self.ask(&delivery, until).await
         };
         match outcome {
-            Outcome::Interrupted => delivery.give_back(Duration::ZERO).await,
+            Outcome::Interrupted => delivery.hand_over().await,
             Outcome::Answered(reply) => {
                 let subject = self.shared.context.subjects.result(&id);
                 self.log.publish(subject, Some(&self.message_id(&id)), reply.into_payload()).await?;
@@ -148,6 +146,9 @@ impl Answering {
     /// Asks the live route until there is an answer, an error that waiting cannot mend, or no time left.
     async fn ask(&self, delivery: &Delivery, until: u64) -> Outcome {
         let subject = self.shared.context.subjects.infer(&self.model);
+        let connection = &self.shared.context.connections.control;
+        let (reconnects, mut unanswered) = (connection.reconnects(), 0);
+        let attempt = Duration::from_millis(self.shared.settings.durable_attempt_ms);
         let mut progress = tokio::time::interval(Delivery::PROGRESS_EVERY);
         let mut leaving = std::pin::pin!(self.leaves());
         loop {
@@ -155,9 +156,8 @@ impl Answering {
                 let reason = "the request waited for longer than it may";
                 return Outcome::Failed(ErrorDetail::new(ErrorCode::DeadlineExceeded, reason));
             }
-            let connection = &self.shared.context.connections.control;
             let mut asking =
-                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), ATTEMPT));
+                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), attempt));
             let answer = loop {
                 tokio::select! {
                     answer = &mut asking => break answer,
@@ -172,7 +172,12 @@ impl Answering {
                 }
                 Err(error) => error,
             };
-            if self.stop.is_cancelled() {
+            unanswered += u32::from(matches!(error, MessagingError::Timeout { .. }));
+            if unanswered >= UNANSWERED_MAX {
+                let reason = format!("{unanswered} workers got it and did not answer within {attempt:?}");
+                return Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason));
+            }
+            if self.stop.is_cancelled() || connection.reconnects() > reconnects {
                 return Outcome::Interrupted;
             }
             self.pause(pause_after(&error)).await;

@@ -45,6 +45,9 @@ pub struct Settings {
     pub durable_requests_max: usize,
     /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
     pub durable_wait_max_ms: u64,
+    /// How long one attempt at a durable request may take. After ten that nobody answered at all it becomes a dead letter: it may be what ends
+    /// the workers.
+    pub durable_attempt_ms: u64,
     /// Bodies of requests that are fetched from the object store at once; a few keep the connection busy. Further ones wait.
     pub objects_at_once: usize,
     /// Bytes of all bodies, of requests and replies, that are on their way from or to the object store. It bounds a single one too.
@@ -84,6 +87,7 @@ impl Default for Settings {
             warm_versions_max: 4,
             durable_requests_max: 2,
             durable_wait_max_ms: 86_400_000,
+            durable_attempt_ms: 30_000,
             objects_at_once: 8,
             objects_bytes_max: 256 << 20,
             object_timeout_ms: 10_000,
@@ -147,6 +151,7 @@ impl Validate for Settings {
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
         within("durable_requests_max", self.durable_requests_max, 0..=256)?;
         within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;
+        within("durable_attempt_ms", self.durable_attempt_ms, 100..=3_600_000)?;
         within("objects_at_once", self.objects_at_once, 1..=1024)?;
         within("objects_bytes_max", self.objects_bytes_max, 1 << 20..=1 << 40)?;
         within("object_timeout_ms", self.object_timeout_ms, 10..=600_000)?;

@@ -4,7 +4,8 @@ use leat_contract::assets::AssetRole;
 use leat_contract::headers::DEAD_REASON;
 use leat_contract::subjects::QUEUE_GROUP;
 use leat_contract::{ErrorCode, RequestId};
-use leat_messaging::{Error, Position};
+use leat_inference_worker::Settings;
+use leat_messaging::{Delivery, Error, Position};
 use leat_test_harness::eventually;
 use serde_json::Value;
 
@@ -88,23 +89,59 @@ async fn a_durable_request_that_is_too_late_is_not_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_leaves_in_order_while_somebody_hangs_and_another_one_goes_on() {
-    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
-    // Takes its share of the requests and answers none.
-    let mut hanging = cluster.connection.queue_subscribe(cluster.live(), QUEUE_GROUP).await.unwrap();
-    cluster.connection.round_trip(ANSWER).await.unwrap();
+async fn workers_leave_in_order_while_somebody_hangs_as_often_as_they_like() {
+    let cluster = Cluster::start().await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
     let ids: Vec<String> = (0..16).map(|id| format!("h-{id}")).collect();
     for id in &ids {
         hand_in(&cluster, id, &format!(r#"{{"id":"{id}","instances":[[1,2]]}}"#)).await;
     }
-    assert!(hanging.next().await.is_some());
-    worker.stop().await;
+    // Takes most of the requests and answers none.
+    let mut hanging = Vec::new();
+    for _ in 0..9 {
+        hanging.push(cluster.connection.queue_subscribe(cluster.live(), QUEUE_GROUP).await.unwrap());
+    }
+    cluster.connection.round_trip(ANSWER).await.unwrap();
+    for number in 0..Delivery::ATTEMPTS_MAX + 2 {
+        let settings = Settings { durable_requests_max: ids.len(), ..quick() };
+        let worker = cluster.worker(&format!("w{number}"), settings).await;
+        cluster.applied(&worker, revision).await;
+        let mut is_asked = || hanging.iter_mut().any(|lost| lost.try_next().is_some());
+        eventually("a request is lost", || std::future::ready(is_asked().then_some(()))).await;
+        worker.stop().await;
+    }
     drop(hanging);
-    let other = cluster.worker("w2", quick()).await;
+    let last = cluster.worker("last", quick()).await;
     for id in &ids {
         assert_eq!(result(&cluster, id).await.unwrap()["predictions"][0][0], 5.0, "{id}");
     }
-    other.stop().await;
+    last.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_answers_ends_as_a_dead_letter() {
+    let cluster = Cluster::start().await;
+    // Take nearly all requests and answer none: of ten attempts at a request, nine times in ten not one comes to the worker.
+    let mut hanging = Vec::new();
+    for _ in 0..99 {
+        hanging.push(cluster.connection.queue_subscribe(cluster.live(), QUEUE_GROUP).await.unwrap());
+    }
+    cluster.connection.round_trip(ANSWER).await.unwrap();
+    for id in 0..16 {
+        hand_in(&cluster, &format!("p-{id}"), &format!(r#"{{"id":"p-{id}","instances":[[1,2]]}}"#)).await;
+    }
+    let settings = Settings { durable_attempt_ms: 100, durable_requests_max: 16, ..quick() };
+    let worker = cluster.worker("w1", settings).await;
+    cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
+    let mut letters = cluster
+        .storage
+        .event_log(AssetRole::Dead)
+        .follow(&cluster.subjects.dead_letter_all(), Position::Beginning);
+    let letter = tokio::time::timeout(ANSWER, letters.next()).await.unwrap();
+    let reason = letter.header(DEAD_REASON).unwrap();
+    assert!(reason.contains("10 workers got it and did not answer within 100ms"), "{reason}");
+    drop(hanging);
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

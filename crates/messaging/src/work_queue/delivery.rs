@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_nats::Subject;
 use bytes::Bytes;
 use leat_contract::headers::{
-    DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED,
-    MESSAGE_ID,
+    ACCEPTED_MESSAGE_ID, ACCEPTED_MS, DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE,
+    DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED, FAILED_ATTEMPTS, MESSAGE_ID,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`] and
+/// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`], [`Delivery::hand_over`] and
 /// [`Delivery::dead_letter`]; when it is dropped instead, another worker gets it after 15 s.
 #[derive(Debug)]
 pub struct Delivery {
@@ -51,9 +51,10 @@ impl Delivery {
         self.message.payload()
     }
 
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1. One that ended by [`Delivery::hand_over`] does not count.
     pub fn attempt(&self) -> u64 {
-        self.message.place().delivered
+        let failed = self.number(FAILED_ATTEMPTS).unwrap_or(0);
+        self.message.place().delivered.saturating_add(failed)
     }
 
     /// Whether no further attempt will follow this one.
@@ -61,14 +62,15 @@ impl Delivery {
         self.attempt() >= ATTEMPTS_MAX
     }
 
-    /// Its place in the stream, the same in every attempt.
+    /// Its place in the stream, the same in every attempt until it is handed over.
     pub fn sequence(&self) -> u64 {
         self.message.sequence()
     }
 
     /// When it was accepted, in Unix milliseconds.
-    pub fn stored_at_ms(&self) -> u64 {
-        self.message.stored_at_ms()
+    pub fn accepted_at_ms(&self) -> u64 {
+        let stored_at = self.message.stored_at_ms();
+        self.number(ACCEPTED_MS).map_or(stored_at, |accepted| accepted.min(stored_at))
     }
 
     /// The message itself, for [`crate::trace::extract`].
@@ -105,6 +107,42 @@ impl Delivery {
     pub async fn give_back(self, delay: Duration) -> Result<(), Error> {
         let payload = format!("-NAK {}", json!({ "delay": nanoseconds(delay) }));
         self.end(payload.into(), Ending::GivenBack).await
+    }
+
+    /// Gives it to another worker as if it had never been taken: for a worker that leaves in order.
+    ///
+    /// The broker counts how often it gave something out, however that ended. So a copy, which knows what was before, takes the
+    /// place of the message, at the end of the queue. Where there is no room for the copy the message itself is given
+    /// back, and the attempt counts.
+    pub async fn hand_over(self) -> Result<(), Error> {
+        let (subject, payload) = (self.subject().to_owned(), self.payload().clone());
+        let copied = self.jetstream.publish(subject, self.headers_of_copy(), payload, PUBLISH_PATIENCE).await;
+        match copied {
+            Ok(_) => self.end("+ACK".into(), Ending::Removed).await,
+            Err(Error::Storage { .. } | Error::TooLarge { .. }) => self.give_back(Duration::ZERO).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    fn headers_of_copy(&self) -> Headers {
+        let (stream, sequence) = (&self.queue.stream, self.sequence());
+        let mut headers = self.message.message().headers().without_instructions();
+        headers.insert(ACCEPTED_MS, self.accepted_at_ms().to_string());
+        headers.insert(FAILED_ATTEMPTS, self.attempt().saturating_sub(1).to_string());
+        if let Some(id) = self.submitted_as() {
+            headers.insert(ACCEPTED_MESSAGE_ID, id);
+        }
+        // With the id it was submitted with, the stream would take it for the same message once more and drop it.
+        headers.with(MESSAGE_ID, format!("handed-over-{stream}-{sequence}"))
+    }
+
+    /// The id that whoever submitted it gave it.
+    fn submitted_as(&self) -> Option<&str> {
+        self.message.header(ACCEPTED_MESSAGE_ID).or_else(|| self.message.header(MESSAGE_ID))
+    }
+
+    fn number(&self, header: &str) -> Option<u64> {
+        self.message.header(header)?.parse().ok()
     }
 
     /// Ends it as a dead letter: a copy with the reason in its headers is kept, and nobody gets it again.
@@ -146,7 +184,7 @@ impl Delivery {
             .with(DEAD_SEQUENCE, &sequence)
             .with(DEAD_ATTEMPTS, self.attempt().to_string())
             .with(MESSAGE_ID, format!("dead-{}-{sequence}", self.queue.stream));
-        if let Some(id) = self.message.header(MESSAGE_ID) {
+        if let Some(id) = self.submitted_as() {
             headers.insert(DEAD_MESSAGE_ID, id);
         }
         headers

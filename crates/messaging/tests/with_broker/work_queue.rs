@@ -211,6 +211,42 @@ async fn work_that_kills_every_worker_ends_as_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_ends_in_order_does_not_count() {
+    let (connection, storage) = storage().await;
+    shorten_ack_wait(&connection, &storage, Duration::from_millis(500)).await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    let accepted_at = take(&mut queue).await.accepted_at_ms();
+    for _ in 0..2 * Delivery::ATTEMPTS_MAX {
+        let delivery = take(&mut queue).await;
+        assert_eq!((delivery.attempt(), delivery.accepted_at_ms()), (2, accepted_at));
+        delivery.hand_over().await.unwrap();
+    }
+    drop(take(&mut queue).await);
+    let last = take(&mut queue).await;
+    assert_eq!((last.attempt(), last.is_last_attempt()), (3, true));
+    last.dead_letter("no use").await.unwrap();
+    assert!(is_empty(&queue).await);
+    let letter = dead_letter(&storage).await;
+    assert_eq!(letter.header(headers::DEAD_MESSAGE_ID), Some("one"));
+    assert_eq!(letter.header(headers::DEAD_ATTEMPTS), Some("3"));
+}
+
+#[tokio::test]
+async fn work_that_is_handed_over_twice_is_there_once() {
+    let (connection, storage) = storage().await;
+    shorten_ack_wait(&connection, &storage, Duration::from_millis(500)).await;
+    submit(&storage, "one").await;
+    let mut queue = storage.job_queue(KIND);
+    let (first, second) = (take(&mut queue).await, take(&mut queue).await);
+    assert_eq!(first.sequence(), second.sequence(), "the broker gave it out again");
+    first.hand_over().await.unwrap();
+    second.hand_over().await.unwrap();
+    take(&mut queue).await.done().await.unwrap();
+    assert!(is_empty(&queue).await);
+}
+
+#[tokio::test]
 async fn garbage_near_the_payload_limit_ends_as_a_dead_letter_without_its_content() {
     // The broker's limit is below that of the queue here, so that no room is left for what a dead letter adds.
     let folder = tempfile::tempdir().unwrap();
