@@ -69,11 +69,18 @@ pub(crate) struct Activity {
 /// One request on its connection, until it is dropped. A stream of gRPC keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
-    _started: Arc<Started>,
+    started: Arc<Started>,
 }
 
 #[derive(Debug)]
 struct Started(Arc<Activity>);
+
+impl Running {
+    /// For how long nothing was asked, answered or written on the connection.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        self.started.0.last_sign().elapsed()
+    }
+}
 
 impl Activity {
     fn new() -> Arc<Self> {
@@ -88,7 +95,7 @@ impl Activity {
     fn start(self: &Arc<Self>) -> Running {
         self.was_asked.store(true, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
-        Running { _started: Arc::new(Started(self.clone())) }
+        Running { started: Arc::new(Started(self.clone())) }
     }
 
     fn touch(&self) {

@@ -5,6 +5,7 @@ pub(crate) mod codec;
 mod decoded;
 mod fields;
 mod health;
+mod in_time;
 mod inference;
 mod messages;
 mod metered;

@@ -2,13 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, Streaming};
 
+use super::in_time::in_time;
 use super::inference::infer;
 use super::tensors;
 use crate::connection::Running;
@@ -36,6 +37,7 @@ pub(super) fn answers(
 ) -> Answers {
     let as_status = headers.get(AS_STATUS).is_some_and(|value| value == "true");
     let headers = Arc::new(headers);
+    let patience = Duration::from_millis(edge.settings.idle_timeout_ms);
     let mut admission = admission(edge.keys.clone(), headers.clone());
     let answers = paced(requests, edge.bodies.memory().clone()).map(move |request| {
         let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
@@ -48,12 +50,7 @@ pub(super) fn answers(
             told(answered, as_status)
         }
     });
-    let ordered = answers.buffered(AT_ONCE);
-    Box::pin(ordered.map(move |answer| {
-        // The connection counts as busy as long as its stream is there.
-        let _running = &running;
-        answer
-    }))
+    Box::pin(in_time(answers.buffered(AT_ONCE), patience, running))
 }
 
 /// Lets in one request of a stream after the other. The first one was let in with the call.
