@@ -15,6 +15,7 @@ mod control;
 mod deployment;
 mod error;
 mod error_code;
+mod figures;
 mod identity;
 mod infer;
 mod job_status;
@@ -48,6 +49,7 @@ pub use deployment::{
 };
 pub use error::Error;
 pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
+pub use figures::{CacheFigures, InferenceFigures, ShadowFigures, TimeTotal, VersionFigures, VersionTotals};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
     Datatype, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances, Parameters,

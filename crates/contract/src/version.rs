@@ -25,18 +25,20 @@ pub enum ContractVersion {
     /// Durable inference: requests to the stream of asynchronous work, results that are kept; caches and pipelines of deployments.
     #[serde(rename = "1.2")]
     V1_2,
-    /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs. Durable
-    /// requests that are handed over know what was before.
+    /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs.
     #[serde(rename = "1.3")]
     V1_3,
+    /// Totals of versions in the figures of workers. Durable requests that are handed over know what was before.
+    #[serde(rename = "1.4")]
+    V1_4,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_3;
+    pub const CURRENT: Self = Self::V1_4;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 4] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3];
+    pub const ALL: [Self; 5] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl ContractVersion {
             Self::V1_1 => "1.1",
             Self::V1_2 => "1.2",
             Self::V1_3 => "1.3",
+            Self::V1_4 => "1.4",
         }
     }
 
@@ -59,7 +62,10 @@ impl ContractVersion {
             }
             Self::V1_2 => "durable inference and its results; `cache` and `pipeline` of deployments",
             Self::V1_3 => {
-                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests that a worker handed over"
+                "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs"
+            }
+            Self::V1_4 => {
+                "`InferenceFigures` as `data` of `$SRV.STATS`; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests that a worker handed over"
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use leat_contract::ModelName;
 use leat_contract::micro::{MicroStats, MicroVerb};
+use leat_contract::{InferenceFigures, ModelName, ModelVersion, VersionTotals};
 use leat_messaging::Gathering;
 
 use crate::refusal::Refusal;
@@ -14,24 +14,15 @@ use crate::workers::{Target, Workers};
 const GATHERING: Gathering =
     Gathering { stall: Duration::from_millis(50), total: Duration::from_millis(500) };
 
-/// The figures of one version. Workers count per model: what was counted stands with the version that has the largest share.
+/// The figures of one version, summed over all workers, each since it loaded the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VersionStatistics {
     pub(crate) model: String,
     pub(crate) version: String,
-    pub(crate) counted: Counted,
+    pub(crate) totals: VersionTotals,
 }
 
-/// Sums over all workers since each of them started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
-    /// Requests that got a result.
-    pub(crate) succeeded: u64,
-    /// Requests that got an error.
-    pub(crate) failed: u64,
-    /// Nanoseconds from receipt to reply, of those that got a result.
-    pub(crate) nanoseconds: u64,
-}
+type Summed = BTreeMap<(ModelName, ModelVersion), VersionTotals>;
 
 /// Asks every worker and adds up.
 ///
@@ -63,34 +54,25 @@ pub(crate) async fn gather(
     Ok(versions)
 }
 
-fn sum(workers: &Workers, told: impl Iterator<Item = MicroStats>) -> BTreeMap<ModelName, Counted> {
-    let mut summed: BTreeMap<ModelName, Counted> = BTreeMap::new();
+fn sum(workers: &Workers, told: impl Iterator<Item = MicroStats>) -> Summed {
+    let mut summed = Summed::new();
     for endpoint in told.flat_map(|stats| stats.endpoints) {
         let Some((model, None)) = workers.subjects().parse_infer(&endpoint.subject) else { continue };
-        let counted = summed.entry(model).or_default();
-        counted.succeeded += endpoint.num_requests.saturating_sub(endpoint.num_errors);
-        counted.failed += endpoint.num_errors;
-        counted.nanoseconds += endpoint.processing_time;
+        // A worker of another contract may tell less.
+        let figures = endpoint.data.and_then(|data| serde_json::from_value::<InferenceFigures>(data).ok());
+        for version in figures.into_iter().flat_map(|figures| figures.versions) {
+            summed.entry((model.clone(), version.version)).or_default().add(&version.totals);
+        }
     }
     summed
 }
 
-fn versions_of(
-    workers: &Workers,
-    model: &ModelName,
-    summed: &BTreeMap<ModelName, Counted>,
-) -> Vec<VersionStatistics> {
+fn versions_of(workers: &Workers, model: &ModelName, summed: &Summed) -> Vec<VersionStatistics> {
     let Some(deployment) = workers.served.deployment(model) else { return Vec::new() };
-    // The first of equals, as the workers choose it too.
-    let principal =
-        deployment.routes.iter().rev().max_by_key(|route| route.weight).map(|route| route.version);
-    let counted = summed.get(model).copied().unwrap_or_default();
-    let of = |version| if Some(version) == principal { counted } else { Counted::default() };
-    let routes = deployment.routes.iter();
-    let entry = |version: leat_contract::ModelVersion| VersionStatistics {
+    let statistics = |version: ModelVersion| VersionStatistics {
         model: model.to_string(),
         version: version.to_string(),
-        counted: of(version),
+        totals: summed.get(&(model.clone(), version)).copied().unwrap_or_default(),
     };
-    routes.map(|route| entry(route.version)).collect()
+    deployment.routes.iter().map(|route| statistics(route.version)).collect()
 }

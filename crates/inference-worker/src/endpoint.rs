@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::subjects::QUEUE_GROUP;
-use leat_contract::{Encoding, encode};
+use leat_contract::{Encoding, InferenceFigures, ShadowFigures, VersionFigures, encode};
 use leat_messaging::Subscription;
 use leat_messaging::micro::{EndpointInfo, EndpointStats};
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::describe::metadata;
+use crate::loaded::LoadedVersion;
 use crate::served::ServedModel;
 use crate::shared::Shared;
 use crate::work::Content;
@@ -39,7 +39,7 @@ impl ModelEndpoint {
         let subscription = shared.context.connections.control.queue_subscribe(subject, QUEUE_GROUP).await?;
         let stats = shared.micro.add_endpoint(describe(shared, served))?;
         let of = served.clone();
-        stats.set_data(move || figures(&of));
+        stats.set_data(move || serde_json::to_value(figures(&of)).unwrap_or_default());
         served.set_endpoint(stats.clone());
         let (stop, (end, ended)) = (CancellationToken::new(), oneshot::channel());
         let answering = answer(shared.clone(), served.clone(), subscription, stop.clone());
@@ -114,25 +114,29 @@ fn describe(shared: &Shared, served: &ServedModel) -> EndpointInfo {
     }
 }
 
-fn figures(served: &ServedModel) -> Value {
+fn figures(served: &ServedModel) -> InferenceFigures {
     let routes = served.routes();
-    let versions = routes.versions.iter().map(|(version, weight)| {
-        let latency = version.meter.last_latency();
-        json!({
-            "version": version.version,
-            "digest": version.digest,
-            "weight": weight,
-            "plan": version.plan.describe(),
-            "in_memory": version.plan.is_here(),
-            "inflight": version.meter.inflight(),
-            "p50_us": latency.map(|latency| latency.p50_ns / 1000),
-            "p99_us": latency.map(|latency| latency.p99_ns / 1000),
-        })
-    });
-    let shadow = routes
-        .shadow
-        .as_ref()
-        .map(|shadow| json!({ "version": shadow.version.version, "counts": shadow.version.meter.copies() }));
-    let cache = routes.cache.as_ref().map(|cache| cache.counts());
-    json!({ "cache": cache, "queued": served.queued(), "queue_max": routes.limits.count_max, "versions": versions.collect::<Vec<_>>(), "shadow": shadow })
+    let shadow = routes.shadow.as_ref().map(|shadow| &shadow.version);
+    InferenceFigures {
+        queued: served.queued() as u64,
+        queue_max: routes.limits.count_max as u64,
+        versions: routes.versions.iter().map(|(version, weight)| of_version(version, *weight)).collect(),
+        cache: routes.cache.as_ref().map(|cache| cache.counts()),
+        shadow: shadow.map(|copied| ShadowFigures { version: copied.version, counts: copied.meter.copies() }),
+    }
+}
+
+fn of_version(version: &LoadedVersion, weight: u32) -> VersionFigures {
+    let latency = version.meter.last_latency();
+    VersionFigures {
+        version: version.version,
+        digest: version.digest.clone(),
+        weight,
+        plan: version.plan.describe().to_owned(),
+        in_memory: version.plan.is_here(),
+        inflight: version.meter.inflight(),
+        p50_us: latency.map(|latency| latency.p50_ns / 1000),
+        p99_us: latency.map(|latency| latency.p99_ns / 1000),
+        totals: version.meter.totals(),
+    }
 }

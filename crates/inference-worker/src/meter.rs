@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use leat_contract::{ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts};
+use leat_contract::{
+    ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
+};
+use leat_service_runtime::unix_ms;
 use leat_statistics::{LatencyHistogram, LatencySummary};
 
 /// The counters of one version. Threads that answer requests lock it once per batch.
@@ -17,7 +20,7 @@ pub(crate) struct Meter {
     copies: Mutex<ShadowCounts>,
 }
 
-/// Counters since the last [`Meter::take`].
+/// Counters since the last [`Meter::take`], and the totals.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     requests: u64,
@@ -29,6 +32,8 @@ pub(crate) struct Counts {
     compute: LatencyHistogram,
     /// What copies of requests told, when it is a shadow.
     pub(crate) shadow: ShadowCounts,
+    /// Since the version was loaded.
+    totals: VersionTotals,
 }
 
 /// Where the time of one answered request went, in nanoseconds.
@@ -46,17 +51,22 @@ impl Counts {
     /// Counts runs of the model.
     pub(crate) fn ran(&mut self, runs: u64) {
         self.batches += runs;
+        self.totals.batches += runs;
     }
 
     /// Counts a request that got a result for so many rows.
     pub(crate) fn answered(&mut self, rows: usize, timing: Timing) {
         self.rows += rows as u64;
+        self.totals.rows += rows as u64;
+        self.totals.last_at = unix_ms();
+        self.totals.success.record(timing.total_ns);
         self.took(timing);
     }
 
     /// Counts a request that got an error after it had waited.
     pub(crate) fn failed(&mut self, code: ErrorCode, timing: Timing) {
         *self.errors.entry(code).or_default() += 1;
+        self.totals.fail.record(timing.total_ns);
         self.took(timing);
     }
 
@@ -64,6 +74,7 @@ impl Counts {
     /// worker look fast.
     pub(crate) fn refused(&mut self, code: ErrorCode) {
         self.requests += 1;
+        self.totals.fail.add(TimeTotal { count: 1, ns: 0 });
         *self.errors.entry(code).or_default() += 1;
     }
 
@@ -71,7 +82,9 @@ impl Counts {
         self.requests += 1;
         self.latency.record(timing.total_ns);
         self.queue.record(timing.queue_ns);
+        self.totals.queue.record(timing.queue_ns);
         if let Some(compute_ns) = timing.compute_ns {
+            self.totals.compute.record(compute_ns);
             self.compute.record(compute_ns);
         }
     }
@@ -95,6 +108,11 @@ impl Meter {
     /// Says that so many requests were answered after they had begun.
     pub(crate) fn ended(&self, requests: usize) {
         self.inflight.fetch_sub(requests as u64, Ordering::Relaxed);
+    }
+
+    /// Everything since the version was loaded.
+    pub(crate) fn totals(&self) -> VersionTotals {
+        self.counts().totals
     }
 
     /// Requests that run now.
@@ -175,5 +193,13 @@ mod tests {
         let second = meter.take(&model, version, 0);
         assert_eq!((second.requests, second.latency.len(), second.errors.len()), (0, 0, 0));
         assert!(meter.is_empty());
+
+        let totals = meter.totals();
+        assert_eq!((totals.rows, totals.batches), (4, 1));
+        assert_eq!(totals.success, TimeTotal { count: 1, ns: 3000 });
+        assert_eq!(totals.fail, TimeTotal { count: 2, ns: 3000 });
+        assert_eq!(totals.queue, TimeTotal { count: 2, ns: 2000 });
+        assert_eq!(totals.compute, TimeTotal { count: 1, ns: 500 });
+        assert!(totals.last_at > 0);
     }
 }

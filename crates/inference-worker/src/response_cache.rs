@@ -8,8 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leat_contract::Digest;
-use serde::Serialize;
+use leat_contract::{CacheFigures, Digest};
 
 /// What an entry takes besides its values.
 const ENTRY_BYTES: usize = 128;
@@ -26,7 +25,7 @@ pub(crate) struct ResponseCache {
 struct State {
     young: Generation,
     old: Generation,
-    counts: CacheCounts,
+    counts: CacheFigures,
 }
 
 #[derive(Debug, Default)]
@@ -40,13 +39,6 @@ struct Entry {
     digest: Digest,
     input: Arc<[f32]>,
     output: Arc<[f32]>,
-}
-
-/// How often it was of use.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-pub(crate) struct CacheCounts {
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
 }
 
 impl ResponseCache {
@@ -89,7 +81,7 @@ impl ResponseCache {
         }
     }
 
-    pub(crate) fn counts(&self) -> CacheCounts {
+    pub(crate) fn counts(&self) -> CacheFigures {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).counts
     }
 

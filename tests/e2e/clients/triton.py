@@ -151,12 +151,25 @@ def control(client, name):
     assert entry["name"] == "digits" and "inference_stats" in entry, statistics
 
 
+def counted(client):
+    """Each version counts its own rows and requests, and where their time went."""
+    (every, second) = (client.get_inference_statistics("digits", version) for version in ("", "2"))
+    stats = {entry["version"]: entry for entry in every["model_stats"]}
+    assert set(stats) == {"1", "2"} and [entry["version"] for entry in second["model_stats"]] == ["2"], every
+    assert sum(entry["inference_count"] for entry in stats.values()) >= 40, stats
+    assert sum(entry["inference_stats"]["fail"]["count"] for entry in stats.values()) >= 3, stats
+    for entry in stats.values():
+        times = entry["inference_stats"]
+        assert 0 < entry["execution_count"] <= entry["inference_count"], entry
+        assert times["success"]["count"] > 0 and entry["last_inference"] > 1_700_000_000_000, entry
+        assert 0 < times["compute_infer"]["ns"] + times["queue"]["ns"] <= times["success"]["ns"] + times["fail"]["ns"], entry
+
+
 def main(http_address, grpc_address, path):
     values = rows(path, ROWS)
     expected = over_http(http_address, values)
     client = over_grpc(grpc_address, values, expected)
-    before = http.InferenceServerClient(http_address).get_inference_statistics("digits")["model_stats"][0]
-    assert before["inference_count"] >= 40 and before["inference_stats"]["fail"]["count"] >= 3, before
+    counted(http.InferenceServerClient(http_address))
     control(http.InferenceServerClient(http_address), "HTTP")
     control(client, "gRPC")
     print("tritonclient: HTTP, gRPC, stream, repository, statistics, errors")

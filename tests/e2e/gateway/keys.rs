@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::clients::python;
 use super::guarded::Guarded;
 use super::http::{exchange, get, send};
 use super::town;
+use crate::town::digits_path;
 
 fn digest(key: &str) -> String {
     Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -44,6 +46,20 @@ async fn keys_rates_and_rights_are_kept() {
     assert_eq!(ask("GET /v2", Some("operate")).await.status, 200);
     let load = ask("POST /v2/repository/models/digits/load", Some("operate")).await;
     assert_eq!(load.status, 200, "{}", String::from_utf8_lossy(&load.body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_of_a_stream_is_taken_from_its_key() {
+    let (town, _) = town().await;
+    let keys = town.path("stream-keys.json");
+    let list = json!([{ "name": "s", "sha256": digest("stream"), "requests_per_second": 0.001, "burst": 3 }]);
+    std::fs::write(&keys, list.to_string()).expect("written");
+    let path = keys.to_string_lossy().into_owned();
+    let gateway = Guarded::start(&town, "limited", &[("LEAT_GATEWAY__KEYS_FILE", &path)]).await;
+    gateway.ready().await;
+    let address = format!("127.0.0.1:{}", gateway.grpc);
+    let said = python("limited.py", &[&address, &digits_path().to_string_lossy(), "stream"]).await;
+    assert!(said.contains("three of six were answered"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 use leat_contract::{
     Alert, Alias, Deployment, DrainReply, DrainRequest,
     Encoding::{self, Json, MessagePack},
-    ErrorBody, InferReference, InferRequest, InferResponse, JobEvent, JobMessage, JobStatus, Label, Manifest,
-    ModelMetadata, PingReply, PredictionBatch, PredictionsResponse, RolloutEvent, Window, WorkerLease,
-    WorkerTelemetry,
+    ErrorBody, InferReference, InferRequest, InferResponse, InferenceFigures, JobEvent, JobMessage,
+    JobStatus, Label, Manifest, ModelMetadata, PingReply, PredictionBatch, PredictionsResponse, RolloutEvent,
+    Window, WorkerLease, WorkerTelemetry,
     micro::{MicroInfo, MicroPing, MicroStats},
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<Message> {
         message::<MicroPing>("MicroPing", JSON),
         message::<MicroInfo>("MicroInfo", JSON),
         message::<MicroStats>("MicroStats", JSON),
+        message::<InferenceFigures>("InferenceFigures", JSON),
     ]
 }
 

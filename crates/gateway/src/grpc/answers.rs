@@ -1,5 +1,7 @@
 //! What the gateway and its models say of themselves over gRPC.
 
+use leat_contract::TimeTotal;
+
 use crate::model_config::{ConfigTensor, ModelConfig as Described, type_name};
 use crate::statistics::VersionStatistics;
 use crate::wire::inference::{
@@ -57,14 +59,15 @@ fn reshape(tensor: &ConfigTensor) -> Option<ModelTensorReshape> {
 }
 
 pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
-    let counted = version.counted;
-    let none = Some(StatisticDuration::default());
+    let totals = version.totals;
+    let duration = |total: TimeTotal| Some(StatisticDuration { count: total.count, ns: total.ns });
+    let none = duration(TimeTotal::default());
     let stats = InferStatistics {
-        success: Some(StatisticDuration { count: counted.succeeded, ns: counted.nanoseconds }),
-        fail: Some(StatisticDuration { count: counted.failed, ns: 0 }),
-        queue: none,
+        success: duration(totals.success),
+        fail: duration(totals.fail),
+        queue: duration(totals.queue),
         compute_input: none,
-        compute_infer: none,
+        compute_infer: duration(totals.compute),
         compute_output: none,
         cache_hit: none,
         cache_miss: none,
@@ -72,9 +75,9 @@ pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
     ModelStatistics {
         name: version.model,
         version: version.version,
-        last_inference: 0,
-        inference_count: counted.succeeded,
-        execution_count: counted.succeeded,
+        last_inference: totals.last_at,
+        inference_count: totals.rows,
+        execution_count: totals.batches,
         inference_stats: Some(stats),
     }
 }

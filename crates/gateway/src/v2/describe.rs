@@ -1,6 +1,6 @@
 //! What the gateway and its models say of themselves over HTTP.
 
-use leat_contract::{Batching, ModelMetadata};
+use leat_contract::{Batching, ModelMetadata, TimeTotal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -89,18 +89,17 @@ pub(crate) async fn statistics(edge: &Edge, named: Option<&Named>) -> Result<Ans
 }
 
 fn statistics_json(version: &VersionStatistics) -> Value {
-    let counted = version.counted;
-    let none = json!({ "count": 0, "ns": 0 });
+    let totals = version.totals;
+    let none = TimeTotal::default();
     json!({
         "name": version.model,
         "version": version.version,
-        "last_inference": 0,
-        "inference_count": counted.succeeded,
-        "execution_count": counted.succeeded,
+        "last_inference": totals.last_at,
+        "inference_count": totals.rows,
+        "execution_count": totals.batches,
         "inference_stats": {
-            "success": { "count": counted.succeeded, "ns": counted.nanoseconds },
-            "fail": { "count": counted.failed, "ns": 0 },
-            "queue": none, "compute_input": none, "compute_infer": none, "compute_output": none,
+            "success": totals.success, "fail": totals.fail, "queue": totals.queue,
+            "compute_input": none, "compute_infer": totals.compute, "compute_output": none,
             "cache_hit": none, "cache_miss": none,
         },
         "response_stats": {},

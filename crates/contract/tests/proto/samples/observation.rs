@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{
-    Accuracy, Alert, AlertState, ErrorCode, Interval, Label, LabelValue, ModelTelemetry, PredictedValue,
-    PredictionBatch, PredictionRecord, ProcessTelemetry, Quantiles, Scalar, ShadowCounts, VersionWindow,
-    Window, WorkerResources, WorkerTelemetry,
+    Accuracy, Alert, AlertState, CacheFigures, ErrorCode, InferenceFigures, Interval, Label, LabelValue,
+    ModelTelemetry, PredictedValue, PredictionBatch, PredictionRecord, ProcessTelemetry, Quantiles, Scalar,
+    ShadowCounts, ShadowFigures, TimeTotal, VersionFigures, VersionTotals, VersionWindow, Window,
+    WorkerResources, WorkerTelemetry,
     micro::{MicroEndpoint, MicroEndpointStats, MicroIdentity, MicroInfo, MicroPing, MicroStats},
 };
 use serde_json::json;
 
-use super::{NOON, Sample, document, model, request_id, version, worker};
+use super::{NOON, Sample, digest, document, model, request_id, version, worker};
 
 pub(super) fn all() -> Vec<Sample> {
     let label = |label| Label { request_id: request_id(), label, at: None };
@@ -31,6 +32,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("micro-ping", "MicroPing", MicroPing::new(identity())),
         document("micro-info", "MicroInfo", info()),
         document("micro-stats", "MicroStats", stats()),
+        document("inference-figures", "InferenceFigures", figures()),
     ]
 }
 
@@ -160,6 +162,35 @@ fn info() -> MicroInfo {
         metadata: BTreeMap::from([("model".to_owned(), "digits".to_owned())]),
     };
     MicroInfo::new(identity(), "serves models".to_owned(), vec![endpoint])
+}
+
+fn figures() -> InferenceFigures {
+    let total = |count, ns| TimeTotal { count, ns };
+    InferenceFigures {
+        queued: 9,
+        queue_max: 1024,
+        versions: vec![VersionFigures {
+            version: version(3),
+            digest: digest('a'),
+            weight: 100,
+            plan: "native avx2 f32 64-128-64-10".to_owned(),
+            in_memory: true,
+            inflight: 4,
+            p50_us: Some(250),
+            p99_us: Some(1900),
+            totals: VersionTotals {
+                last_at: NOON,
+                rows: 1900,
+                batches: 250,
+                success: total(950, 290_000_000),
+                fail: total(50, 10_000_000),
+                queue: total(952, 95_000_000),
+                compute: total(950, 4_750_000),
+            },
+        }],
+        cache: Some(CacheFigures { hits: 700, misses: 250 }),
+        shadow: Some(ShadowFigures { version: version(4), counts: ShadowCounts::default() }),
+    }
 }
 
 fn stats() -> MicroStats {
