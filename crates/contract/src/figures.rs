@@ -65,6 +65,9 @@ pub struct VersionTotals {
     pub queue: TimeTotal,
     /// In the model; every request counts the time of its whole batch.
     pub compute: TimeTotal,
+    /// Of both, when the deployment keeps answers.
+    #[serde(default)]
+    pub cache: CacheFigures,
 }
 
 impl VersionTotals {
@@ -77,6 +80,7 @@ impl VersionTotals {
         self.fail.add(other.fail);
         self.queue.add(other.queue);
         self.compute.add(other.compute);
+        self.cache.add(other.cache);
     }
 }
 
@@ -109,6 +113,14 @@ pub struct CacheFigures {
     pub hits: u64,
     /// Requests for which none was kept.
     pub misses: u64,
+}
+
+impl CacheFigures {
+    /// Adds others.
+    pub fn add(&mut self, other: Self) {
+        self.hits = self.hits.saturating_add(other.hits);
+        self.misses = self.misses.saturating_add(other.misses);
+    }
 }
 
 /// What copies of requests told.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, ModelName, ModelVersion, WorkerId};
+use crate::{CacheFigures, ErrorCode, ModelName, ModelVersion, WorkerId};
 
 /// The counters of one worker since its last message (MessagePack).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +68,9 @@ pub struct ModelTelemetry {
     /// What copies of live requests told in the interval, when the version is a shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowCounts>,
+    /// Of what use kept answers were in the interval, when the deployment has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheFigures>,
 }
 
 /// How the answers of a shadow compare with those that were sent.

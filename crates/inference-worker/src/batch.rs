@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_contract::{ErrorCode, InferRequest, PredictionRecord};
+use leat_contract::{CacheFigures, ErrorCode, InferRequest, PredictionRecord};
 use leat_engine::{Plan, Scratch, Team};
 use leat_messaging::Subject;
 
@@ -51,6 +51,8 @@ pub(crate) struct Batch {
     bytes: usize,
     /// How long these took to be read.
     reading: Duration,
+    /// Of what use kept answers were.
+    cache: CacheFigures,
     buffers: Buffers,
 }
 
@@ -99,6 +101,7 @@ impl Batch {
             begun: Instant::now(),
             compute: Duration::ZERO,
             reading: Duration::ZERO,
+            cache: CacheFigures::default(),
             bytes: 0,
             buffers,
         }
@@ -175,14 +178,18 @@ impl Batch {
     /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
     fn place(&mut self, rows: Range<usize>) -> Place {
         let start = rows.start * self.version.plan.features();
-        let known =
-            self.cache().and_then(|cache| cache.get(&self.version.digest, self.buffers.input.get(start..)?));
-        match known {
+        let Some(cache) = self.cache() else { return (rows, None) };
+        let input = self.buffers.input.get(start..).unwrap_or_default();
+        match cache.get(&self.version.digest, input) {
             Some(known) => {
+                self.cache.hits += 1;
                 self.buffers.input.truncate(start);
                 (rows.start..rows.start, Some(known))
             }
-            None => (rows, None),
+            None => {
+                self.cache.misses += 1;
+                (rows, None)
+            }
         }
     }
 
@@ -352,6 +359,7 @@ impl Batch {
             compute_ns: compute.map(nanoseconds),
         };
         let mut counts = self.version.meter.counts();
+        counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
             counts.failed(code, timing(received, None));
         }

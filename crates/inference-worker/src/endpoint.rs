@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::subjects::QUEUE_GROUP;
-use leat_contract::{Encoding, InferenceFigures, ShadowFigures, VersionFigures, encode};
+use leat_contract::{CacheFigures, Encoding, InferenceFigures, ShadowFigures, VersionFigures, encode};
 use leat_messaging::Subscription;
 use leat_messaging::micro::{EndpointInfo, EndpointStats};
 use tokio::sync::oneshot;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::describe::metadata;
 use crate::loaded::LoadedVersion;
-use crate::served::ServedModel;
+use crate::served::{RouteTable, ServedModel};
 use crate::shared::Shared;
 use crate::work::Content;
 
@@ -121,9 +121,15 @@ fn figures(served: &ServedModel) -> InferenceFigures {
         queued: served.queued() as u64,
         queue_max: routes.limits.count_max as u64,
         versions: routes.versions.iter().map(|(version, weight)| of_version(version, *weight)).collect(),
-        cache: routes.cache.as_ref().map(|cache| cache.counts()),
+        cache: routes.cache.as_ref().map(|_| looked_up(&routes)),
         shadow: shadow.map(|copied| ShadowFigures { version: copied.version, counts: copied.meter.copies() }),
     }
+}
+
+fn looked_up(routes: &RouteTable) -> CacheFigures {
+    let mut sum = CacheFigures::default();
+    routes.versions.iter().for_each(|(version, _)| sum.add(version.meter.totals().cache));
+    sum
 }
 
 fn of_version(version: &LoadedVersion, weight: u32) -> VersionFigures {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leat_contract::{
-    ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
+    CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
 };
 use leat_service_runtime::unix_ms;
 use leat_statistics::{LatencyHistogram, LatencySummary};
@@ -32,6 +32,8 @@ pub(crate) struct Counts {
     compute: LatencyHistogram,
     /// What copies of requests told, when it is a shadow.
     pub(crate) shadow: ShadowCounts,
+    /// Of what use kept answers were.
+    cache: CacheFigures,
     /// Since the version was loaded.
     totals: VersionTotals,
 }
@@ -68,6 +70,12 @@ impl Counts {
         *self.errors.entry(code).or_default() += 1;
         self.totals.fail.record(timing.total_ns);
         self.took(timing);
+    }
+
+    /// Counts of what use kept answers were.
+    pub(crate) fn looked_up(&mut self, cache: CacheFigures) {
+        self.cache.add(cache);
+        self.totals.cache.add(cache);
     }
 
     /// Counts a request that was refused at the door. Its time is not counted: refusals are quick and would make a busy
@@ -147,6 +155,7 @@ impl Meter {
         let queue = delta(|counts| &mut counts.queue);
         let compute = delta(|counts| &mut counts.compute);
         let shadow = std::mem::take(&mut counts.shadow);
+        let cache = std::mem::take(&mut counts.cache);
         self.copies.lock().unwrap_or_else(PoisonError::into_inner).merge(&shadow);
         ModelTelemetry {
             model: model.clone(),
@@ -161,6 +170,7 @@ impl Meter {
             queue,
             compute,
             shadow: (shadow != ShadowCounts::default()).then_some(shadow),
+            cache: (cache != CacheFigures::default()).then_some(cache),
         }
     }
 }
@@ -178,9 +188,11 @@ mod tests {
         meter.counts().answered(4, timing);
         meter.counts().failed(ErrorCode::InvalidArgument, Timing { compute_ns: None, ..timing });
         meter.counts().refused(ErrorCode::Overloaded);
+        meter.counts().looked_up(CacheFigures { hits: 1, misses: 2 });
         assert!(!meter.is_empty());
 
         let first = meter.take(&model, version, 7);
+        assert_eq!(first.cache, Some(CacheFigures { hits: 1, misses: 2 }));
         assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 1, 7));
         assert_eq!(
             first.errors,
@@ -191,6 +203,7 @@ mod tests {
         assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);
 
         let second = meter.take(&model, version, 0);
+        assert_eq!(second.cache, None);
         assert_eq!((second.requests, second.latency.len(), second.errors.len()), (0, 0, 0));
         assert!(meter.is_empty());
 
@@ -200,6 +213,7 @@ mod tests {
         assert_eq!(totals.fail, TimeTotal { count: 2, ns: 3000 });
         assert_eq!(totals.queue, TimeTotal { count: 2, ns: 2000 });
         assert_eq!(totals.compute, TimeTotal { count: 1, ns: 500 });
+        assert_eq!(totals.cache, CacheFigures { hits: 1, misses: 2 });
         assert!(totals.last_at > 0);
     }
 }

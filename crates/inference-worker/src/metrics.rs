@@ -1,8 +1,16 @@
 //! The metrics of a worker itself. Those of requests go to the monitor as telemetry, which merges all workers.
 
 use leat_service_runtime::Metrics;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Unit;
+
+/// Upper bounds of the sizes of bodies that are objects: 1 MiB to 1 GiB.
+const BODY_BYTES: [f64; 6] =
+    [1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0, 268_435_456.0, 1_073_741_824.0];
 
 /// What a worker counts of itself.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +21,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) loads_failed: Counter,
     pub(crate) durable_answered: Counter,
     pub(crate) durable_given_up: Counter,
+    pub(crate) bodies: BodySizes,
     pub(crate) queued: Gauge,
     pub(crate) versions: Gauge,
 }
@@ -37,9 +46,40 @@ impl WorkerMetrics {
             registry.register("worker_durable_answered", help, own.durable_answered.clone());
             let help = "Durable requests that became dead letters";
             registry.register("worker_durable_given_up", help, own.durable_given_up.clone());
+            let help = "Bodies that were objects because no message can hold them";
+            registry.register_with_unit("worker_object_body", help, Unit::Bytes, own.bodies.0.clone());
             registry.register("worker_queued_requests", "Requests that wait", own.queued.clone());
             registry.register("worker_versions", "Versions in memory", own.versions.clone());
         });
         own
+    }
+}
+
+/// How large the bodies were that were objects. Clones share the figures.
+#[derive(Debug, Clone)]
+pub(crate) struct BodySizes(Family<BodyLabels, Histogram, fn() -> Histogram>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BodyLabels {
+    of: &'static str,
+}
+
+impl BodySizes {
+    pub(crate) fn request(&self, bytes: usize) {
+        self.observe("request", bytes);
+    }
+
+    pub(crate) fn reply(&self, bytes: usize) {
+        self.observe("reply", bytes);
+    }
+
+    fn observe(&self, of: &'static str, bytes: usize) {
+        self.0.get_or_create(&BodyLabels { of }).observe(bytes as f64);
+    }
+}
+
+impl Default for BodySizes {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(BODY_BYTES)))
     }
 }

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::claim::Claim;
+use crate::metrics::{BodySizes, WorkerMetrics};
 use crate::work::{Answer, Content, LargeReply};
 use crate::{Error, Settings};
 
@@ -29,6 +30,7 @@ pub(crate) struct Payloads {
     /// The threads of connections and of models have other things to do.
     runtime: Handle,
     replies_lost: Counter,
+    sizes: BodySizes,
     turns: Semaphore,
     memory: Arc<Semaphore>,
     body_bytes_max: u64,
@@ -44,14 +46,15 @@ pub(crate) struct Body {
 
 impl Payloads {
     /// The store under the settings of a worker; what it does runs where this is called.
-    pub(crate) fn new(settings: &Settings, context: &Context, replies_lost: Counter) -> Arc<Self> {
+    pub(crate) fn new(settings: &Settings, context: &Context, metrics: &WorkerMetrics) -> Arc<Self> {
         let all_bytes = settings.objects_bytes_max as u64;
         let steps = usize::try_from(all_bytes.div_ceil(STEP_BYTES)).unwrap_or(usize::MAX);
         Arc::new(Self {
             objects: context.storage.objects(AssetRole::Payloads),
             tasks: context.tasks.clone(),
             runtime: Handle::current(),
-            replies_lost,
+            replies_lost: metrics.replies_lost.clone(),
+            sizes: metrics.bodies.clone(),
             turns: Semaphore::new(settings.objects_at_once),
             memory: Arc::new(Semaphore::new(steps.min(Semaphore::MAX_PERMITS))),
             body_bytes_max: all_bytes.min(limits::PAYLOAD_BYTES_MAX as u64),
@@ -87,7 +90,10 @@ impl Payloads {
         let share = self.memory.clone().acquire_many_owned(steps(bytes)).await;
         let share = share.map_err(|_| MessagingError::Closed)?;
         match self.objects.get_within(name, bytes).await {
-            Ok(bytes) => Ok(Body { bytes: bytes.into(), share }),
+            Ok(bytes) => {
+                self.sizes.request(bytes.len());
+                Ok(Body { bytes: bytes.into(), share })
+            }
             Err(MessagingError::Missing { .. }) => Err(missing()),
             Err(error) => Err(error.into()),
         }
@@ -125,6 +131,7 @@ impl Payloads {
             let reason = "other requests and replies fill the memory for those that are objects".to_owned();
             return Err(Error::Overloaded { reason, retry_after_ms: RETRY_AFTER_MS }.detail());
         };
+        let size = bytes.len();
         let until = Instant::now() + self.timeout;
         let until = claim.map_or(until, |claim| claim.due.min(until));
         let storing = tokio::time::timeout_at(until.into(), self.objects.put_unique(bytes)).await;
@@ -133,7 +140,7 @@ impl Payloads {
             _ => Error::BodySlow { what: "stored", after: self.timeout },
         };
         let stored = storing.map_err(slow).and_then(|stored| stored.map_err(Error::from));
-        stored.map_err(|error| error.detail())
+        stored.inspect(|_| self.sizes.reply(size)).map_err(|error| error.detail())
     }
 }
 

@@ -48,7 +48,7 @@ impl Shared {
     ) -> Result<Self, Error> {
         let metrics = WorkerMetrics::new(&context.metrics);
         Ok(Self {
-            payloads: Payloads::new(&settings, &context, metrics.replies_lost.clone()),
+            payloads: Payloads::new(&settings, &context, &metrics),
             queue: Queue::new(
                 Capacity { count: settings.queue_max, bytes: settings.queue_bytes_max },
                 settings.compute_threads,

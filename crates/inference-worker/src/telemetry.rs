@@ -121,6 +121,7 @@ mod tests {
             queue: vec![0; bytes],
             compute: vec![0; bytes],
             shadow: None,
+            cache: None,
         }
     }
 

@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buckets::Buckets;
-use leat_contract::{Deployment, ModelName, ModelVersion, Window, WorkerId, WorkerTelemetry};
+use leat_contract::{
+    CacheFigures, Deployment, ModelName, ModelVersion, ShadowCounts, Window, WorkerId, WorkerTelemetry,
+};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet,
@@ -49,6 +51,8 @@ struct Totals {
     infer: Buckets,
     inflight: BTreeMap<WorkerId, u64>,
     pending: BTreeMap<WorkerId, u64>,
+    shadow: ShadowCounts,
+    cache: CacheFigures,
     accuracy: Option<f64>,
     label_coverage: Option<f64>,
 }
@@ -80,6 +84,8 @@ impl ModelMetrics {
         totals.infer.add(&report.compute);
         totals.inflight.insert(worker.clone(), told.inflight);
         totals.pending.insert(worker.clone(), told.queued);
+        told.shadow.iter().for_each(|shadow| totals.shadow.merge(shadow));
+        told.cache.iter().for_each(|cache| totals.cache.add(*cache));
     }
 
     /// Takes over what a closed window says of labels.
@@ -184,6 +190,8 @@ impl Collector for ModelMetrics {
             t.label_coverage
         })?;
         writer.accuracy()?;
+        writer.shadows()?;
+        writer.caches()?;
         writer.labels()?;
         writer.deployments()?;
         writer.monitor()?;
@@ -255,6 +263,47 @@ impl Writer<'_, '_> {
                 family
                     .encode_family(&tagged(version, "kind", "realized".to_owned()))?
                     .encode_gauge(&ratio)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shadows(&mut self) -> Result<(), fmt::Error> {
+        let help = "Copies of requests for a version that is a shadow, by outcome";
+        self.outcomes("shadow_requests", help, |totals| {
+            let ShadowCounts { mirrored, dropped, failed, .. } = totals.shadow;
+            [("answered", mirrored.saturating_sub(failed)), ("failed", failed), ("dropped", dropped)]
+        })?;
+        let help = "Rows of a shadow, by whether they agree with those that were sent";
+        self.outcomes("shadow_rows", help, |totals| {
+            let ShadowCounts { rows, disagreements, .. } = totals.shadow;
+            [("agrees", rows.saturating_sub(disagreements)), ("disagrees", disagreements)]
+        })
+    }
+
+    fn caches(&mut self) -> Result<(), fmt::Error> {
+        let help = "Requests to a deployment that keeps answers, by whether there was one";
+        self.outcomes("cache_requests", help, |totals| {
+            [("hit", totals.cache.hits), ("miss", totals.cache.misses)]
+        })
+    }
+
+    /// Counters of the versions for which anything was counted.
+    fn outcomes<const COUNT: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: impl Fn(&Totals) -> [(&'static str, u64); COUNT],
+    ) -> Result<(), fmt::Error> {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (version, totals) in &self.figures.versions {
+            let counts = counts(totals);
+            if counts.iter().all(|(_, count)| *count == 0) {
+                continue;
+            }
+            for (outcome, count) in counts {
+                let labels = tagged(version, "outcome", outcome.to_owned());
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
             }
         }
         Ok(())

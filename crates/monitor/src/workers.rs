@@ -208,6 +208,7 @@ mod tests {
                 queue: Vec::new(),
                 compute: Vec::new(),
                 shadow: None,
+                cache: None,
             };
             WorkerTelemetry { models: vec![told], ..report(1, sequence, cpu_seconds_total) }
         };

@@ -215,6 +215,7 @@ fn idle(version: u32) -> ModelTelemetry {
         queue: Vec::new(),
         compute: Vec::new(),
         shadow: None,
+        cache: None,
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
     let totals = version.totals;
     let duration = |total: TimeTotal| Some(StatisticDuration { count: total.count, ns: total.ns });
     let none = duration(TimeTotal::default());
+    // How long looking took is not measured.
+    let looked_up = |count| duration(TimeTotal { count, ns: 0 });
     let stats = InferStatistics {
         success: duration(totals.success),
         fail: duration(totals.fail),
@@ -69,8 +71,8 @@ pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
         compute_input: none,
         compute_infer: duration(totals.compute),
         compute_output: none,
-        cache_hit: none,
-        cache_miss: none,
+        cache_hit: looked_up(totals.cache.hits),
+        cache_miss: looked_up(totals.cache.misses),
     };
     ModelStatistics {
         name: version.model,

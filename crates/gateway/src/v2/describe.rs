@@ -91,6 +91,8 @@ pub(crate) async fn statistics(edge: &Edge, named: Option<&Named>) -> Result<Ans
 fn statistics_json(version: &VersionStatistics) -> Value {
     let totals = version.totals;
     let none = TimeTotal::default();
+    // How long looking took is not measured.
+    let looked_up = |count| TimeTotal { count, ns: 0 };
     json!({
         "name": version.model,
         "version": version.version,
@@ -100,7 +102,7 @@ fn statistics_json(version: &VersionStatistics) -> Value {
         "inference_stats": {
             "success": totals.success, "fail": totals.fail, "queue": totals.queue,
             "compute_input": none, "compute_infer": totals.compute, "compute_output": none,
-            "cache_hit": none, "cache_miss": none,
+            "cache_hit": looked_up(totals.cache.hits), "cache_miss": looked_up(totals.cache.misses),
         },
         "response_stats": {},
         "batch_stats": [],

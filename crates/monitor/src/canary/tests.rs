@@ -59,6 +59,7 @@ impl Bench {
             queue: Vec::new(),
             compute: Vec::new(),
             shadow: None,
+            cache: None,
         };
         self.canaries.hear(&told, &latency);
     }

@@ -23,7 +23,15 @@ fn told(requests: u64) -> ModelTelemetry {
         latency: latency.to_bytes(),
         queue: Vec::new(),
         compute: Vec::new(),
-        shadow: None,
+        shadow: Some(ShadowCounts {
+            mirrored: 5,
+            dropped: 2,
+            failed: 1,
+            rows: 8,
+            disagreements: 3,
+            difference_max: 0.5,
+        }),
+        cache: Some(CacheFigures { hits: 3, misses: 1 }),
     }
 }
 
@@ -53,6 +61,11 @@ fn every_metric_has_the_name_and_suffixes_that_prometheus_expects() {
         format!("leat_request_duration_seconds_bucket{{le=\"2.5\",{}}} 4", &of[1..]),
         format!("leat_request_duration_seconds_bucket{{le=\"+Inf\",{}}} 5", &of[1..]),
         format!("leat_stage_duration_seconds_bucket{{le=\"+Inf\",{},stage=\"queue\"}} 0", &of[1..]),
+        format!("leat_shadow_requests_total{of},outcome=\"answered\"}} 4"),
+        format!("leat_shadow_requests_total{of},outcome=\"dropped\"}} 2"),
+        format!("leat_shadow_rows_total{of},outcome=\"disagrees\"}} 3"),
+        format!("leat_shadow_rows_total{of},outcome=\"agrees\"}} 5"),
+        format!("leat_cache_requests_total{of},outcome=\"hit\"}} 3"),
         "leat_monitor_events_dropped_total 0".to_owned(),
         "leat_monitor_sketch_gaps_total 0".to_owned(),
     ] {

@@ -46,6 +46,7 @@ fn told(model: &str, version: u32, requests: u64) -> ModelTelemetry {
         queue: Vec::new(),
         compute: Vec::new(),
         shadow: None,
+        cache: None,
     }
 }
 

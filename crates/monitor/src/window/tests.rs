@@ -22,6 +22,7 @@ fn told(version: u32, latencies_ms: &[u64]) -> ModelTelemetry {
         queue: Vec::new(),
         compute: Vec::new(),
         shadow: None,
+        cache: None,
     }
 }
 

@@ -26,6 +26,10 @@ pub(super) fn all() -> Vec<Sample> {
             holds_binary: true,
             ..document("worker-telemetry-shadow", "WorkerTelemetry", telemetry_of_shadow())
         },
+        Sample {
+            holds_binary: true,
+            ..document("worker-telemetry-cache", "WorkerTelemetry", telemetry_of_cache())
+        },
         document("window", "Window", window()),
         document("window-shadow", "Window", window_of_shadow()),
         document("alert", "Alert", alert()),
@@ -69,6 +73,7 @@ fn telemetry() -> WorkerTelemetry {
             queue: vec![28, 132],
             compute: Vec::new(),
             shadow: None,
+            cache: None,
         }],
     }
 }
@@ -80,6 +85,12 @@ fn shadow() -> ShadowCounts {
 fn telemetry_of_shadow() -> WorkerTelemetry {
     let mut telemetry = telemetry();
     telemetry.models.iter_mut().for_each(|told| told.shadow = Some(shadow()));
+    telemetry
+}
+
+fn telemetry_of_cache() -> WorkerTelemetry {
+    let mut telemetry = telemetry();
+    telemetry.models.iter_mut().for_each(|told| told.cache = Some(CacheFigures { hits: 700, misses: 250 }));
     telemetry
 }
 
@@ -186,6 +197,7 @@ fn figures() -> InferenceFigures {
                 fail: total(50, 10_000_000),
                 queue: total(952, 95_000_000),
                 compute: total(950, 4_750_000),
+                cache: CacheFigures { hits: 700, misses: 250 },
             },
         }],
         cache: Some(CacheFigures { hits: 700, misses: 250 }),
