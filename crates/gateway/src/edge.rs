@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod finish;
+mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use http::HeaderMap;
 use leat_catalogue::Catalogue;
 use leat_contract::InferRequest;
-use leat_messaging::Headers;
 use leat_service_runtime::{Inflight, Metrics, Readiness};
 
 use crate::Settings;
@@ -37,18 +37,14 @@ pub(crate) struct Edge {
     pub(crate) inflight: Inflight,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) all_metrics: Metrics,
+    /// Whether a request that belongs to no trace begins one.
+    pub(crate) begins_traces: bool,
 }
 
 impl Edge {
     /// What goes with a request for inference whose headers are these.
     pub(crate) fn call(&self, headers: &HeaderMap) -> Call {
-        let mut carried = Headers::new();
-        for name in [leat_contract::headers::TRACEPARENT, leat_contract::headers::TRACESTATE] {
-            if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
-                carried.insert(name, value);
-            }
-        }
-        Call::new(self.settings.request_timeout(), carried)
+        Call::new(self.settings.request_timeout(), traced::carried(headers))
     }
 
     /// Gives a request a deadline when it has none, and the call the time that it allows.

@@ -119,6 +119,7 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
         inflight: context.inflight.clone(),
         metrics: EdgeMetrics::new(&context.metrics),
         all_metrics: context.metrics.clone(),
+        begins_traces: context.traces,
         settings: Arc::new(settings),
     }
 }

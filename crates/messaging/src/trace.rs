@@ -1,6 +1,6 @@
 //! W3C trace context in message headers: a trace goes through the broker as through a function call.
 
-use leat_contract::headers::TRACEPARENT;
+use leat_contract::headers::{TRACEPARENT, TRACESTATE};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::TraceContextExt;
 use tracing::Span;
@@ -26,11 +26,15 @@ pub fn inject(headers: &mut Headers) {
 
 /// Makes the sender's span the parent of `span`. Costs nothing for messages that carry no trace.
 pub fn extract(message: &Message, span: &Span) {
-    if message.header(TRACEPARENT).is_none() {
-        return;
+    if let Some(parent) = message.header(TRACEPARENT) {
+        connect(span, (parent, message.header(TRACESTATE)));
     }
-    let context =
-        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeadersIn(message)));
+}
+
+/// Makes the span that the headers `traceparent` and `tracestate` of a request name the parent of `span`.
+pub fn connect(span: &Span, (parent, state): (&str, Option<&str>)) {
+    let headers = HeadersIn { parent, state };
+    let context = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&headers));
     // It fails only when the span has ended or is not recorded: then there is nothing to connect.
     let _ = span.set_parent(context);
 }
@@ -43,15 +47,21 @@ impl Injector for HeadersOut<'_> {
     }
 }
 
-struct HeadersIn<'a>(&'a Message);
+struct HeadersIn<'a> {
+    parent: &'a str,
+    state: Option<&'a str>,
+}
 
 impl Extractor for HeadersIn<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.header(key)
+        match key {
+            TRACEPARENT => Some(self.parent),
+            TRACESTATE => self.state,
+            _ => None,
+        }
     }
 
     fn keys(&self) -> Vec<&str> {
-        let headers = self.0.0.headers.iter().flat_map(|map| map.iter());
-        headers.map(|(name, _)| name.as_ref()).collect()
+        vec![TRACEPARENT, TRACESTATE]
     }
 }

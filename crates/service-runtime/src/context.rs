@@ -23,6 +23,8 @@ pub struct Context {
     pub inflight: Inflight,
     /// Where the service registers its metrics.
     pub metrics: Metrics,
+    /// Whether spans go to a collector, so that it is worth while to begin a trace.
+    pub traces: bool,
     /// Where the service starts background tasks.
     pub tasks: Tasks,
     /// The name of this instance, unique among all workers.

@@ -11,8 +11,9 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
+use tracing::Instrument;
 
-use super::{Edge, finish};
+use super::{Edge, finish, traced};
 use crate::answer::Answer;
 use crate::body::Held;
 use crate::coding::Coding;
@@ -35,15 +36,21 @@ pub(crate) struct Connected {
 impl Connected {
     /// Answers one request; whatever happens there is an answer.
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let span = traced::span(&request, self.edge.begins_traces);
+        let reply = self.answered(request).instrument(span.clone()).await;
+        traced::note(&span, &reply);
+        Ok(reply)
+    }
+
+    async fn answered(self, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let _inflight = self.edge.inflight.enter();
         let _present = self.edge.metrics.request();
-        let reply = if is_grpc(&request) {
+        if is_grpc(&request) {
             grpc::answer(&self, request, began).await.map(Either::Right)
         } else {
             self.edge.http(request, began).await.map(Either::Left)
-        };
-        Ok(reply)
+        }
     }
 }
 

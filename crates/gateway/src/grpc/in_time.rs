@@ -9,6 +9,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc::{Permit, Receiver, Sender, channel};
 use tokio::time::timeout;
 use tonic::Status;
+use tracing::{Instrument, Span};
 
 use crate::connection::Running;
 use crate::panics::noticed;
@@ -27,7 +28,8 @@ pub(super) fn in_time<T: Send + 'static>(
 ) -> impl Stream<Item = Result<T, Status>> + Send {
     // One answer that waits to be taken, and the end.
     let (sender, receiver) = channel(2);
-    tokio::spawn(noticed(answer(answers, sender, Patience { patience, running })));
+    let answering = answer(answers, sender, Patience { patience, running });
+    tokio::spawn(noticed(answering.instrument(Span::current())));
     stream::unfold(Some(receiver), |receiver| async move { take(receiver?).await })
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn run<S: Service>(
 ) -> Ended {
     settings.log_effective();
     let deadline = settings.shutdown.deadline();
-    let identity = Identity { service: S::NAME, instance };
+    let traces = settings.telemetry.otlp_endpoint.is_some();
+    let identity = Identity { service: S::NAME, instance, traces };
     let starting = Surroundings::start(identity, &settings.nats, &settings.http, stop);
     // Asked to stop while still waiting for the broker, there is nothing to finish.
     let (result, budget) = match stop.token().run_until_cancelled(starting).await {

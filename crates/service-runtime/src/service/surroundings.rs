@@ -23,6 +23,8 @@ const STOPPING: &str = "stopping";
 pub(super) struct Identity {
     pub(super) service: &'static str,
     pub(super) instance: WorkerId,
+    /// Whether its spans go to a collector.
+    pub(super) traces: bool,
 }
 
 /// What runs around a service: connections, health port, orders.
@@ -68,6 +70,7 @@ impl Surroundings {
             metrics,
             tasks: Tasks::new(stop.token().clone()),
             instance: identity.instance,
+            traces: identity.traces,
             connections,
         };
         context.metrics.watch_connections(&context.connections);

@@ -1,0 +1,54 @@
+//! The span of a request, for those who trace.
+
+use http::{HeaderMap, Request, Response};
+use leat_contract::headers::{TRACEPARENT, TRACESTATE};
+use leat_messaging::{Headers, trace};
+use tracing::{Span, field, info_span};
+
+/// The span of a request that belongs to a trace. One that does not begins a trace where spans are collected; elsewhere its span is a
+/// disabled one, which costs nothing.
+pub(super) fn span<B>(request: &Request<B>, begins: bool) -> Span {
+    let parent = header(request.headers(), TRACEPARENT);
+    if parent.is_none() && !begins {
+        return Span::none();
+    }
+    // Named as OpenTelemetry names what a server of HTTP does.
+    let span = info_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        http.response.status_code = field::Empty,
+        rpc.grpc.status_code = field::Empty,
+    );
+    if let Some(parent) = parent {
+        trace::connect(&span, (parent, header(request.headers(), TRACESTATE)));
+    }
+    span
+}
+
+/// Notes how the request ended. A call of gRPC that begins a reply says so behind it.
+pub(super) fn note<B>(span: &Span, reply: &Response<B>) {
+    span.record("http.response.status_code", reply.status().as_u16());
+    if let Some(code) = reply.headers().get("grpc-status").and_then(|code| code.to_str().ok()) {
+        span.record("rpc.grpc.status_code", code);
+    }
+}
+
+/// What goes on to the worker: the context of the span, or where no span is recorded that which the request came with.
+pub(super) fn carried(headers: &HeaderMap) -> Headers {
+    let mut carried = Headers::new();
+    trace::inject(&mut carried);
+    if carried.is_empty() {
+        for name in [TRACEPARENT, TRACESTATE] {
+            if let Some(value) = header(headers, name) {
+                carried.insert(name, value);
+            }
+        }
+    }
+    carried
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
