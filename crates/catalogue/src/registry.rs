@@ -105,12 +105,11 @@ impl Registry {
             self.aliases.delete(&Alias::key(&manifest.model, &alias)).await?;
         }
         // One that cannot be read may be made of these bytes: then the blob stays, and the error says why.
-        let others = self.manifests.entries_matching("*.version.*").await?;
-        let is_shared =
-            others.iter().any(|other| !other.value.deleted && other.value.digest == manifest.digest);
-        if !is_shared {
-            self.blobs.delete(manifest.digest.as_str()).await?;
-        }
+        let is_needed = async || -> Result<bool, Error> {
+            let others = self.manifests.entries_matching("*.version.*").await?;
+            Ok(others.iter().any(|other| !other.value.deleted && other.value.digest == manifest.digest))
+        };
+        self.blobs.delete_unless(manifest.digest.as_str(), is_needed).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! download that meets an object being replaced fails instead of hanging.
 
 mod download;
+mod needed;
 mod record;
 mod sweep;
 mod upload;

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use leat_contract::assets::{Asset, AssetRole};
@@ -60,6 +61,41 @@ async fn a_deleted_object_is_gone_and_can_be_stored_again() {
     assert!(!objects.exists(digest.as_str()).await.unwrap());
     assert!(objects.list().await.unwrap().is_empty());
     objects.put(&bytes).await.unwrap();
+    assert!(objects.get(digest.as_str()).await.unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn an_object_goes_with_the_last_who_needs_it() {
+    let objects = objects().await;
+    let bytes = bytes(200_000);
+    let digest = objects.put(&bytes).await.unwrap();
+    let remove = async |is_needed: bool| {
+        objects.delete_unless(digest.as_str(), async || Ok::<_, Error>(is_needed)).await.unwrap()
+    };
+    assert!(!remove(true).await);
+    assert!(objects.get(digest.as_str()).await.unwrap() == bytes);
+    assert!(remove(false).await && remove(false).await);
+    assert!(!objects.exists(digest.as_str()).await.unwrap());
+    objects.keep(&bytes).await.unwrap();
+    assert!(objects.get(digest.as_str()).await.unwrap() == bytes);
+}
+
+/// Whoever removes it asked before, and whoever needs it said so after that: the removal must not go through.
+#[tokio::test]
+async fn an_object_stays_for_who_comes_to_need_it_while_it_is_removed() {
+    let objects = objects().await;
+    let bytes = bytes(200_000);
+    let digest = objects.put(&bytes).await.unwrap();
+    let asked = AtomicU32::new(0);
+    let is_needed = async || {
+        if asked.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Ok::<_, Error>(true);
+        }
+        objects.keep(&bytes).await?;
+        Ok(false)
+    };
+    assert!(!objects.delete_unless(digest.as_str(), is_needed).await.unwrap());
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
     assert!(objects.get(digest.as_str()).await.unwrap() == bytes);
 }
 

@@ -60,7 +60,11 @@ impl Registration {
             (manifest.version, manifest.created_at) = (number, unix_ms());
             let key = Manifest::key(&model, number);
             match self.manifests.create(&key, &manifest).await {
-                Ok(_) => return Ok(result(manifest)),
+                Ok(_) => {
+                    // Since it was stored somebody may have removed the last version that was made of the same bytes.
+                    self.blobs.keep(&product.blob).await?;
+                    return Ok(result(manifest));
+                }
                 Err(MessagingError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
