@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info_span};
+use tracing::{Instrument, debug, debug_span, error};
 
 use crate::Error;
 
@@ -79,7 +79,9 @@ impl Tasks {
     {
         let abort = self.abort.clone();
         let running = async move { abort.run_until_cancelled(future).await.unwrap_or(Ok(())) };
-        let running = runtime.spawn(running.instrument(info_span!("task", name)));
+        // Not at the level of information: to enter a span that is recorded takes a microsecond, with every poll of a task, and some tasks
+        // answer thousands of requests a second.
+        let running = runtime.spawn(running.instrument(debug_span!("task", name)));
         let tasks = self.clone();
         self.tracker.spawn(async move {
             let ended = running.await;
