@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize, de::DeserializeSeed};
 
 use crate::{Error, limits};
 
+/// Most messages are no longer.
+const USUAL_BYTES: usize = 256;
+
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -46,11 +49,22 @@ impl Encoding {
 /// # Errors
 /// [`Error::Unencodable`] when the value has no form in the encoding, for example a map whose keys are no strings.
 pub fn encode<T: Serialize + ?Sized>(encoding: Encoding, value: &T) -> Result<Vec<u8>, Error> {
-    let bytes = match encoding {
-        Encoding::Json => serde_json::to_vec(value).map_err(|error| error.to_string()),
-        Encoding::MessagePack => rmp_serde::to_vec_named(value).map_err(|error| error.to_string()),
+    encode_into(Vec::with_capacity(USUAL_BYTES), encoding, value)
+}
+
+/// As [`encode`], behind what is in `bytes`: whoever knows about how long it will be saves that it grows by doubling.
+pub(crate) fn encode_into<T: Serialize + ?Sized>(
+    mut bytes: Vec<u8>,
+    encoding: Encoding,
+    value: &T,
+) -> Result<Vec<u8>, Error> {
+    let written = match encoding {
+        Encoding::Json => serde_json::to_writer(&mut bytes, value).map_err(|error| error.to_string()),
+        Encoding::MessagePack => {
+            rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| error.to_string())
+        }
     };
-    bytes.map_err(|reason| Error::Unencodable { encoding, reason })
+    written.map(|()| bytes).map_err(|reason| Error::Unencodable { encoding, reason })
 }
 
 /// Reads a document strictly and says how it was written. Requests for inference have [`crate::InferRequest::decode`].

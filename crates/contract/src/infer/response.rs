@@ -7,6 +7,10 @@ use serde_json::Value;
 use super::{Parameters, Tensor, decoding, short_reply::Predictions};
 use crate::{Encoding, Error, ModelName, ModelVersion, RequestId, codec, limits};
 
+/// What a reply has beside its elements, and what an `f32` takes in JSON, about.
+const AROUND_BYTES: usize = 256;
+const JSON_NUMBER_BYTES: usize = 13;
+
 /// Which form a reply has: that of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplyForm {
@@ -39,10 +43,21 @@ impl InferResponse {
     /// outputs of a short reply differ in their rows.
     pub fn encode(&self, encoding: Encoding, form: ReplyForm) -> Result<Vec<u8>, Error> {
         self.outputs.iter().try_for_each(Tensor::validate)?;
+        let bytes = Vec::with_capacity(self.usual_bytes(encoding));
         match form {
-            ReplyForm::Tensors => codec::encode(encoding, &TensorReply(self)),
-            ReplyForm::Predictions => codec::encode(encoding, &ShortReply(self)),
+            ReplyForm::Tensors => codec::encode_into(bytes, encoding, &TensorReply(self)),
+            ReplyForm::Predictions => codec::encode_into(bytes, encoding, &ShortReply(self)),
         }
+    }
+
+    /// About as many bytes as it takes.
+    fn usual_bytes(&self, encoding: Encoding) -> usize {
+        let element = match encoding {
+            Encoding::Json => JSON_NUMBER_BYTES,
+            Encoding::MessagePack => size_of::<f32>(),
+        };
+        let elements: usize = self.outputs.iter().map(|output| output.data.len()).sum();
+        AROUND_BYTES + elements * element
     }
 
     /// Reads an answer in tensor form, for a producer.

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{Error, limits::DIMENSIONS_MAX};
 
+/// How many elements are expected of an array that does not say how many it has.
+const UNDECLARED: usize = 64;
 /// How many elements a declared length may reserve before they are seen.
 const RESERVED_MAX: usize = 64 * 1024;
 
@@ -47,7 +49,7 @@ impl<'admission, T: Element> Flattened<'admission, T> {
             }));
         }
         if depth == self.leaf_depth.max(1) {
-            let declared = array.size_hint().unwrap_or(0);
+            let declared = array.size_hint().unwrap_or(UNDECLARED);
             self.values.reserve(declared.min(RESERVED_MAX).min(self.room.saturating_sub(self.values.len())));
         }
         let mut length = 0;
