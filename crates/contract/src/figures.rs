@@ -63,7 +63,7 @@ pub struct VersionTotals {
     pub fail: TimeTotal,
     /// Of both, in the queue.
     pub queue: TimeTotal,
-    /// In the model; every request counts the time of its whole batch.
+    /// In the model; every request counts the time of its whole batch, and one with a kept answer does not count.
     pub compute: TimeTotal,
     /// Of both, when the deployment keeps answers.
     #[serde(default)]

@@ -1,5 +1,7 @@
 //! Requests that one version answers in one go: read into one buffer, run, written.
 
+mod settled;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +12,6 @@ use leat_messaging::Subject;
 
 use crate::Error;
 use crate::loaded::LoadedVersion;
-use crate::meter::Timing;
 use crate::reply::{self, Wanted};
 use crate::response_cache::ResponseCache;
 use crate::rows;
@@ -18,6 +19,7 @@ use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
 use crate::waiting::Waiting;
 use crate::work::{Answer, Content, Escort, LargeReply, Work};
+use settled::Settled;
 
 /// What one batch may be, and what one reply.
 #[derive(Debug, Clone, Copy)]
@@ -210,26 +212,24 @@ impl Batch {
         let mut settled = Vec::with_capacity(count);
         for member in members.drain(..) {
             // Its caller has been told that it is too late.
+            let is_known = member.known.is_some();
             if !member.waiting.take_claim() {
-                let late = Some(ErrorCode::DeadlineExceeded);
-                settled.push((member.received, member.rows.len(), late));
+                let (rows, code) = (member.rows.len(), Some(ErrorCode::DeadlineExceeded));
+                settled.push(Settled { received: member.received, rows, is_known, code });
                 continue;
             }
             // One request must not spoil the batch for others: when something failed, each is run for itself.
-            let alone = if ran.is_err() && member.known.is_none() {
-                self.run_alone(&member, team, scratch)
-            } else {
-                Ok(())
-            };
+            let alone =
+                if ran.is_err() && !is_known { self.run_alone(&member, team, scratch) } else { Ok(()) };
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
                 .and_then(|()| self.write(&member, limits, outcome));
-            let rows = self.rows_of(&member);
-            settled.push((member.received, rows, written.as_ref().err().map(Error::code)));
+            let (rows, code) = (self.rows_of(&member), written.as_ref().err().map(Error::code));
+            settled.push(Settled { received: member.received, rows, is_known, code });
             if written.is_ok() {
                 self.keep(&member);
             }
-            let is_copied = member.is_live && written.is_ok() && member.known.is_none();
+            let is_copied = member.is_live && written.is_ok() && !is_known;
             if is_copied && self.routes.shadow.as_ref().is_some_and(|shadow| shadow.takes_next()) {
                 self.buffers.copied.push(member.rows.clone());
             }
@@ -351,32 +351,6 @@ impl Batch {
         cache.insert(&self.version.digest, input, self.values_of(member));
     }
 
-    fn count(&self, settled: &[(Instant, usize, Option<ErrorCode>)]) {
-        let answered = Instant::now();
-        let timing = |received: Instant, compute: Option<Duration>| Timing {
-            total_ns: nanoseconds(answered.saturating_duration_since(received)),
-            queue_ns: nanoseconds(self.begun.saturating_duration_since(received)),
-            compute_ns: compute.map(nanoseconds),
-        };
-        let mut counts = self.version.meter.counts();
-        counts.looked_up(self.cache);
-        for &(code, received) in &self.buffers.refused {
-            counts.failed(code, timing(received, None));
-        }
-        for &(received, rows, code) in settled {
-            match code {
-                None => counts.answered(rows, timing(received, Some(self.compute))),
-                Some(code) => counts.failed(code, timing(received, Some(self.compute))),
-            }
-        }
-        drop(counts);
-        let results = settled.iter().filter(|(_, _, code)| code.is_none());
-        let total = results.clone().map(|(received, ..)| answered.saturating_duration_since(*received)).sum();
-        let failures = settled.iter().filter_map(|(_, _, code)| *code);
-        let errors = failures.chain(self.buffers.refused.iter().map(|(code, _)| *code));
-        self.served.answered(results.count(), total, errors.map(ErrorCode::name));
-    }
-
     /// Gives the memory back, empty.
     pub(crate) fn into_buffers(self) -> Buffers {
         let mut buffers = self.buffers;
@@ -396,10 +370,6 @@ fn check_deadline(deadline_ms: Option<u64>, received: Instant) -> Result<(), Err
         }
         _ => Ok(()),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

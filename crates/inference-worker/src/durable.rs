@@ -20,7 +20,7 @@ use crate::shared::Shared;
 
 /// How long one look into the stream takes when it is empty.
 const TAKE: Duration = Duration::from_secs(2);
-/// After so many attempts that nobody answered a request may be what ends the workers that get it. Some of them may be lost to workers that
+/// After so many attempts in a row that nobody answered a request may be what ends the workers that get it. Some of them may be lost to workers that
 /// hang for other reasons.
 const UNANSWERED_MAX: u32 = 10;
 /// How long an attempt is still waited for when the worker leaves; another worker makes the next one.
@@ -131,7 +131,12 @@ impl Answering {
             Outcome::Interrupted => delivery.hand_over().await,
             Outcome::Answered(reply) => {
                 let subject = self.shared.context.subjects.result(&id);
-                self.log.publish(subject, Some(&self.message_id(&id)), reply.into_payload()).await?;
+                let told = self.log.publish(subject, Some(&self.message_id(&id)), reply.into_payload()).await;
+                if let Err(error) = told {
+                    // It is asked again, and no worker has failed at it.
+                    delivery.hand_over().await?;
+                    return Err(error);
+                }
                 self.shared.metrics.durable_answered.inc();
                 delivery.done().await
             }
@@ -172,13 +177,14 @@ impl Answering {
                 }
                 Err(error) => error,
             };
-            unanswered += u32::from(matches!(error, MessagingError::Timeout { .. }));
+            if self.stop.is_cancelled() || connection.reconnects() > reconnects {
+                return Outcome::Interrupted;
+            }
+            let is_silent = matches!(error, MessagingError::Timeout { .. });
+            unanswered = if is_silent { unanswered + 1 } else { 0 };
             if unanswered >= UNANSWERED_MAX {
                 let reason = format!("{unanswered} workers got it and did not answer within {attempt:?}");
                 return Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason));
-            }
-            if self.stop.is_cancelled() || connection.reconnects() > reconnects {
-                return Outcome::Interrupted;
             }
             self.pause(pause_after(&error)).await;
             go_on(delivery).await;

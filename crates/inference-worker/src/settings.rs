@@ -45,7 +45,7 @@ pub struct Settings {
     pub durable_requests_max: usize,
     /// How long a durable request without a deadline may wait for its answer before it becomes a dead letter.
     pub durable_wait_max_ms: u64,
-    /// How long one attempt at a durable request may take. After ten that nobody answered at all it becomes a dead letter: it may be what ends
+    /// How long one attempt at a durable request may take. After ten in a row that nobody answered at all it becomes a dead letter: it may be what ends
     /// the workers.
     pub durable_attempt_ms: u64,
     /// Bodies of requests that are fetched from the object store at once; a few keep the connection busy. Further ones wait.

@@ -117,8 +117,8 @@ impl WorkQueue {
         while self.inbox.as_ref().is_some_and(|inbox| inbox.overdue.is_some()) {
             let Ok(Some(message)) = self.receive_pulled().await else { break };
             let delivery = Delivery::new(self.jetstream.clone(), self.identity.clone(), message);
-            // When this fails the work is given to another worker after the ack wait.
-            let _ = delivery.give_back(Duration::ZERO).await;
+            // Nobody began it. When this fails the work is given to another worker after the ack wait.
+            let _ = delivery.hand_over().await;
         }
     }
 

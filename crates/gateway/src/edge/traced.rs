@@ -1,15 +1,15 @@
 //! The span of a request, for those who trace.
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use leat_contract::headers::{TRACEPARENT, TRACESTATE};
 use leat_messaging::{Headers, trace};
 use tracing::{Span, field, info_span};
 
-/// The span of a request that belongs to a trace. One that does not begins a trace where spans are collected; elsewhere its span is a
-/// disabled one, which costs nothing.
+/// The span of a request that belongs to a trace. One that does not and asks for something, unlike the probes of health, begins a trace
+/// where spans are collected; elsewhere its span is a disabled one, which costs nothing.
 pub(super) fn span<B>(request: &Request<B>, begins: bool) -> Span {
     let parent = header(request.headers(), TRACEPARENT);
-    if parent.is_none() && !begins {
+    if parent.is_none() && !(begins && request.method() == Method::POST) {
         return Span::none();
     }
     // Named as OpenTelemetry names what a server of HTTP does.

@@ -1,7 +1,8 @@
 //! The answers of a stream, for a client that takes them in time.
 //!
 //! What is not taken is not asked for either, so whatever the stream holds, such as the half of a message that its client has begun, would be
-//! held for as long as the client likes. Pings keep its connection, and other streams on it are none of this one's business.
+//! held for as long as the client likes: pings keep its connection, and so do other streams. A client that reads slowly is one that reads,
+//! so that there is more time while something happens on the connection, but not without end.
 
 use std::time::Duration;
 
@@ -14,13 +15,16 @@ use tracing::{Instrument, Span};
 use crate::connection::Running;
 use crate::panics::noticed;
 
+/// How many times as long a client may take for an answer while something happens on its connection.
+const WAITS_MAX: usize = 10;
+
 /// What comes out of the task that answers.
 enum Step<T> {
     Answer(Result<T, Status>),
     End(Result<(), Status>),
 }
 
-/// The same answers. Their stream ends when its client takes none of them, and nothing on its connection, for so long.
+/// The same answers. Their stream ends when its client takes none of them, and nothing happens on its connection, for so long.
 pub(super) fn in_time<T: Send + 'static>(
     answers: impl Stream<Item = Result<T, Status>> + Send + 'static,
     patience: Duration,
@@ -70,18 +74,18 @@ struct Patience {
 }
 
 impl Patience {
-    /// A place for the next answer. A client that reads slowly is one that reads.
+    /// A place for the next answer.
     async fn place<'a, T>(&self, sender: &'a Sender<T>) -> Result<Permit<'a, T>, Status> {
-        loop {
+        for _ in 0..WAITS_MAX {
             if let Ok(place) = timeout(self.patience, sender.reserve()).await {
                 return place.map_err(|_| Status::cancelled("the client left"));
             }
             let is_quiet = |running: &Running| running.quiet_for() >= self.patience;
             if self.running.as_ref().is_none_or(is_quiet) {
-                let text = format!("no answer was taken within {:?}", self.patience);
-                return Err(Status::deadline_exceeded(text));
+                break;
             }
         }
+        Err(Status::deadline_exceeded(format!("no answer was taken within {:?}", self.patience)))
     }
 }
 

@@ -177,6 +177,12 @@ async fn answers_that_are_known_are_given_again() {
         cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap().json().unwrap();
     let cache = &stats["endpoints"][0]["data"]["cache"];
     assert_eq!((&cache["hits"], &cache["misses"]), (&27.into(), &3.into()), "{stats}");
+    let totals = &stats["endpoints"][0]["data"]["versions"][0]["totals"];
+    assert_eq!(
+        (&totals["success"]["count"], &totals["compute"]["count"]),
+        (&30.into(), &3.into()),
+        "{stats}"
+    );
     deployment.routes = vec![cluster.store(2, 100, &regression(2.0)).await];
     let revision = cluster.deploy(&deployment).await;
     cluster.applied(&worker, revision).await;

@@ -7,7 +7,7 @@
 use super::{Objects, Replacement, record};
 use crate::Error;
 
-/// How often an object that others keep changing is looked at before it stays.
+/// How often an object that others keep changing is looked at.
 const LOOKS_MAX: u32 = 10;
 
 impl Objects {
@@ -21,7 +21,8 @@ impl Objects {
         }
     }
 
-    /// Removes an object unless it is needed, which is asked after it was looked at; says whether it is gone.
+    /// Removes an object unless it is needed, which is asked after it was looked at; says whether it is gone. Fails with
+    /// [`Error::Conflict`] when others change it again and again.
     pub async fn delete_unless<E: From<Error>>(
         &self,
         name: &str,
@@ -42,6 +43,6 @@ impl Objects {
                 }
             }
         }
-        Ok(false)
+        Err(Error::Conflict { key: name.to_owned() }.into())
     }
 }

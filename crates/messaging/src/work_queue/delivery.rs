@@ -22,8 +22,8 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`], [`Delivery::hand_over`] and
-/// [`Delivery::dead_letter`]; when it is dropped instead, another worker gets it after 15 s.
+/// One piece of work. It is ended by exactly one of [`Delivery::done`], [`Delivery::retry_later`], [`Delivery::give_back`],
+/// [`Delivery::hand_over`] and [`Delivery::dead_letter`]; when it is dropped instead, another worker gets it after 15 s.
 #[derive(Debug)]
 pub struct Delivery {
     jetstream: JetStream,
@@ -109,7 +109,7 @@ impl Delivery {
         self.end(payload.into(), Ending::GivenBack).await
     }
 
-    /// Gives it to another worker as if it had never been taken: for a worker that leaves in order.
+    /// Gives it to another worker as if it had never been taken: for a worker that leaves in order, or that the broker may no longer know.
     ///
     /// The broker counts how often it gave something out, however that ended. So a copy, which knows what was before, takes the
     /// place of the message, at the end of the queue. Where there is no room for the copy the message itself is given

@@ -341,6 +341,24 @@ async fn a_closed_queue_gives_back_what_it_asked_for() {
 }
 
 #[tokio::test]
+async fn work_that_only_closed_queues_got_was_never_attempted() {
+    let (_, storage) = storage().await;
+    let mut closing = Vec::new();
+    for _ in 0..2 * Delivery::ATTEMPTS_MAX {
+        let mut queue = storage.job_queue(KIND);
+        assert!(queue.take(Duration::from_millis(50)).await.unwrap().is_none());
+        closing.push(tokio::spawn(async move { queue.close().await }));
+    }
+    submit(&storage, "one").await;
+    for closed in closing {
+        soon("the end of the queue", closed).await.unwrap();
+    }
+    let delivery = take(&mut storage.job_queue(KIND)).await;
+    assert_eq!((delivery.payload().as_ref(), delivery.attempt()), (b"one".as_ref(), 1));
+    delivery.done().await.unwrap();
+}
+
+#[tokio::test]
 async fn work_survives_a_crash_of_the_broker() {
     let mut broker = own_broker().await;
     let connection = connect(&broker.url()).await;

@@ -34,7 +34,10 @@ impl Registration {
         let Some(version) = status.reserved_version else { return Ok(None) };
         let found = self.manifests.get(&Manifest::key(status.spec.model(), version)).await?;
         let ours = found.filter(|entry| entry.value.job.as_ref() == Some(&status.id));
-        Ok(ours.map(|entry| result(entry.value)))
+        let Some(manifest) = ours.map(|entry| entry.value) else { return Ok(None) };
+        // An attempt that ended between the two may have left a version whose blob was removed; the next attempt stores it again.
+        let is_whole = manifest.deleted || self.blobs.exists(manifest.digest.as_str()).await?;
+        Ok(is_whole.then(|| result(manifest)))
     }
 
     /// Registers the product under the number the document has reserved, or the next free one, and stores its blob.
@@ -70,7 +73,10 @@ impl Registration {
             }
             let taken = self.manifests.get(&key).await?.map(|entry| entry.value);
             match taken {
-                Some(taken) if taken.job.as_ref() == Some(&job) => return Ok(result(taken)),
+                Some(taken) if taken.job.as_ref() == Some(&job) => {
+                    self.blobs.keep(&product.blob).await?;
+                    return Ok(result(taken));
+                }
                 _ => number = self.next_number(&model).await?,
             }
             reserve(document, number).await?;

@@ -22,6 +22,36 @@ fn version(number: u32) -> ModelVersion {
     ModelVersion::new(number).unwrap()
 }
 
+/// A version that a job has registered, with its blob.
+async fn registered(desk: &JobDesk, version: ModelVersion, job: &str) -> Manifest {
+    let digest = desk.storage().objects(AssetRole::Models).put(b"the blob of a toy").await.unwrap();
+    let ours = Manifest { digest, ..manifest(version, Some(job)) };
+    desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+    ours
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_version_whose_blob_was_removed_gets_it_again() {
+    let broker = broker().await;
+    let desk = JobDesk::open(&broker.url()).await;
+    let service = Running::start(&broker, LIMITS);
+    let first = desk.ended(&desk.submit(spec("finish")).await).await.result.unwrap();
+    let blobs = desk.storage().objects(AssetRole::Models);
+    blobs.delete(first.digest.as_str()).await.unwrap();
+    // As a worker leaves it that ended between the version and the last look at its blob.
+    let ours = Manifest { digest: first.digest, ..manifest(version(2), Some("ours")) };
+    desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+    let mut status = JobStatus::queued("ours".parse().unwrap(), spec("finish"), JobDesk::now());
+    status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
+    status.reserved_version = Some(version(2));
+    desk.statuses.create("ours", &status).await.unwrap();
+    desk.submit_as(&status.id, spec("finish")).await;
+    let ended = desk.ended(&status.id).await;
+    assert_eq!(ended.result.unwrap().version, version(2), "{:?}", ended.error);
+    assert!(blobs.exists(ours.digest.as_str()).await.unwrap());
+    service.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_that_another_job_took_is_left_to_it() {
     let broker = broker().await;
@@ -44,8 +74,7 @@ async fn a_number_that_another_job_took_is_left_to_it() {
 async fn a_job_that_registered_before_its_worker_died_is_not_computed_again() {
     let broker = broker().await;
     let desk = JobDesk::open(&broker.url()).await;
-    let ours = manifest(version(1), Some("ours"));
-    desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+    let ours = registered(&desk, version(1), "ours").await;
     let mut status = JobStatus::queued("ours".parse().unwrap(), spec("panic"), JobDesk::now());
     status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
     status.reserved_version = Some(version(1));
@@ -107,8 +136,7 @@ async fn a_job_whose_version_is_registered_has_succeeded_whatever_came_afterward
         (3, "cancelled-queued", true),
         (4, "worn-out-queued", true),
     ] {
-        let ours = manifest(version(number), Some(id));
-        desk.manifests.create(&Manifest::key(&ours.model, ours.version), &ours).await.unwrap();
+        registered(&desk, version(number), id).await;
         let mut status = JobStatus::queued(id.parse().unwrap(), spec("panic"), JobDesk::now());
         status.take("gone".parse().unwrap(), JobDesk::now()).unwrap();
         status.reserved_version = Some(version(number));

@@ -196,7 +196,7 @@ fn figures() -> InferenceFigures {
                 success: total(950, 290_000_000),
                 fail: total(50, 10_000_000),
                 queue: total(952, 95_000_000),
-                compute: total(950, 4_750_000),
+                compute: total(250, 1_250_000),
                 cache: CacheFigures { hits: 700, misses: 250 },
             },
         }],

@@ -1,0 +1,52 @@
+//! What became of the requests of a batch, and how long each part of that took.
+
+use std::time::{Duration, Instant};
+
+use leat_contract::ErrorCode;
+
+use super::Batch;
+use crate::meter::Timing;
+
+/// What became of one request, for the counters.
+pub(super) struct Settled {
+    pub(super) received: Instant,
+    pub(super) rows: usize,
+    /// Whether the answer was known from before, so that the model did not run for it.
+    pub(super) is_known: bool,
+    pub(super) code: Option<ErrorCode>,
+}
+
+impl Batch {
+    /// Counts what became of its requests, with the version and for the micro protocol.
+    pub(super) fn count(&self, settled: &[Settled]) {
+        let answered = Instant::now();
+        let timing = |received: Instant, compute: Option<Duration>| Timing {
+            total_ns: nanoseconds(answered.saturating_duration_since(received)),
+            queue_ns: nanoseconds(self.begun.saturating_duration_since(received)),
+            compute_ns: compute.map(nanoseconds),
+        };
+        let mut counts = self.version.meter.counts();
+        counts.looked_up(self.cache);
+        for &(code, received) in &self.buffers.refused {
+            counts.failed(code, timing(received, None));
+        }
+        for &Settled { received, rows, is_known, code } in settled {
+            let timing = timing(received, (!is_known).then_some(self.compute));
+            match code {
+                None => counts.answered(rows, timing),
+                Some(code) => counts.failed(code, timing),
+            }
+        }
+        drop(counts);
+        let results = settled.iter().filter(|settled| settled.code.is_none());
+        let since = |settled: &Settled| answered.saturating_duration_since(settled.received);
+        let total = results.clone().map(since).sum();
+        let failures = settled.iter().filter_map(|settled| settled.code);
+        let errors = failures.chain(self.buffers.refused.iter().map(|(code, _)| *code));
+        self.served.answered(results.count(), total, errors.map(ErrorCode::name));
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
