@@ -27,10 +27,9 @@ use crate::work::{Answer, Target, Work};
 
 /// Messages that are taken from the subscription at once.
 const MESSAGES_MAX: usize = 1024;
-/// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive: little,
-/// so that callers have answers to go on with while the others are computed, and several requests, so that one write carries their answers.
+/// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
-const AT_ONCE_NS_PART: u64 = 40_000;
+const AT_ONCE_NS_PART: u64 = 200_000;
 /// A part that takes so long was no light work after all.
 const AT_ONCE_LATE: Duration = Duration::from_millis(2);
 /// What ending a subscription may take.
