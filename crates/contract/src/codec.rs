@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeSeed};
 use crate::{Error, limits};
 
 /// Most messages are no longer.
-const USUAL_BYTES: usize = 256;
+pub(crate) const USUAL_BYTES: usize = 256;
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -58,7 +58,7 @@ pub const ALL: [(&str, &str); 17] = [
     ),
     (
         ACCEPTED_MS,
-        "on a durable request that a worker handed over, when it left or was connected anew: when it was accepted first, in Unix milliseconds",
+        "on a durable request or a job that a worker handed over, when it left or was connected anew: when it was accepted first, in Unix milliseconds",
     ),
     (ACCEPTED_MESSAGE_ID, "likewise: the id that it was submitted with"),
     (FAILED_ATTEMPTS, "likewise: how many attempts had failed; the one that ended in order is none"),

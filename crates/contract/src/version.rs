@@ -28,7 +28,7 @@ pub enum ContractVersion {
     /// Large bodies: requests and replies that no message can hold are objects, which the message names. Pruning of blocks in jobs.
     #[serde(rename = "1.3")]
     V1_3,
-    /// Totals of versions in the figures of workers, and what kept answers were of use. Durable requests that are handed over know what was before.
+    /// Totals of versions in the figures of workers, and what kept answers were of use. Work that is handed over knows what was before.
     #[serde(rename = "1.4")]
     V1_4,
 }
@@ -65,7 +65,7 @@ impl ContractVersion {
                 "requests and replies whose body is an object: `InferReference`, the headers `Leat-Body-Object` and `Leat-Reply-Object-Bytes-Max`, the store `leat_payloads`; `prune.blocks` of compression jobs"
             }
             Self::V1_4 => {
-                "`InferenceFigures` as `data` of `$SRV.STATS`; `cache` in telemetry; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests that a worker handed over"
+                "`InferenceFigures` as `data` of `$SRV.STATS`; `cache` in telemetry; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests and jobs that a worker handed over"
             }
         }
     }

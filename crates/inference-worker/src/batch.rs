@@ -211,8 +211,8 @@ impl Batch {
         let count = members.len();
         let mut settled = Vec::with_capacity(count);
         for member in members.drain(..) {
-            // Its caller has been told that it is too late.
             let is_known = member.known.is_some();
+            // Its caller has been told that it is too late.
             if !member.waiting.take_claim() {
                 let (rows, code) = (member.rows.len(), Some(ErrorCode::DeadlineExceeded));
                 settled.push(Settled { received: member.received, rows, is_known, code });

@@ -151,12 +151,7 @@ impl Objects {
 
     /// Removes an object; it is no error when there is none.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
-        match self.replace_record(name, |current| current.map(Record::deleted)).await? {
-            Replacement::Made(Some(replaced)) => {
-                self.jetstream.purge(&self.stream(), &self.chunk_subject(&replaced.nuid)).await
-            }
-            Replacement::Made(None) | Replacement::Unwanted => Ok(()),
-        }
+        self.delete_unless(name, async || Ok::<_, Error>(false)).await.map(|_| ())
     }
 
     /// All objects, in the order of their names.

@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::{Parameters, Tensor, decoding, short_reply::Predictions};
 use crate::{Encoding, Error, ModelName, ModelVersion, RequestId, codec, limits};
 
-/// What a reply has beside its elements, and what an `f32` takes in JSON, about.
-const AROUND_BYTES: usize = 256;
+/// What an `f32` takes in JSON, about.
 const JSON_NUMBER_BYTES: usize = 13;
 
 /// Which form a reply has: that of its request.
@@ -57,7 +56,7 @@ impl InferResponse {
             Encoding::MessagePack => size_of::<f32>(),
         };
         let elements: usize = self.outputs.iter().map(|output| output.data.len()).sum();
-        AROUND_BYTES + elements * element
+        codec::USUAL_BYTES + elements * element
     }
 
     /// Reads an answer in tensor form, for a producer.
