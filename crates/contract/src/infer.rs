@@ -7,6 +7,8 @@ mod datatype;
 mod decoding;
 mod element;
 mod envelope;
+mod plain_reply;
+mod plain_request;
 mod reference;
 mod request;
 mod response;
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 
 pub use datatype::Datatype;
 pub use envelope::{Envelope, Priority};
+pub use plain_reply::PlainReplies;
+pub use plain_request::PlainRequest;
 pub use reference::InferReference;
 pub use request::{InferRequest, Instances, RequestBody, RequestedOutput};
 pub use response::{InferResponse, PredictionsResponse, ReplyForm};

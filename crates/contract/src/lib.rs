@@ -53,7 +53,8 @@ pub use figures::{CacheFigures, InferenceFigures, ShadowFigures, TimeTotal, Vers
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
     Datatype, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances, Parameters,
-    PredictionsResponse, Priority, ReplyForm, RequestBody, RequestedOutput, Tensor, TensorData,
+    PlainReplies, PlainRequest, PredictionsResponse, Priority, ReplyForm, RequestBody, RequestedOutput,
+    Tensor, TensorData,
 };
 pub use job_status::{CheckpointRef, JobEvent, JobEventKind, JobProgress, JobResult, JobState, JobStatus};
 pub use jobs::{

@@ -8,7 +8,7 @@ use leat_engine::{Scratch, Team};
 use tokio::sync::mpsc;
 
 use crate::Error;
-use crate::batch::{Batch, BatchLimits, Buffers, Outcome};
+use crate::batch::{Batch, BatchLimits, Buffers};
 use crate::loaded::LoadedVersion;
 use crate::shadow::Copies;
 use crate::shared::Shared;
@@ -29,7 +29,9 @@ pub(crate) struct Answering {
     scratch: Scratch,
     batches: Vec<Batch>,
     spare: Vec<Buffers>,
-    outcome: Outcome,
+    answers: Vec<Answer>,
+    /// Batches whose answers were delivered.
+    delivered: Vec<Batch>,
 }
 
 impl Answering {
@@ -41,7 +43,8 @@ impl Answering {
             scratch: Scratch::default(),
             batches: Vec::new(),
             spare: Vec::new(),
-            outcome: Outcome::default(),
+            answers: Vec::new(),
+            delivered: Vec::new(),
         }
     }
 
@@ -53,13 +56,14 @@ impl Answering {
         };
         for work in taken.drain(..) {
             work.leave_queue();
-            match work.waiting.is_over(work.received, Instant::now()) {
+            let now = Instant::now();
+            match work.waiting.is_over(work.received, now) {
                 Some(error) => self.refuse(work, &error),
-                None => self.sort(shared, work, limits, deliver),
+                None => self.sort(shared, (work, now), limits, deliver),
             }
         }
         while let Some(batch) = self.batches.pop() {
-            self.run(shared, batch, limits, deliver);
+            self.run(batch, limits, deliver);
         }
         self.deliver(deliver);
     }
@@ -67,22 +71,37 @@ impl Answering {
     /// Answers a request that is not run.
     fn refuse(&mut self, work: Work, error: &Error) {
         work.target.count_refused(error.code(), 1);
-        self.outcome.answers.extend(work.refuse(error));
+        self.answers.extend(work.refuse(error));
     }
 
-    fn run(&mut self, shared: &Shared, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
+    fn run(&mut self, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
         let begun = Instant::now();
-        batch.run(limits, &self.team, &mut self.scratch, &mut self.outcome);
+        batch.run(limits, &self.team, &mut self.scratch, &mut self.answers);
         self.deliver(deliver);
         batch.took(begun.elapsed());
-        let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
-        batch.copy(&self.copies, is_busy);
-        self.record(shared, &batch.version().model);
-        self.spare.push(batch.into_buffers());
+        self.delivered.push(batch);
     }
 
-    /// Puts a request to the others that the same version answers.
-    fn sort(&mut self, shared: &Shared, work: Work, limits: BatchLimits, deliver: &mut Deliver<'_>) {
+    /// Does what nobody waits for: counts what was answered, and hands over what is to be recorded and copied. To be called after each
+    /// [`Answering::answer`], when the answers have left.
+    pub(crate) fn settle(&mut self, shared: &Shared) {
+        while let Some(mut batch) = self.delivered.pop() {
+            batch.settle();
+            let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
+            batch.copy(&self.copies, is_busy);
+            self.record(shared, &mut batch);
+            self.spare.push(batch.into_buffers());
+        }
+    }
+
+    /// Puts a request to the others that the same version answers. It is read from now on.
+    fn sort(
+        &mut self,
+        shared: &Shared,
+        (work, now): (Work, Instant),
+        limits: BatchLimits,
+        deliver: &mut Deliver<'_>,
+    ) {
         let Some(chosen) = work.target.choose(work.sticky) else {
             let reason = format!("no version of {} answers", work.target.served.name);
             return self.refuse(work, &Error::Unavailable { reason });
@@ -99,27 +118,32 @@ impl Answering {
             }
         };
         let Some(batch) = self.batches.get_mut(place) else { return };
-        batch.add(work, limits, &mut self.outcome);
+        batch.add((work, now), limits, &mut self.answers);
         if batch.is_full(limits) {
             let full = self.batches.swap_remove(place);
-            self.run(shared, full, limits, deliver);
+            self.run(full, limits, deliver);
+            // Its memory is for the next one.
+            self.settle(shared);
         }
     }
 
     fn deliver(&mut self, deliver: &mut Deliver<'_>) {
-        if !self.outcome.answers.is_empty() {
-            deliver(&mut self.outcome.answers);
+        if !self.answers.is_empty() {
+            deliver(&mut self.answers);
         }
     }
 
-    fn record(&mut self, shared: &Shared, model: &ModelName) {
-        if self.outcome.records.is_empty() {
+    fn record(&self, shared: &Shared, batch: &mut Batch) {
+        let version = batch.version().clone();
+        let mut records = batch.records().peekable();
+        if records.peek().is_none() {
             return;
         }
-        let records = self.records.upgrade();
-        for record in self.outcome.records.drain(..) {
-            let is_kept =
-                records.as_ref().is_some_and(|records| records.try_send((model.clone(), record)).is_ok());
+        let recorder = self.records.upgrade();
+        for record in records {
+            let is_kept = recorder
+                .as_ref()
+                .is_some_and(|recorder| recorder.try_send((version.model.clone(), record)).is_ok());
             shared.metrics.predictions_dropped.inc_by(u64::from(!is_kept));
         }
     }

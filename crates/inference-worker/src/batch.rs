@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_contract::{CacheFigures, ErrorCode, InferRequest, PredictionRecord};
+use leat_contract::{
+    CacheFigures, Encoding, ErrorCode, InferRequest, PlainRequest, PredictionRecord, ReplyForm, RequestId,
+};
 use leat_engine::{Plan, Scratch, Team};
 use leat_messaging::Subject;
 
@@ -39,6 +41,8 @@ pub(crate) struct Buffers {
     refused: Vec<(ErrorCode, Instant)>,
     /// Rows of the live requests that were answered and are to be copied.
     copied: Vec<Range<usize>>,
+    settled: Vec<Settled>,
+    records: Vec<PredictionRecord>,
 }
 
 /// The requests that one version answers.
@@ -49,6 +53,9 @@ pub(crate) struct Batch {
     routes: Arc<RouteTable>,
     begun: Instant,
     compute: Duration,
+    /// When its answers were written, and how long it took from there to their sending.
+    answered: Instant,
+    elapsed: Duration,
     /// Bytes of its requests that are run.
     bytes: usize,
     /// How long these took to be read.
@@ -80,12 +87,8 @@ struct Member {
 /// The rows of a request in the batch, and the answer when it is known from before.
 type Place = (Range<usize>, Option<Arc<[f32]>>);
 
-/// What comes out of a batch.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) answers: Vec<Answer>,
-    pub(crate) records: Vec<PredictionRecord>,
-}
+/// What its reply is to be, its deadline, and where its rows stand.
+type Read = (Wanted, Option<u64>, Place);
 
 impl Batch {
     /// A batch of what a model chose to answer with, a version and the routes it was chosen by.
@@ -95,13 +98,16 @@ impl Batch {
         plan: Arc<dyn Plan>,
         buffers: Buffers,
     ) -> Self {
+        let begun = Instant::now();
         Self {
             served,
             version,
             plan,
             routes,
-            begun: Instant::now(),
+            begun,
             compute: Duration::ZERO,
+            answered: begun,
+            elapsed: Duration::ZERO,
             reading: Duration::ZERO,
             cache: CacheFigures::default(),
             bytes: 0,
@@ -126,15 +132,19 @@ impl Batch {
         &self.version
     }
 
-    /// Reads a request into the batch, or answers it at once when it cannot be run.
-    pub(crate) fn add(&mut self, work: Work, limits: BatchLimits, outcome: &mut Outcome) {
-        let begun = Instant::now();
+    /// Reads a request into the batch from now on, or answers it at once when it cannot be run.
+    pub(crate) fn add(
+        &mut self,
+        (work, now): (Work, Instant),
+        limits: BatchLimits,
+        answers: &mut Vec<Answer>,
+    ) {
         match self.read(&work, limits) {
             Ok((wanted, deadline_ms, (rows, known))) => {
                 // What is refused or known from before says nothing about how long the others take.
                 if known.is_none() {
                     self.bytes += work.payload.len();
-                    self.reading += begun.elapsed();
+                    self.reading += now.elapsed();
                 }
                 let reply_object_bytes_max = work.reply_object_bytes_max();
                 let Work { reply, received, escort, waiting, target, .. } = work;
@@ -153,19 +163,22 @@ impl Batch {
             }
             Err(error) => {
                 self.buffers.refused.push((error.code(), work.received));
-                outcome.answers.extend(work.refuse(&error));
+                answers.extend(work.refuse(&error));
             }
         }
     }
 
     /// Says how long running it and sending its answers took.
-    pub(crate) fn took(&self, elapsed: Duration) {
-        if self.bytes > 0 {
-            self.served.pace.took(self.reading + elapsed, self.bytes);
-        }
+    pub(crate) const fn took(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
     }
 
-    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<(Wanted, Option<u64>, Place), Error> {
+    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<Read, Error> {
+        if let Some(plain) = PlainRequest::read(&work.payload)
+            && let Some(read) = self.read_plain(plain, work.received, limits)
+        {
+            return read;
+        }
         let (request, encoding) = InferRequest::decode(&work.payload)?;
         check_deadline(request.deadline_ms, work.received)?;
         request.envelope()?;
@@ -175,6 +188,23 @@ impl Batch {
         let first = self.rows();
         let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
         Ok((wanted, deadline_ms, self.place(first..first + count)))
+    }
+
+    /// Reads a plain request. None when there is something to say against it: reading it as any other says what.
+    fn read_plain(
+        &mut self,
+        plain: PlainRequest<'_>,
+        received: Instant,
+        limits: BatchLimits,
+    ) -> Option<Result<Read, Error>> {
+        if let Err(error) = check_deadline(plain.deadline_ms, received) {
+            return Some(Err(error));
+        }
+        let first = self.rows();
+        let count = rows::append_plain(&plain, &self.version, limits.rows_max, &mut self.buffers.input)?;
+        let (encoding, form) = (Encoding::MessagePack, ReplyForm::Tensors);
+        let wanted = Wanted { id: plain.id, encoding, form, outputs: None };
+        Some(Ok((wanted, plain.deadline_ms, self.place(first..first + count))))
     }
 
     /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
@@ -201,7 +231,7 @@ impl Batch {
         limits: BatchLimits,
         team: &Team,
         scratch: &mut Scratch,
-        outcome: &mut Outcome,
+        answers: &mut Vec<Answer>,
     ) {
         self.version.meter.began(self.buffers.members.len());
         let begun = Instant::now();
@@ -209,7 +239,7 @@ impl Batch {
         self.compute = begun.elapsed();
         let mut members = std::mem::take(&mut self.buffers.members);
         let count = members.len();
-        let mut settled = Vec::with_capacity(count);
+        let mut settled = std::mem::take(&mut self.buffers.settled);
         for member in members.drain(..) {
             let is_known = member.known.is_some();
             // Its caller has been told that it is too late.
@@ -223,7 +253,7 @@ impl Batch {
                 if ran.is_err() && !is_known { self.run_alone(&member, team, scratch) } else { Ok(()) };
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
-                .and_then(|()| self.write(&member, limits, outcome));
+                .and_then(|()| self.write(&member, limits));
             let (rows, code) = (self.rows_of(&member), written.as_ref().err().map(Error::code));
             settled.push(Settled { received: member.received, rows, is_known, code });
             if written.is_ok() {
@@ -241,15 +271,20 @@ impl Batch {
                 Ok(bytes) => Content::Result(bytes),
                 Err(error) => Content::Refusal(error.detail(), member.wanted.encoding),
             };
-            outcome.answers.push(Answer { reply: member.reply, content, _escort: member.escort });
+            answers.push(Answer { reply: member.reply, content, _escort: member.escort });
         }
         self.buffers.members = members;
-        self.count(&settled);
+        self.buffers.settled = settled;
         self.version.meter.ended(count);
+        self.answered = Instant::now();
     }
 
-    /// Hands copies of its requests to the shadow, or drops them when the worker is busy. To be called after the answers have
-    /// left.
+    /// What there is to record of it.
+    pub(crate) fn records(&mut self) -> impl Iterator<Item = PredictionRecord> {
+        self.buffers.records.drain(..)
+    }
+
+    /// Hands copies of its requests to the shadow, or drops them when the worker is busy.
     pub(crate) fn copy(&mut self, copies: &Copies, is_busy: bool) {
         let Some(shadow) = &self.routes.shadow else { return };
         if is_busy {
@@ -303,22 +338,18 @@ impl Batch {
         Ok(())
     }
 
-    fn write(&self, member: &Member, limits: BatchLimits, outcome: &mut Outcome) -> Result<Vec<u8>, Error> {
+    fn write(&mut self, member: &Member, limits: BatchLimits) -> Result<Vec<u8>, Error> {
         let values = self.values_of(member);
         let bytes = reply::encode(&self.version, &member.wanted, values)?;
         reply::check_size(bytes.len(), limits.reply_bytes_max, member.reply_object_bytes_max)?;
-        if let Some(id) = &member.wanted.id
-            && crate::record::is_sampled(id, self.routes.record_ratio)
-        {
-            let (request_id, version) = (id.clone(), self.version.version);
-            let rows = reply::predicted(&self.version, values);
-            outcome.records.push(PredictionRecord {
-                request_id,
-                version,
-                at: leat_service_runtime::unix_ms(),
-                rows,
-            });
-        }
+        let is_sampled = |id: &&RequestId| crate::record::is_sampled(id, self.routes.record_ratio);
+        let record = member.wanted.id.as_ref().filter(is_sampled).map(|id| PredictionRecord {
+            request_id: id.clone(),
+            version: self.version.version,
+            at: leat_service_runtime::unix_ms(),
+            rows: reply::predicted(&self.version, values),
+        });
+        self.buffers.records.extend(record);
         Ok(bytes)
     }
 
@@ -358,6 +389,8 @@ impl Batch {
         buffers.members.clear();
         buffers.refused.clear();
         buffers.copied.clear();
+        buffers.settled.clear();
+        buffers.records.clear();
         buffers
     }
 }

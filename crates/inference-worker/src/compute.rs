@@ -72,6 +72,7 @@ impl Computing {
                 let reply = &shared.context.connections.reply;
                 runtime.block_on(send_all(&shared, reply, answers));
             });
+            self.answering.settle(&shared);
         }
     }
 

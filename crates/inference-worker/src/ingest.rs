@@ -214,7 +214,9 @@ impl Reader {
         while !self.admitted.is_empty() {
             let begun = Instant::now();
             self.answer_part().await;
+            // The connection sends them.
             tokio::task::yield_now().await;
+            lock(&self.lane.at_once).settle(&self.shared);
             if begun.elapsed() > AT_ONCE_LATE {
                 return self.queue();
             }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, Route};
+use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, PlainReplies, Route};
 use leat_engine::{Batch, Plan, Scratch, Team};
 use leat_model::{Body, Model, Signature, Task, blob};
 use tracing::error;
@@ -29,6 +29,8 @@ pub(crate) struct LoadedVersion {
     pub(crate) digest: Digest,
     pub(crate) task: Task,
     pub(crate) signature: Signature,
+    /// What writes most of its replies.
+    pub(crate) replies: PlainReplies,
     /// Whether the model has a value for missing features, so that NaN and absent columns are allowed.
     pub(crate) imputes: bool,
     /// The models that answer together with it.
@@ -59,12 +61,15 @@ impl LoadedVersion {
             (None, 1) => alone(parts.remove(0)),
             (mode, _) => pipeline::join(mode.unwrap_or(PipelineMode::Sequence), parts)?,
         };
+        let outputs = joined.signature.outputs.iter().map(|output| output.name.as_str());
+        let replies = PlainReplies::new(&model, route.version, outputs);
         let version = Self {
             model,
             version: route.version,
             digest: route.digest,
             task: joined.task,
             signature: joined.signature,
+            replies,
             imputes,
             pipeline,
             plan: Residence::new(joined.plan),

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use leat_contract::{
     CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
 };
-use leat_service_runtime::unix_ms;
 use leat_statistics::{LatencyHistogram, LatencySummary};
 
 /// The counters of one version. Threads that answer requests lock it once per batch.
@@ -56,11 +55,11 @@ impl Counts {
         self.totals.batches += runs;
     }
 
-    /// Counts a request that got a result for so many rows.
-    pub(crate) fn answered(&mut self, rows: usize, timing: Timing) {
+    /// Counts a request that got a result for so many rows, at a time in milliseconds since 1970.
+    pub(crate) fn answered(&mut self, rows: usize, timing: Timing, at: u64) {
         self.rows += rows as u64;
         self.totals.rows += rows as u64;
-        self.totals.last_at = unix_ms();
+        self.totals.last_at = at;
         self.totals.success.record(timing.total_ns);
         self.took(timing);
     }
@@ -185,7 +184,7 @@ mod tests {
         let meter = Meter::default();
         let timing = Timing { total_ns: 3000, queue_ns: 1000, compute_ns: Some(500) };
         meter.counts().ran(1);
-        meter.counts().answered(4, timing);
+        meter.counts().answered(4, timing, 1_700_000_000_000);
         meter.counts().failed(ErrorCode::InvalidArgument, Timing { compute_ns: None, ..timing });
         meter.counts().refused(ErrorCode::Overloaded);
         meter.counts().looked_up(CacheFigures { hits: 1, misses: 2 });
@@ -214,6 +213,6 @@ mod tests {
         assert_eq!(totals.queue, TimeTotal { count: 2, ns: 2000 });
         assert_eq!(totals.compute, TimeTotal { count: 1, ns: 500 });
         assert_eq!(totals.cache, CacheFigures { hits: 1, misses: 2 });
-        assert!(totals.last_at > 0);
+        assert_eq!(totals.last_at, 1_700_000_000_000);
     }
 }

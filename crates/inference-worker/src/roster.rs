@@ -86,7 +86,7 @@ mod tests {
         let roster = Roster::default();
         let version = Arc::new(tiny_version(1));
         roster.loaded(&version);
-        version.meter.counts().answered(3, Timing::default());
+        version.meter.counts().answered(3, Timing::default(), 0);
         drop(version);
         assert_eq!(roster.take_counters()[0].rows, 3);
         assert!(roster.take_counters().is_empty());

@@ -1,6 +1,6 @@
 //! From a decoded request to the rows of a batch.
 
-use leat_contract::{InferRequest, Instances, RequestBody, RequestedOutput};
+use leat_contract::{InferRequest, Instances, PlainRequest, RequestBody, RequestedOutput};
 
 use crate::Error;
 use crate::loaded::LoadedVersion;
@@ -58,6 +58,28 @@ pub(crate) fn append(
 }
 
 /// A model that imputes takes an absent column as one whose values are all missing.
+/// Puts the rows of a plain request behind those of a batch, and gives how many they are. None, and nothing is put there, for rows that
+/// [`append`] does not take as they are.
+pub(crate) fn append_plain(
+    plain: &PlainRequest<'_>,
+    version: &LoadedVersion,
+    rows_max: usize,
+    batch: &mut Vec<f32>,
+) -> Option<usize> {
+    let is_input = version.signature.inputs.first().is_some_and(|input| input.name == plain.input);
+    let fits = plain.width == version.signature.features.len() && plain.rows <= rows_max;
+    if !is_input || !fits {
+        return None;
+    }
+    let first = batch.len();
+    batch.extend(plain.values());
+    let is_finite = batch.get(first..).is_some_and(|values| values.iter().all(|value| value.is_finite()));
+    if !is_finite {
+        batch.truncate(first);
+    }
+    is_finite.then_some(plain.rows)
+}
+
 fn add_missing_columns(
     columns: &mut Vec<String>,
     cells: &mut Vec<Option<leat_contract::Scalar>>,

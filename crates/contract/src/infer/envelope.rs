@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::Parameters;
+use super::{Parameters, PlainRequest};
 use crate::{Encoding, Error, Scalar, codec, limits};
 
 /// The parameter that says how urgent a request is, see [`Priority`].
@@ -65,6 +65,9 @@ impl Envelope {
     /// Finds the envelope in an encoded request without reading its data. What cannot be read counts as absent: reading the
     /// whole request says what is wrong with it. In JSON of more than 64 KiB only what stands before the data is found.
     pub fn peek(payload: &[u8]) -> Self {
+        if let Some(plain) = PlainRequest::read(payload) {
+            return Self { deadline_ms: plain.deadline_ms, ..Self::default() };
+        }
         let mut found = Self::default();
         if payload.len() <= limits::PAYLOAD_BYTES_MAX && may_have_one(payload) {
             let is_json = Encoding::detect(payload) == Ok(Encoding::Json);

@@ -8,6 +8,7 @@ use super::Batch;
 use crate::meter::Timing;
 
 /// What became of one request, for the counters.
+#[derive(Debug)]
 pub(super) struct Settled {
     pub(super) received: Instant,
     pub(super) rows: usize,
@@ -17,14 +18,19 @@ pub(super) struct Settled {
 }
 
 impl Batch {
-    /// Counts what became of its requests, with the version and for the micro protocol.
-    pub(super) fn count(&self, settled: &[Settled]) {
-        let answered = Instant::now();
+    /// Counts what became of its requests, with the version and for the micro protocol, and learns from how long it took. Whoever waits
+    /// for an answer does not need this: it is for when the answers have left.
+    pub(crate) fn settle(&self) {
+        let (answered, settled) = (self.answered, &self.buffers.settled);
         let timing = |received: Instant, compute: Option<Duration>| Timing {
             total_ns: nanoseconds(answered.saturating_duration_since(received)),
             queue_ns: nanoseconds(self.begun.saturating_duration_since(received)),
             compute_ns: compute.map(nanoseconds),
         };
+        if self.bytes > 0 {
+            self.served.pace.took(self.reading + self.elapsed, self.bytes);
+        }
+        let at = leat_service_runtime::unix_ms();
         let mut counts = self.version.meter.counts();
         counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
@@ -33,7 +39,7 @@ impl Batch {
         for &Settled { received, rows, is_known, code } in settled {
             let timing = timing(received, (!is_known).then_some(self.compute));
             match code {
-                None => counts.answered(rows, timing),
+                None => counts.answered(rows, timing, at),
                 Some(code) => counts.failed(code, timing),
             }
         }

@@ -4,15 +4,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::{
-    Batching, Caching, Encoding, Envelope, InferResponse, Pipeline, PipelineMember, PipelineMode,
+    Batching, Caching, Encoding, Envelope, InferResponse, Pipeline, PipelineMember, PipelineMode, Scalar,
+    Tensor, TensorData,
 };
 use leat_service_runtime::Inflight;
 
 use super::*;
-use crate::loaded::tests::{brittle_version, tiny_deployment, tiny_version};
+use crate::loaded::tests::{brittle_version, loaded, tiny_classifier, tiny_deployment, tiny_version};
 use crate::work::Target;
 
 const LIMITS: BatchLimits = BatchLimits { rows_max: 8, reply_bytes_max: 10_000 };
+
+/// What came out of a batch.
+struct Outcome {
+    answers: Vec<Answer>,
+    records: Vec<PredictionRecord>,
+}
 
 struct Bench {
     served: Arc<ServedModel>,
@@ -49,13 +56,18 @@ impl Bench {
     }
 
     fn work(&self, payload: &str, waited: Duration) -> Work {
+        self.work_named(payload, payload.as_bytes(), waited)
+    }
+
+    /// A request that is to be answered to a name.
+    fn work_named(&self, name: &str, payload: &[u8], waited: Duration) -> Work {
         let received = Instant::now().checked_sub(waited).unwrap();
-        let reply = leat_messaging::Subject::from(payload.to_owned());
-        let envelope = Envelope::peek(payload.as_bytes());
+        let reply = leat_messaging::Subject::from(name.to_owned());
+        let envelope = Envelope::peek(payload);
         let waiting = Waiting::new(&envelope, received, Duration::from_secs(5), (&reply, Encoding::Json));
         Work {
             by_object: None,
-            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            payload: Bytes::copy_from_slice(payload),
             reply,
             received,
             target: Target { served: self.served.clone(), pinned: None },
@@ -70,12 +82,14 @@ impl Bench {
         let chosen = work[0].target.choose(None).unwrap();
         let plan = chosen.0.plan.get().unwrap();
         let mut batch = Batch::new(self.served.clone(), chosen, plan, Buffers::default());
-        let mut outcome = Outcome::default();
-        work.into_iter().for_each(|work| batch.add(work, limits, &mut outcome));
+        let mut answers = Vec::new();
+        work.into_iter().for_each(|work| batch.add((work, Instant::now()), limits, &mut answers));
         let team = Team::new(NonZeroUsize::MIN).unwrap();
-        batch.run(limits, &team, &mut Scratch::default(), &mut outcome);
+        batch.run(limits, &team, &mut Scratch::default(), &mut answers);
+        batch.settle();
+        let records = batch.records().collect();
         assert_eq!(batch.into_buffers().input.len(), 0);
-        outcome
+        Outcome { answers, records }
     }
 
     fn codes(&self, payloads: &[&str]) -> Vec<(String, u16)> {
@@ -211,4 +225,61 @@ fn a_version_of_another_pipeline_neither_keeps_answers_nor_gets_kept_ones() {
     assert_eq!(routes.principal().unwrap().meter.totals().cache, leat_contract::CacheFigures::default());
     let cache = routes.cache.as_ref().unwrap();
     assert_eq!(cache.get(&routes.principal().unwrap().digest, &[1.0, 2.0]), None);
+}
+
+/// A request in MessagePack with these values as one row.
+fn plain(input: &str, values: &[f32]) -> InferRequest {
+    let data = TensorData::Fp32(values.to_vec());
+    InferRequest::tensors(vec![Tensor::new(input, vec![1, values.len()], data).unwrap()])
+}
+
+#[test]
+fn a_plain_request_is_answered_as_any_other() {
+    let bench = Bench::of(loaded(3, &tiny_classifier()), 64);
+    let id = Some("r-1".parse().unwrap());
+    let request = InferRequest { id, deadline_ms: Some(60_000), ..plain("input", &[0.5, 2.0]) };
+    // An option that means nothing to the worker makes the second one a request as any other.
+    let parameters = [("mood".to_owned(), Scalar::Text("good".to_owned()))].into();
+    let other = InferRequest { parameters, ..request.clone() };
+    let [plain, other] = [request, other].map(|request| request.encode(Encoding::MessagePack).unwrap());
+    assert!(PlainRequest::read(&plain).is_some() && PlainRequest::read(&other).is_none());
+    let work = [plain, other].map(|payload| bench.work_named("reply", &payload, Duration::ZERO));
+    let outcome = bench.run(work.into(), LIMITS);
+    let [Content::Result(first), Content::Result(second)] = [0, 1].map(|n| &outcome.answers[n].content)
+    else {
+        panic!("refused")
+    };
+    assert_eq!(first, second);
+    let (reply, encoding) = InferResponse::decode(first).unwrap();
+    assert_eq!(
+        (encoding, reply.id.unwrap().as_str(), reply.outputs.len()),
+        (Encoding::MessagePack, "r-1", 2)
+    );
+    assert_eq!(outcome.records.len(), 2);
+    assert_eq!(outcome.records[0].rows, outcome.records[1].rows);
+}
+
+#[test]
+fn what_is_wrong_with_a_plain_request_is_said_as_of_any_other() {
+    let bench = Bench::new(64);
+    let request = |input, values: &[f32]| plain(input, values).encode(Encoding::MessagePack).unwrap();
+    let many = Tensor::new("input", vec![9, 2], TensorData::Fp32(vec![1.0; 18])).unwrap();
+    let many = InferRequest::tensors(vec![many]).encode(Encoding::MessagePack).unwrap();
+    let expected = [
+        (request("input", &[1.0, 2.0]), 200),
+        (request("other", &[1.0, 2.0]), 400),
+        (request("input", &[1.0]), 400),
+        (request("input", &[1.0, f32::NAN]), 400),
+        (request("input", &[f32::INFINITY, 1.0]), 400),
+        (many, 413),
+    ];
+    for (payload, expected) in &expected {
+        assert!(PlainRequest::read(payload).is_some());
+        let outcome = bench.run(vec![bench.work_named("reply", payload, Duration::ZERO)], LIMITS);
+        assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [*expected]);
+    }
+    let late = InferRequest { deadline_ms: Some(10), ..plain("input", &[1.0, 2.0]) };
+    let late = late.encode(Encoding::MessagePack).unwrap();
+    let outcome = bench.run(vec![bench.work_named("reply", &late, Duration::from_millis(11))], LIMITS);
+    assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [504]);
 }
