@@ -30,6 +30,7 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
 
 /// External crates that only some crates may name, and those that do.
 const RESERVED: &[(&str, &[&str])] = &[
+    ("rmp", &["contract"]),
     ("rmp-serde", &["model", "contract"]),
     ("async-nats", &["messaging"]),
     ("config", &["service-runtime"]),

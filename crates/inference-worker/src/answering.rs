@@ -30,7 +30,7 @@ pub(crate) struct Answering {
     batches: Vec<Batch>,
     spare: Vec<Buffers>,
     answers: Vec<Answer>,
-    /// Batches whose answers were delivered.
+    /// Batches whose answers were handed over.
     delivered: Vec<Batch>,
 }
 
@@ -63,6 +63,8 @@ impl Answering {
             }
         }
         while let Some(batch) = self.batches.pop() {
+            // Those before wait for no other.
+            self.settle(shared);
             self.run(batch, limits, deliver);
         }
         self.deliver(deliver);
@@ -83,7 +85,7 @@ impl Answering {
     }
 
     /// Does what nobody waits for: counts what was answered, and hands over what is to be recorded and copied. To be called after each
-    /// [`Answering::answer`], when the answers have left.
+    /// [`Answering::answer`], once the answers are on their way.
     pub(crate) fn settle(&mut self, shared: &Shared) {
         while let Some(mut batch) = self.delivered.pop() {
             batch.settle();

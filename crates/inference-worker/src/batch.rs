@@ -1,14 +1,13 @@
 //! Requests that one version answers in one go: read into one buffer, run, written.
 
+mod reading;
 mod settled;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_contract::{
-    CacheFigures, Encoding, ErrorCode, InferRequest, PlainRequest, PredictionRecord, ReplyForm, RequestId,
-};
+use leat_contract::{CacheFigures, ErrorCode, PredictionRecord, RequestId};
 use leat_engine::{Plan, Scratch, Team};
 use leat_messaging::Subject;
 
@@ -16,7 +15,6 @@ use crate::Error;
 use crate::loaded::LoadedVersion;
 use crate::reply::{self, Wanted};
 use crate::response_cache::ResponseCache;
-use crate::rows;
 use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
 use crate::waiting::Waiting;
@@ -53,9 +51,12 @@ pub(crate) struct Batch {
     routes: Arc<RouteTable>,
     begun: Instant,
     compute: Duration,
-    /// When its answers were written, and how long it took from there to their sending.
+    /// When its answers were written.
     answered: Instant,
+    /// How long running it and handing its answers over took.
     elapsed: Duration,
+    /// How often the model ran.
+    runs: u64,
     /// Bytes of its requests that are run.
     bytes: usize,
     /// How long these took to be read.
@@ -84,12 +85,6 @@ struct Member {
     escort: Escort,
 }
 
-/// The rows of a request in the batch, and the answer when it is known from before.
-type Place = (Range<usize>, Option<Arc<[f32]>>);
-
-/// What its reply is to be, its deadline, and where its rows stand.
-type Read = (Wanted, Option<u64>, Place);
-
 impl Batch {
     /// A batch of what a model chose to answer with, a version and the routes it was chosen by.
     pub(crate) fn new(
@@ -108,6 +103,7 @@ impl Batch {
             compute: Duration::ZERO,
             answered: begun,
             elapsed: Duration::ZERO,
+            runs: 0,
             reading: Duration::ZERO,
             cache: CacheFigures::default(),
             bytes: 0,
@@ -168,61 +164,9 @@ impl Batch {
         }
     }
 
-    /// Says how long running it and sending its answers took.
+    /// Says how long running it and handing its answers over took.
     pub(crate) const fn took(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
-    }
-
-    fn read(&mut self, work: &Work, limits: BatchLimits) -> Result<Read, Error> {
-        if let Some(plain) = PlainRequest::read(&work.payload)
-            && let Some(read) = self.read_plain(plain, work.received, limits)
-        {
-            return read;
-        }
-        let (request, encoding) = InferRequest::decode(&work.payload)?;
-        check_deadline(request.deadline_ms, work.received)?;
-        request.envelope()?;
-        let outputs = rows::selection(&request.body, &self.version)?;
-        let wanted = Wanted { id: request.id.clone(), encoding, form: request.reply_form(), outputs };
-        let deadline_ms = request.deadline_ms;
-        let first = self.rows();
-        let count = rows::append(request, &self.version, limits.rows_max, &mut self.buffers.input)?;
-        Ok((wanted, deadline_ms, self.place(first..first + count)))
-    }
-
-    /// Reads a plain request. None when there is something to say against it: reading it as any other says what.
-    fn read_plain(
-        &mut self,
-        plain: PlainRequest<'_>,
-        received: Instant,
-        limits: BatchLimits,
-    ) -> Option<Result<Read, Error>> {
-        if let Err(error) = check_deadline(plain.deadline_ms, received) {
-            return Some(Err(error));
-        }
-        let first = self.rows();
-        let count = rows::append_plain(&plain, &self.version, limits.rows_max, &mut self.buffers.input)?;
-        let (encoding, form) = (Encoding::MessagePack, ReplyForm::Tensors);
-        let wanted = Wanted { id: plain.id, encoding, form, outputs: None };
-        Some(Ok((wanted, plain.deadline_ms, self.place(first..first + count))))
-    }
-
-    /// Where the last rows stand in the batch, or the answer to them from before, for which they need not stand there.
-    fn place(&mut self, rows: Range<usize>) -> Place {
-        let start = rows.start * self.version.plan.features();
-        let Some(cache) = self.cache() else { return (rows, None) };
-        let input = self.buffers.input.get(start..).unwrap_or_default();
-        match cache.get(&self.version.digest, input) {
-            Some(known) => {
-                self.cache.hits += 1;
-                self.buffers.input.truncate(start);
-                (rows.start..rows.start, Some(known))
-            }
-            None => {
-                self.cache.misses += 1;
-                (rows, None)
-            }
-        }
     }
 
     /// Runs the model and writes the answers.
@@ -238,7 +182,6 @@ impl Batch {
         let ran = self.run_rows(team, scratch);
         self.compute = begun.elapsed();
         let mut members = std::mem::take(&mut self.buffers.members);
-        let count = members.len();
         let mut settled = std::mem::take(&mut self.buffers.settled);
         for member in members.drain(..) {
             let is_known = member.known.is_some();
@@ -275,7 +218,6 @@ impl Batch {
         }
         self.buffers.members = members;
         self.buffers.settled = settled;
-        self.version.meter.ended(count);
         self.answered = Instant::now();
     }
 
@@ -315,15 +257,13 @@ impl Batch {
         let step = usize::try_from(self.routes.batching.max_size).unwrap_or(usize::MAX).max(1);
         let inputs = self.buffers.input.chunks(step.saturating_mul(features).max(1));
         let places = self.buffers.output.chunks_mut(step.saturating_mul(outputs).max(1));
-        let mut runs = 0;
         for (input, place) in inputs.zip(places) {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
             let batch = leat_engine::Batch { rows, input, output };
             self.version.run(&self.plan, batch, team, scratch)?;
-            runs += 1;
+            self.runs += 1;
         }
-        self.version.meter.counts().ran(runs);
         Ok(())
     }
 
@@ -334,7 +274,7 @@ impl Batch {
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
         let batch = leat_engine::Batch { rows: member.rows.len(), input, output };
         self.version.run(&self.plan, batch, team, scratch)?;
-        self.version.meter.counts().ran(1);
+        self.runs += 1;
         Ok(())
     }
 

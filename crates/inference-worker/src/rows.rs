@@ -57,7 +57,6 @@ pub(crate) fn append(
     Ok(rows)
 }
 
-/// A model that imputes takes an absent column as one whose values are all missing.
 /// Puts the rows of a plain request behind those of a batch, and gives how many they are. None, and nothing is put there, for rows that
 /// [`append`] does not take as they are.
 pub(crate) fn append_plain(
@@ -73,13 +72,14 @@ pub(crate) fn append_plain(
     }
     let first = batch.len();
     batch.extend(plain.values());
-    let is_finite = batch.get(first..).is_some_and(|values| values.iter().all(|value| value.is_finite()));
-    if !is_finite {
+    let are_taken = check_finite(batch.get(first..).unwrap_or_default(), version).is_ok();
+    if !are_taken {
         batch.truncate(first);
     }
-    is_finite.then_some(plain.rows)
+    are_taken.then_some(plain.rows)
 }
 
+/// A model that imputes takes an absent column as one whose values are all missing.
 fn add_missing_columns(
     columns: &mut Vec<String>,
     cells: &mut Vec<Option<leat_contract::Scalar>>,

@@ -1,3 +1,4 @@
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -48,19 +49,22 @@ impl GatewayPorts {
     /// # Errors
     /// When the system has none.
     pub fn chosen(self) -> Result<Self, Error> {
-        Ok(Self { http: chosen(self.http)?, grpc: chosen(self.grpc)? })
+        // Each is held until both are known: a port that was let go may be given out again.
+        let (http, _http) = chosen(self.http)?;
+        let (grpc, _grpc) = chosen(self.grpc)?;
+        Ok(Self { http, grpc })
     }
 }
 
-/// The port is free now; whoever takes it before the gateway does makes the gateway fail by name.
-fn chosen(port: u16) -> Result<u16, Error> {
+/// A port, and what holds it when it is a free one in place of 0. Whoever takes it after it is let go and before the gateway does makes the
+/// gateway fail by name.
+fn chosen(port: u16) -> Result<(u16, Option<TcpListener>), Error> {
     if port != 0 {
-        return Ok(port);
+        return Ok((port, None));
     }
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
     let none = |error| Error::Usage(format!("there is no free port on 127.0.0.1: {error}"));
-    Ok(address.map_err(none)?.port())
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(none)?;
+    Ok((listener.local_addr().map_err(none)?.port(), Some(listener)))
 }
 
 /// What a cluster consists of.
@@ -107,5 +111,20 @@ impl ClusterOptions {
             services.push((ServiceKind::InferenceWorker, format!("worker-{number}").parse()?));
         }
         Ok(services)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_two_and_given_ones_stay() {
+        for _ in 0..200 {
+            let ports = GatewayPorts { http: 0, grpc: 0 }.chosen().unwrap();
+            assert!(ports.http != ports.grpc && ports.http != 0, "{ports:?}");
+        }
+        let given = GatewayPorts { http: 7001, grpc: 7002 };
+        assert_eq!(given.chosen().unwrap(), given);
     }
 }

@@ -65,17 +65,18 @@ impl Envelope {
     /// Finds the envelope in an encoded request without reading its data. What cannot be read counts as absent: reading the
     /// whole request says what is wrong with it. In JSON of more than 64 KiB only what stands before the data is found.
     pub fn peek(payload: &[u8]) -> Self {
-        if let Some(plain) = PlainRequest::read(payload) {
-            return Self { deadline_ms: plain.deadline_ms, ..Self::default() };
-        }
         let mut found = Self::default();
-        if payload.len() <= limits::PAYLOAD_BYTES_MAX && may_have_one(payload) {
-            let is_json = Encoding::detect(payload) == Ok(Encoding::Json);
-            let stops_at_data = is_json && payload.len() > JSON_BYTES_READ_MAX;
-            let seed = EnvelopeSeed { found: &mut found, stops_at_data };
-            // A message that is broken further on is refused by whoever reads all of it.
-            let _ = codec::decode_seed(payload, limits::PAYLOAD_BYTES_MAX, seed);
+        if payload.len() > limits::PAYLOAD_BYTES_MAX || !may_have_one(payload) {
+            return found;
         }
+        if let Some(plain) = PlainRequest::read(payload) {
+            return Self { deadline_ms: plain.deadline_ms, ..found };
+        }
+        let is_json = Encoding::detect(payload) == Ok(Encoding::Json);
+        let stops_at_data = is_json && payload.len() > JSON_BYTES_READ_MAX;
+        let seed = EnvelopeSeed { found: &mut found, stops_at_data };
+        // A message that is broken further on is refused by whoever reads all of it.
+        let _ = codec::decode_seed(payload, limits::PAYLOAD_BYTES_MAX, seed);
         found
     }
 

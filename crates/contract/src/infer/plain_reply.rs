@@ -5,8 +5,10 @@ use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_str, writ
 use super::{Datatype, tensor::element_count};
 use crate::{ModelName, ModelVersion, RequestId};
 
-/// As many bytes as the lengths and markers of an output take at most, and a short label with them.
-const OUTPUT_BYTES: usize = 32;
+/// As many bytes as the lengths and markers of an output take at most.
+const MARKER_BYTES: usize = 32;
+/// Most labels are no longer.
+const LABEL_BYTES: usize = 16;
 
 /// The replies of one version in the tensor form of MessagePack: the first output is FP32 `[rows, width]`, every further one a label for
 /// each row. What is the same in all of them is written once.
@@ -66,9 +68,10 @@ impl PlainReplies {
 
     /// About as many bytes as a reply takes.
     fn usual_bytes(&self, id: Option<&RequestId>, values: usize, rows: usize) -> usize {
-        let outputs: usize = self.outputs.iter().map(|opening| opening.len() + OUTPUT_BYTES * rows).sum();
+        let outputs: usize = self.outputs.iter().map(|opening| opening.len() + MARKER_BYTES).sum();
+        let labels = self.outputs.len().saturating_sub(1) * rows * LABEL_BYTES;
         let id = id.map_or(0, |id| id.as_str().len());
-        OUTPUT_BYTES + id + self.origin.len() + outputs + values * size_of::<f32>()
+        MARKER_BYTES + id + self.origin.len() + outputs + labels + values * size_of::<f32>()
     }
 }
 

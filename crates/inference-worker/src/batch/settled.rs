@@ -19,7 +19,7 @@ pub(super) struct Settled {
 
 impl Batch {
     /// Counts what became of its requests, with the version and for the micro protocol, and learns from how long it took. Whoever waits
-    /// for an answer does not need this: it is for when the answers have left.
+    /// for an answer does not need this: it comes after the answers were handed over.
     pub(crate) fn settle(&self) {
         let (answered, settled) = (self.answered, &self.buffers.settled);
         let timing = |received: Instant, compute: Option<Duration>| Timing {
@@ -32,6 +32,7 @@ impl Batch {
         }
         let at = leat_service_runtime::unix_ms();
         let mut counts = self.version.meter.counts();
+        counts.ran(self.runs);
         counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
             counts.failed(code, timing(received, None));
@@ -44,6 +45,7 @@ impl Batch {
             }
         }
         drop(counts);
+        self.version.meter.ended(settled.len());
         let results = settled.iter().filter(|settled| settled.code.is_none());
         let since = |settled: &Settled| answered.saturating_duration_since(settled.received);
         let total = results.clone().map(since).sum();

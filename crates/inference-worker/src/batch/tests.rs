@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::{
-    Batching, Caching, Encoding, Envelope, InferResponse, Pipeline, PipelineMember, PipelineMode, Scalar,
-    Tensor, TensorData,
+    Batching, Caching, Encoding, Envelope, InferRequest, InferResponse, Pipeline, PipelineMember,
+    PipelineMode, PlainRequest, Scalar, Tensor, TensorData,
 };
 use leat_service_runtime::Inflight;
 

@@ -115,3 +115,22 @@ fn outputs_are_chosen_by_name() {
     let error = choose(r#"[{"name":"logits"}]"#).unwrap_err();
     assert_eq!(error.to_string(), "the model has no output \"logits\", only probabilities, label");
 }
+
+#[test]
+fn a_plain_request_gives_its_rows_when_there_is_nothing_to_say_against_them() {
+    let values = |values: [f32; 2]| {
+        let tensor = Tensor::new("input", vec![1, 2], TensorData::Fp32(values.to_vec())).unwrap();
+        InferRequest::tensors(vec![tensor]).encode(leat_contract::Encoding::MessagePack).unwrap()
+    };
+    let rows = |payload: &[u8], version: &LoadedVersion| {
+        let mut batch = vec![9.0];
+        let rows = append_plain(&PlainRequest::read(payload).unwrap(), version, 4, &mut batch);
+        (rows, batch.split_off(1))
+    };
+    assert_eq!(rows(&values([1.0, 2.0]), &tiny_version(1)), (Some(1), vec![1.0, 2.0]));
+    let missing = values([f32::NAN, 2.0]);
+    assert_eq!(rows(&missing, &tiny_version(1)), (None, vec![]));
+    let (taken, batch) = rows(&missing, &imputing());
+    assert!(taken == Some(1) && batch[0].is_nan() && batch[1] == 2.0, "{batch:?}");
+    assert_eq!(rows(&values([f32::INFINITY, 2.0]), &imputing()), (None, vec![]));
+}

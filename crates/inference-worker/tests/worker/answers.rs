@@ -99,12 +99,8 @@ async fn metadata_says_what_to_send_and_its_example_is_answered() {
         cluster.ask("$SRV.INFO.leat-inference-worker".to_owned(), "").await.unwrap().json().unwrap();
     assert_eq!(info["endpoints"][0]["subject"], json!(cluster.live()));
     assert_eq!(info["endpoints"][0]["metadata"]["model"], "tiny");
-    let stats: Value =
-        cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap().json().unwrap();
-    assert_eq!(
-        (&stats["endpoints"][0]["num_requests"], &stats["endpoints"][0]["num_errors"]),
-        (&json!(1), &json!(0))
-    );
+    let stats = cluster.figures_of(1).await;
+    assert_eq!(stats["endpoints"][0]["num_errors"], 0, "{stats}");
     assert_eq!(stats["endpoints"][0]["data"]["versions"][0]["version"], 1);
     worker.stop().await;
 }

@@ -8,7 +8,7 @@ use leat_contract::{Deployment, ModelName, ModelVersion, Route, Subjects, Worker
 use leat_inference_worker::{InferenceWorker, Settings};
 use leat_messaging::{ConnectOptions, Connection, Error, Reply, Storage};
 use leat_service_runtime::{NatsSettings, serve};
-use leat_test_harness::PATIENCE;
+use leat_test_harness::{PATIENCE, eventually};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -128,6 +128,16 @@ impl Cluster {
     /// Asks on the live route in JSON.
     pub(crate) async fn predict(&self, payload: &str) -> Result<Value, Error> {
         self.ask(self.live(), payload).await.map(|reply| reply.json().unwrap())
+    }
+
+    /// The figures of the micro protocol once they are of so many requests: a request is counted when its answer is on its way.
+    pub(crate) async fn figures_of(&self, requests: u64) -> Value {
+        let figures = || async {
+            let figures = self.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
+            let figures: Value = figures.json().unwrap();
+            (figures["endpoints"][0]["num_requests"] == requests).then_some(figures)
+        };
+        eventually(&format!("the figures of {requests} requests"), figures).await
     }
 }
 

@@ -173,8 +173,7 @@ async fn answers_that_are_known_are_given_again() {
         let reply = cluster.predict(&format!(r#"{{"instances":[[{row},2],[0,0]]}}"#)).await.unwrap();
         assert_eq!(reply["predictions"], serde_json::json!([[f64::from(row) + 4.0], [0.0]]));
     }
-    let stats: Value =
-        cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap().json().unwrap();
+    let stats = cluster.figures_of(30).await;
     let cache = &stats["endpoints"][0]["data"]["cache"];
     assert_eq!((&cache["hits"], &cache["misses"]), (&27.into(), &3.into()), "{stats}");
     let totals = &stats["endpoints"][0]["data"]["versions"][0]["totals"];

@@ -112,8 +112,6 @@ async fn the_first_requests_of_a_model_are_in_the_figures_of_the_micro_protocol(
     let route = cluster.store(1, 100, &regression(1.0)).await;
     cluster.deploy(&deployment(vec![route])).await;
     eventually("a first answer", || async { cluster.predict(r#"{"instances":[[1,2]]}"#).await.ok() }).await;
-    let stats = cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
-    let stats: serde_json::Value = stats.json().unwrap();
-    assert_eq!(stats["endpoints"][0]["num_requests"], 1, "{stats}");
+    cluster.figures_of(1).await;
     worker.stop().await;
 }

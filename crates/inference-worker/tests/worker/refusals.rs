@@ -124,14 +124,8 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_retry() {
         assert_eq!((detail.code, detail.retryable), (429, true), "{detail}");
         assert!(detail.retry_after_ms.is_some_and(|wait| (1..=1000).contains(&wait)));
     }
-    let stats = cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
-    let stats: serde_json::Value = stats.json().unwrap();
-    let endpoint = &stats["endpoints"][0];
-    assert_eq!(
-        (&endpoint["num_requests"], &endpoint["num_errors"]),
-        (&64.into(), &(64 - answered).into()),
-        "{stats}"
-    );
+    let stats = cluster.figures_of(64).await;
+    assert_eq!(stats["endpoints"][0]["num_errors"], 64 - answered, "{stats}");
     worker.stop().await;
 }
 
