@@ -230,11 +230,7 @@ impl Reader {
             cost_ns < AT_ONCE_NS_PART
         };
         let count = self.admitted.iter().take_while(|work| fits(work)).count().max(1);
-        if count == self.admitted.len() {
-            std::mem::swap(&mut self.part, &mut self.admitted);
-        } else {
-            self.part.extend(self.admitted.drain(..count));
-        }
+        self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
         lock(&self.lane.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
         send_all(&self.shared, &self.lane.connection, answers).await;
