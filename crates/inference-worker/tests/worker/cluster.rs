@@ -135,7 +135,9 @@ impl Cluster {
         let figures = || async {
             let figures = self.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
             let figures: Value = figures.json().unwrap();
-            (figures["endpoints"][0]["num_requests"] == requests).then_some(figures)
+            let found = figures["endpoints"][0]["num_requests"].as_u64().unwrap();
+            assert!(found <= requests, "{figures}");
+            (found == requests).then_some(figures)
         };
         eventually(&format!("the figures of {requests} requests"), figures).await
     }
