@@ -1,3 +1,5 @@
+#[cfg(target_arch = "x86_64")]
+use crate::couples::Couples;
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
 use crate::panel::{CODES_PER_STEP, PANEL, padded, row_stride};
 use crate::{Activation, Aligned, Kernels, Output, Quantization, Rows};
@@ -42,8 +44,10 @@ pub struct DenseU8 {
     inputs: usize,
     outputs: usize,
     /// `[panels, padded inputs / group, PANEL, group]`; what is past the last input or output is zero. After the last panel comes what
-    /// a kernel reads beyond it.
+    /// a kernel reads beyond it. Nothing where the layer is kept in couples alone.
     weights: Aligned<i8>,
+    #[cfg(target_arch = "x86_64")]
+    couples: Option<Box<Couples>>,
     /// As the kernels want it that the layer was packed for.
     layout: IntegerLayout,
     terms: IntegerTerms,
@@ -63,14 +67,28 @@ impl DenseU8 {
         let (inputs, outputs) = (parts.inputs(), parts.bias.len());
         let layout = kernels.dense_integer_layout(parts.codes, inputs);
         let weights = interleave(parts.codes, Shape { inputs, outputs, layout });
-        Self {
+        let layer = Self {
             inputs,
             outputs,
             weights,
+            #[cfg(target_arch = "x86_64")]
+            couples: None,
             layout,
             terms: IntegerTerms::of(parts, layout),
             activation: parts.activation,
-        }
+        };
+        #[cfg(target_arch = "x86_64")]
+        let layer = layer.in_couples();
+        layer
+    }
+
+    /// The layer with its blocks in couples, where the kernels make use of it and it is worth it.
+    #[cfg(target_arch = "x86_64")]
+    fn in_couples(self) -> Self {
+        let couples = self.layout.pairs_fit.then(|| Couples::of(&self.weights, self.blocks())).flatten();
+        let is_kept_in_order = couples.is_none() || self.weights.len() <= IN_ORDER_TOO_MAX;
+        let weights = if is_kept_in_order { self.weights } else { Aligned::new(0) };
+        Self { couples: couples.map(Box::new), weights, ..self }
     }
 
     /// The length of a row that goes in.
@@ -101,7 +119,11 @@ impl DenseU8 {
 
     /// How many bytes of memory the layer takes, padding included.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.weights) + self.terms.bytes()
+        #[cfg(target_arch = "x86_64")]
+        let couples = self.couples.as_ref().map_or(0, |couples| couples.bytes());
+        #[cfg(not(target_arch = "x86_64"))]
+        let couples = 0;
+        size_of_val(&*self.weights) + couples + self.terms.bytes()
     }
 
     pub(crate) fn activation(&self) -> Activation {
@@ -121,6 +143,13 @@ impl DenseU8 {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn pairs_fit(&self) -> bool {
         self.layout.pairs_fit
+    }
+
+    /// The blocks of each panel in couples, where so many rows are better run with them or there is nothing else.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn couples(&self, rows: usize) -> Option<&Couples> {
+        let is_in_order = !self.weights.is_empty();
+        self.couples.as_deref().filter(|_| rows >= COUPLES_ROWS_MIN || !is_in_order)
     }
 
     /// How many steps a row takes.
@@ -158,6 +187,15 @@ impl DenseU8 {
         assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
     }
 }
+
+/// Fewer rows than this take the weights in order when they are kept in order too: it needs one load less for each couple.
+#[cfg(target_arch = "x86_64")]
+const COUPLES_ROWS_MIN: usize = 4;
+
+/// Up to so many weights, which fit into the cache of a core, are kept in order too. Larger ones come from further away, where couples
+/// are as fast for any number of rows.
+#[cfg(target_arch = "x86_64")]
+const IN_ORDER_TOO_MAX: usize = 1 << 20;
 
 struct Shape {
     inputs: usize,

@@ -109,7 +109,7 @@ impl IntegerLayout {
 }
 
 /// The most that neighbouring weights of one sign may sum to so that their products with codes fit 16 bits: `255 · 128 < 2¹⁵`.
-const PAIR_MAX: i32 = 128;
+pub(crate) const PAIR_MAX: i32 = 128;
 
 /// Whether no sum of the products of two neighbouring weights, counted by twos in each row of `inputs` codes, leaves 16 bits, whatever
 /// the input codes are.

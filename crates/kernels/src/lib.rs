@@ -23,6 +23,8 @@
 mod aarch64;
 mod activation;
 mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod couples;
 mod dense_real;
 mod dense_u8;
 mod dispatch;

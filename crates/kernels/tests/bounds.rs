@@ -103,13 +103,13 @@ fn parts<'a>(codes: &'a [i8], bias: &'a [f32]) -> DenseU8Parts<'a> {
     DenseU8Parts { codes, scales: &[0.5], bias, input, activation: Activation::Identity }
 }
 
-/// With all codes, and with codes so small that pairs of their products fit 16 bits.
+/// With all codes, and with codes so small that pairs of their products fit 16 bits, or two such pairs.
 #[test]
 fn tiles_of_integers_stay_within_their_rows() {
     each_shape(|inputs, outputs| {
         let (all, bias) = (codes(inputs * outputs), values(outputs));
-        let small: Vec<i8> = all.iter().map(|code| code / 2).collect();
-        for codes in [all, small] {
+        let parts_of = |part: i8| all.iter().map(|code| code / part).collect::<Vec<_>>();
+        for codes in [parts_of(1), parts_of(2), parts_of(4)] {
             let pack = |kernels: Kernels| (kernels, DenseU8::pack(&parts(&codes, &bias), kernels));
             let (scalar, others) = (pack(Kernels::scalar()), others().map(pack).collect::<Vec<_>>());
             for (rows, target) in ROWS.into_iter().zip([None, CODED].into_iter().cycle()) {

@@ -11,13 +11,14 @@ use leat_statistics::{Error, LatencyHistogram, ThroughputWindow};
 
 use crate::report::VersionReport;
 
-/// The sums so far.
+/// The sums so far. What was heard of in one window keeps its memory for the next: histograms are large.
 #[derive(Debug)]
 pub(crate) struct WindowBuilder {
     start: u64,
     models: BTreeMap<ModelName, ModelFigures>,
 }
 
+/// The sums of one model; without workers it was not heard of in this window.
 #[derive(Debug, Default)]
 struct ModelFigures {
     versions: BTreeMap<ModelVersion, VersionFigures>,
@@ -25,7 +26,7 @@ struct ModelFigures {
     telemetry_gaps: u64,
 }
 
-/// The sums of one version.
+/// The sums of one version; without workers it was not heard of in this window.
 #[derive(Debug, Default)]
 struct VersionFigures {
     counters: ThroughputWindow,
@@ -99,33 +100,53 @@ impl WindowBuilder {
 
     /// Ends the window and begins the next one.
     pub(crate) fn close(&mut self, now: u64) -> Vec<Window> {
-        let Self { start, models } = std::mem::replace(self, Self::new(now));
-        models.into_iter().map(|(model, figures)| figures.into_window(model, start, now)).collect()
+        let start = std::mem::replace(&mut self.start, now);
+        self.models.retain(|_, figures| figures.was_heard());
+        let windows = self.models.iter_mut();
+        windows.map(|(model, figures)| figures.take_window(model, start, now)).collect()
     }
 }
 
 impl ModelFigures {
-    fn into_window(self, model: ModelName, start: u64, end: u64) -> Window {
-        let versions = self.versions.into_iter().map(|(version, figures)| figures.into_window(version));
-        let (versions, workers) = (versions.collect(), self.workers.into_values().collect());
-        Window { model, start, end, versions, workers, telemetry_gaps: self.telemetry_gaps }
+    fn was_heard(&self) -> bool {
+        !self.workers.is_empty()
+    }
+
+    fn take_window(&mut self, model: &ModelName, start: u64, end: u64) -> Window {
+        self.versions.retain(|_, figures| figures.was_heard());
+        let versions = self.versions.iter_mut().map(|(version, figures)| figures.take_window(*version));
+        Window {
+            model: model.clone(),
+            start,
+            end,
+            versions: versions.collect(),
+            workers: std::mem::take(&mut self.workers).into_values().collect(),
+            telemetry_gaps: std::mem::take(&mut self.telemetry_gaps),
+        }
     }
 }
 
 impl VersionFigures {
-    fn into_window(self, version: ModelVersion) -> VersionWindow {
+    fn was_heard(&self) -> bool {
+        !self.by_worker.is_empty()
+    }
+
+    fn take_window(&mut self, version: ModelVersion) -> VersionWindow {
+        let requests_per_second = self.requests_per_second();
+        self.by_worker.clear();
+        let counters = std::mem::take(&mut self.counters);
         VersionWindow {
             version,
-            requests: self.counters.requests,
-            rows: self.counters.rows,
-            requests_per_second: self.requests_per_second(),
-            batch_size_mean: self.counters.batch_size_mean().unwrap_or(0.0),
-            errors: self.errors,
-            latency_ms: quantiles(&self.latency),
-            queue_ms: quantiles(&self.queue),
-            compute_ms: quantiles(&self.compute),
+            requests: counters.requests,
+            rows: counters.rows,
+            requests_per_second,
+            batch_size_mean: counters.batch_size_mean().unwrap_or(0.0),
+            errors: std::mem::take(&mut self.errors),
+            latency_ms: take_quantiles(&mut self.latency),
+            queue_ms: take_quantiles(&mut self.queue),
+            compute_ms: take_quantiles(&mut self.compute),
             accuracy: None,
-            shadow: self.shadow,
+            shadow: self.shadow.take(),
         }
     }
 
@@ -136,16 +157,20 @@ impl VersionFigures {
     }
 }
 
-fn quantiles(histogram: &LatencyHistogram) -> Quantiles {
+/// The figures of a histogram, which is empty afterwards.
+fn take_quantiles(histogram: &mut LatencyHistogram) -> Quantiles {
     let milliseconds = |nanoseconds: u64| nanoseconds as f64 / 1e6;
-    histogram.summary().map_or_else(Quantiles::default, |summary| Quantiles {
+    // One that is empty is left alone: emptying it would make all of its memory resident.
+    let Some(summary) = histogram.summary() else { return Quantiles::default() };
+    histogram.reset();
+    Quantiles {
         p50: milliseconds(summary.p50_ns),
         p95: milliseconds(summary.p95_ns),
         p99: milliseconds(summary.p99_ns),
         max: milliseconds(summary.max_ns),
         mean: summary.mean_ns / 1e6,
         count: summary.count,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Extent {
     /// it has: many sums in flight hide the latency of each.
     #[inline(always)]
     pub(crate) fn visit(self, sums: usize, tiles: &mut impl Tiles) {
-        if is_wide(sums) { self.visit_24(tiles) } else { self.visit_6(tiles) }
+        if is_wide(sums) { self.visit_24(tiles) } else { self.visit_narrow(sums, tiles) }
     }
 
     /// Tiles for 24 sums: 32 registers of sixteen lanes.
@@ -82,10 +82,10 @@ impl Extent {
         columns.wide::<1>();
     }
 
-    /// Tiles for 6 sums: 12 registers of eight lanes of 16, or 24 of four lanes of 32.
+    /// Tiles for so few sums: six are 12 registers of eight lanes of 16, or 24 of four lanes of 32.
     #[inline(always)]
-    fn visit_6(self, tiles: &mut impl Tiles) {
-        let heights = Heights::of(self.rows, 6);
+    fn visit_narrow(self, sums: usize, tiles: &mut impl Tiles) {
+        let heights = Heights::of(self.rows, sums);
         let mut columns = Columns { heights, tiles, next: self.panels.start, end: self.panels.end };
         match self.rows {
             0 => return,

@@ -3,6 +3,7 @@
 //! Every `unsafe` block below rests on the token: its holder has AVX2 and FMA. Loads and stores go through references that cover
 //! what is read or written.
 
+mod couples;
 mod dense_u8;
 
 use std::arch::x86_64::*;

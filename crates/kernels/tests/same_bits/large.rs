@@ -114,7 +114,7 @@ fn rows_that_are_moved_apart_hold_what_the_definition_gives() {
 #[test]
 fn sums_of_integers_are_exact_for_as_many_inputs_as_a_layer_may_have() {
     let inputs = DenseU8::INPUTS_MAX;
-    for (code, weight) in [(255, -128), (255, 127), (255, 64)] {
+    for (code, weight) in [(255, -128), (255, 127), (255, 64), (255, -64), (255, 32), (255, -32)] {
         let codes = vec![weight; inputs];
         let input = Quantization { scale: 1.0, zero_point: 0 };
         let activation = Activation::Identity;

@@ -79,6 +79,19 @@ fn a_window_begins_where_the_last_one_ended() {
 }
 
 #[test]
+fn nothing_of_a_window_is_left_in_the_next_one() {
+    let mut builder = WindowBuilder::new(0);
+    add(&mut builder, &report("worker-1", vec![told(1, &[500; 9]), told(2, &[1])]), 3);
+    add(&mut builder, &report("worker-2", vec![told(1, &[500])]), 0);
+    builder.close(2_000);
+    let second = report("worker-2", vec![told(1, &[1])]);
+    add(&mut builder, &second, 0);
+    let mut fresh = WindowBuilder::new(2_000);
+    add(&mut fresh, &second, 0);
+    assert_eq!(builder.close(4_000), fresh.close(4_000));
+}
+
+#[test]
 fn throughput_does_not_depend_on_how_many_reports_fall_into_a_window() {
     for reports in 1..=3 {
         let mut builder = WindowBuilder::new(0);

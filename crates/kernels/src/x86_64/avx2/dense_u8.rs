@@ -1,6 +1,7 @@
 use std::arch::x86_64::*;
 
 use super::Avx2;
+use super::couples::RunCouples;
 use crate::generic::tiling::{Corner, Extent, Share, Tiles};
 use crate::generic::{CodeRow, RunDenseU8, finish, sums};
 use crate::panel::CODES_PER_STEP;
@@ -19,7 +20,11 @@ const PAIR: usize = 4;
 /// Runs a layer whose lengths and order of weights were checked.
 pub(crate) fn dense_u8(token: Avx2, run: RunDenseU8<'_, '_>, workspace: &mut [u8]) {
     if run.layer.pairs_fit() {
-        return token.for_fitting_pairs().vectorize(run);
+        let token = token.for_fitting_pairs();
+        return match run.layer.couples(run.input.count) {
+            Some(couples) => token.vectorize(RunCouples { token, couples, run }),
+            None => token.vectorize(run),
+        };
     }
     if run.input.count < WIDE_ROWS_MIN {
         return token.vectorize(run);
