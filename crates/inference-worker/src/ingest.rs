@@ -210,7 +210,11 @@ impl Reader {
 
     /// Answers what was admitted, the most urgent first. When it takes much longer than it seemed, what is left goes into the queue.
     async fn answer_at_once(&mut self) {
-        self.admitted.sort_by_key(|work| work.waiting.priority);
+        let priority = |work: &Work| work.waiting.priority;
+        // Sorting takes memory of its own, as much as there are requests, and they hardly ever need it.
+        if !self.admitted.is_sorted_by_key(priority) {
+            self.admitted.sort_by_key(priority);
+        }
         while !self.admitted.is_empty() {
             let begun = Instant::now();
             self.answer_part().await;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use leat_contract::{
     CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
 };
-use leat_statistics::{LatencyHistogram, LatencySummary};
+use leat_statistics::{LatencyEncoder, LatencyHistogram, LatencySummary};
 
 /// The counters of one version. Threads that answer requests lock it once per batch.
 #[derive(Debug, Default)]
@@ -143,12 +143,18 @@ impl Meter {
     }
 
     /// Gives the counters of the interval and begins a new one.
-    pub(crate) fn take(&self, model: &ModelName, version: ModelVersion, queued: u64) -> ModelTelemetry {
+    pub(crate) fn take(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        queued: u64,
+        encoder: &mut LatencyEncoder,
+    ) -> ModelTelemetry {
         let mut counts = self.counts();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = counts.latency.summary();
         let mut delta = |of: fn(&mut Counts) -> &mut LatencyHistogram| {
             let histogram = of(&mut counts);
-            if histogram.is_empty() { Vec::new() } else { histogram.take_delta() }
+            if histogram.is_empty() { Vec::new() } else { histogram.take_delta(encoder) }
         };
         let latency = delta(|counts| &mut counts.latency);
         let queue = delta(|counts| &mut counts.queue);
@@ -190,7 +196,7 @@ mod tests {
         meter.counts().looked_up(CacheFigures { hits: 1, misses: 2 });
         assert!(!meter.is_empty());
 
-        let first = meter.take(&model, version, 7);
+        let first = meter.take(&model, version, 7, &mut LatencyEncoder::default());
         assert_eq!(first.cache, Some(CacheFigures { hits: 1, misses: 2 }));
         assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 1, 7));
         assert_eq!(
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(latency.count(), 2);
         assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);
 
-        let second = meter.take(&model, version, 0);
+        let second = meter.take(&model, version, 0, &mut LatencyEncoder::default());
         assert_eq!(second.cache, None);
         assert_eq!((second.requests, second.latency.len(), second.errors.len()), (0, 0, 0));
         assert!(meter.is_empty());

@@ -83,3 +83,30 @@ impl Default for BodySizes {
         Self(Family::new_with_constructor(|| Histogram::new(BODY_BYTES)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leat_service_runtime::Readiness;
+
+    use super::*;
+
+    #[test]
+    fn bodies_that_are_objects_are_counted_by_size_and_direction() {
+        let metrics = Metrics::new(Readiness::default());
+        let own = WorkerMetrics::new(&metrics);
+        own.bodies.request(3 << 20);
+        own.bodies.reply(1 << 20);
+        own.bodies.reply(2 << 30);
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"worker_object_body_bytes_sum{of="request"} 3145728.0"#,
+            r#"worker_object_body_bytes_bucket{le="1048576.0",of="request"} 0"#,
+            r#"worker_object_body_bytes_bucket{le="4194304.0",of="request"} 1"#,
+            r#"worker_object_body_bytes_bucket{le="1048576.0",of="reply"} 1"#,
+            r#"worker_object_body_bytes_bucket{le="1073741824.0",of="reply"} 1"#,
+            r#"worker_object_body_bytes_count{of="reply"} 2"#,
+        ] {
+            assert!(text.contains(line), "no {line} in\n{text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leat_contract::{ModelName, ModelTelemetry};
+use leat_statistics::LatencyEncoder;
 
 use crate::loaded::LoadedVersion;
 use crate::served::ServedModel;
@@ -48,7 +49,7 @@ impl Roster {
 
     /// Takes the counters of every version that is served or has something to tell. A version that nobody else holds is
     /// forgotten once its counters are empty, so that none are lost.
-    pub(crate) fn take_counters(&self) -> Vec<ModelTelemetry> {
+    pub(crate) fn take_counters(&self, encoder: &mut LatencyEncoder) -> Vec<ModelTelemetry> {
         let mut lists = self.lock();
         lists.versions.retain(|version| Arc::strong_count(version) > 1 || !version.meter.is_empty());
         let mut models = Vec::new();
@@ -64,7 +65,7 @@ impl Roster {
             let queued =
                 routes.filter(|(_, routes)| routes.principal().is_some_and(|one| Arc::ptr_eq(one, version)));
             let queued = queued.map_or(0, |(queued, _)| queued as u64);
-            models.push(version.meter.take(&version.model, version.version, queued));
+            models.push(version.meter.take(&version.model, version.version, queued, encoder));
         }
         models
     }
@@ -88,8 +89,8 @@ mod tests {
         roster.loaded(&version);
         version.meter.counts().answered(3, Timing::default(), 0);
         drop(version);
-        assert_eq!(roster.take_counters()[0].rows, 3);
-        assert!(roster.take_counters().is_empty());
+        assert_eq!(roster.take_counters(&mut LatencyEncoder::default())[0].rows, 3);
+        assert!(roster.take_counters(&mut LatencyEncoder::default()).is_empty());
         assert_eq!(roster.versions(), 0);
     }
 
@@ -102,7 +103,7 @@ mod tests {
         roster.loaded(&versions[0]);
         roster.serves(&served);
         assert!(served.admit(&served.routes().limits, 0));
-        let told = roster.take_counters();
+        let told = roster.take_counters(&mut LatencyEncoder::default());
         assert_eq!((told.len(), told[0].requests, told[0].queued), (1, 0, 1));
     }
 }

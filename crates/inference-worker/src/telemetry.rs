@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use leat_contract::{Encoding, ModelTelemetry, ProcessTelemetry, WorkerTelemetry, encode};
 use leat_service_runtime::process_usage;
+use leat_statistics::LatencyEncoder;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -20,7 +21,8 @@ const MESSAGE_BYTES: usize = 512;
 /// # Errors
 /// Never: while the broker is away counters go on counting.
 pub(crate) async fn send(shared: Arc<Shared>, epoch: u64, stop: CancellationToken) -> Result<(), Error> {
-    let mut reporter = Reporter { shared, epoch, sequence: 0, since: Instant::now() };
+    let (sequence, since, encoder) = (0, Instant::now(), LatencyEncoder::default());
+    let mut reporter = Reporter { shared, epoch, sequence, since, encoder };
     let mut ticks = tokio::time::interval(reporter.shared.settings.telemetry_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -35,6 +37,7 @@ struct Reporter {
     epoch: u64,
     sequence: u64,
     since: Instant,
+    encoder: LatencyEncoder,
 }
 
 impl Reporter {
@@ -61,7 +64,8 @@ impl Reporter {
         };
         self.since = Instant::now();
         let subject = shared.context.subjects.telemetry(&telemetry.worker);
-        for models in split(shared.roster.take_counters(), connection.payload_bytes_max()) {
+        let counters = shared.roster.take_counters(&mut self.encoder);
+        for models in split(counters, connection.payload_bytes_max()) {
             // A message that does not leave is a gap in the sequence, which the monitor sees.
             telemetry.sequence = self.sequence;
             telemetry.models = models;

@@ -244,6 +244,8 @@ pub(crate) struct LargeReply {
 
 #[cfg(test)]
 mod tests {
+    use leat_statistics::LatencyEncoder;
+
     use super::*;
     use crate::loaded::tests::{tiny_deployment, tiny_version};
 
@@ -254,7 +256,9 @@ mod tests {
         let served = Arc::new(ServedModel::new("tiny".parse().unwrap(), table));
         Target { served: served.clone(), pinned: None }.count_refused(ErrorCode::Overloaded, 3);
         Target { served, pinned: Some(versions[0].clone()) }.count_refused(ErrorCode::Unavailable, 1);
-        let told = |version: &LoadedVersion| version.meter.take(&version.model, version.version, 0);
+        let told = |version: &LoadedVersion| {
+            version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default())
+        };
         let (first, second) = (told(&versions[0]), told(&versions[1]));
         assert_eq!((first.requests, first.errors), (1, [(ErrorCode::Unavailable, 1)].into()));
         assert_eq!((second.requests, second.errors), (3, [(ErrorCode::Overloaded, 3)].into()));

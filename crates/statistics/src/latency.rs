@@ -35,6 +35,32 @@ pub struct LatencyHistogram {
     histogram: Histogram<u64>,
 }
 
+/// Writes histograms as V2 bytes, one after the other in the same memory: room for the largest that one could be, up to 250 kB.
+pub struct LatencyEncoder {
+    serializer: V2Serializer,
+}
+
+impl LatencyEncoder {
+    fn encode(&mut self, histogram: &LatencyHistogram) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let written = self.serializer.serialize(&histogram.histogram, &mut bytes);
+        assert!(written.is_ok(), "a count below i64::MAX written to memory cannot fail to serialise");
+        bytes
+    }
+}
+
+impl Default for LatencyEncoder {
+    fn default() -> Self {
+        Self { serializer: V2Serializer::new() }
+    }
+}
+
+impl std::fmt::Debug for LatencyEncoder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LatencyEncoder").finish_non_exhaustive()
+    }
+}
+
 /// The figures of a histogram that people read, all in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencySummary {
@@ -92,18 +118,15 @@ impl LatencyHistogram {
     }
 
     /// Gives the samples since the last call as V2 bytes, and forgets them.
-    pub fn take_delta(&mut self) -> Vec<u8> {
-        let bytes = self.to_bytes();
+    pub fn take_delta(&mut self, encoder: &mut LatencyEncoder) -> Vec<u8> {
+        let bytes = encoder.encode(self);
         self.reset();
         bytes
     }
 
     /// Gives the samples as V2 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(&self.histogram, &mut bytes);
-        assert!(written.is_ok(), "a count below i64::MAX written to memory cannot fail to serialise");
-        bytes
+        LatencyEncoder::default().encode(self)
     }
 
     /// Adds all samples of another histogram. Fails, and changes nothing, when the sum exceeds [`COUNT_MAX`].

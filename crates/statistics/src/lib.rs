@@ -17,6 +17,6 @@ pub mod throughput;
 
 pub use error::Error;
 pub use interval::{Interval, Share, Z_95, difference_interval, wilson_interval};
-pub use latency::{LatencyHistogram, LatencySummary};
+pub use latency::{LatencyEncoder, LatencyHistogram, LatencySummary};
 pub use sequence::{Observed, SequenceTracker};
 pub use throughput::ThroughputWindow;

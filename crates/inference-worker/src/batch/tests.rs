@@ -8,6 +8,7 @@ use leat_contract::{
     PipelineMode, PlainRequest, Scalar, Tensor, TensorData,
 };
 use leat_service_runtime::Inflight;
+use leat_statistics::LatencyEncoder;
 
 use super::*;
 use crate::loaded::tests::{brittle_version, loaded, tiny_classifier, tiny_deployment, tiny_version};
@@ -144,7 +145,7 @@ fn a_request_larger_than_a_run_is_run_in_parts() {
     let outcome = bench.run(vec![bench.work(request, Duration::ZERO)], LIMITS);
     assert_eq!(values(&outcome.answers[0]), [1.0, 2.0, 3.0, 4.0, 5.0]);
     let version = bench.served.routes().next().unwrap().clone();
-    let told = version.meter.take(&version.model, version.version, 0);
+    let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
     assert_eq!((told.requests, told.rows, told.batches, told.inflight), (1, 5, 3, 0));
 }
 
@@ -156,7 +157,7 @@ fn an_expired_request_is_not_run() {
     let outcome = bench.run(vec![late, in_time], LIMITS);
     assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [504, 200]);
     let version = bench.served.routes().next().unwrap().clone();
-    let told = version.meter.take(&version.model, version.version, 0);
+    let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
     assert_eq!((told.requests, told.rows, told.errors.get(&ErrorCode::DeadlineExceeded)), (2, 1, Some(&1)));
 }
 
@@ -202,7 +203,7 @@ fn a_caller_that_was_told_it_is_too_late_is_not_told_again() {
     let outcome = bench.run(vec![told, refused, in_time], LIMITS);
     assert_eq!(outcome.answers.iter().map(code).collect::<Vec<_>>(), [200]);
     let version = bench.served.routes().next().unwrap().clone();
-    let told = version.meter.take(&version.model, version.version, 0);
+    let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
     assert_eq!((told.requests, told.errors.get(&ErrorCode::DeadlineExceeded)), (3, Some(&1)));
 }
 

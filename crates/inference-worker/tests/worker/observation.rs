@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
 use leat_contract::assets::AssetRole;
-use leat_contract::{ErrorCode, PredictedValue, PredictionBatch, WorkerTelemetry, decode};
-use leat_messaging::Position;
+use leat_contract::{Batching, ErrorCode, PredictedValue, PredictionBatch, WorkerTelemetry, decode};
+use leat_messaging::{Position, Subscription};
 use leat_statistics::LatencyHistogram;
 use leat_test_harness::eventually;
 
@@ -56,6 +57,50 @@ async fn as_many_predictions_are_recorded_as_the_deployment_says() {
     assert_eq!(cluster.storage.event_log(AssetRole::Prediction).messages().await.unwrap(), 0);
 }
 
+/// What is told of so many requests.
+async fn told(arriving: &mut Subscription, requests: u64) -> Vec<WorkerTelemetry> {
+    let mut messages: Vec<WorkerTelemetry> = Vec::new();
+    eventually("everything is told", || {
+        let taken =
+            std::iter::from_fn(|| arriving.try_next()).map(|message| decode(message.payload()).unwrap().0);
+        messages.extend(taken);
+        let told: u64 = messages.iter().flat_map(|message| &message.models).map(|told| told.requests).sum();
+        async move { (told >= requests).then_some(()) }
+    })
+    .await;
+    messages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_taken_together_are_told_apart_by_version() {
+    let cluster = Cluster::start().await;
+    let mut arriving = cluster.connection.subscribe(cluster.subjects.telemetry_all()).await.unwrap();
+    let worker = cluster.worker("w1", quick()).await;
+    let routes =
+        vec![cluster.store(1, 50, &regression(1.0)).await, cluster.store(2, 50, &regression(2.0)).await];
+    let mut deployment = deployment(routes);
+    // Nothing is taken before all are there.
+    deployment.batching =
+        Batching { max_size: 64, max_delay_us: Batching::DELAY_US_MAX, preferred_size: None };
+    let revision = cluster.deploy(&deployment).await;
+    cluster.applied(&worker, revision).await;
+    let ask = async |input: u32| {
+        let reply = cluster.predict(&format!(r#"{{"instances":[[{input},0]]}}"#)).await.unwrap();
+        let version: f64 = reply["model_version"].as_str().unwrap().parse().unwrap();
+        assert_eq!(reply["predictions"], serde_json::json!([[f64::from(input) * version]]));
+    };
+    join_all((0..64).map(ask)).await;
+    worker.stop().await;
+    let messages = told(&mut arriving, 64).await;
+    for version in [1, 2] {
+        let models = messages.iter().flat_map(|message| &message.models);
+        let figures = models.filter(|told| told.version.get() == version);
+        let sum = figures.map(|told| [told.requests, told.rows, told.batches]);
+        let sum = sum.fold([0; 3], |sum, told| std::array::from_fn(|index| sum[index] + told[index]));
+        assert_eq!(sum, [32, 32, 1], "requests, rows and batches of version {version}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn telemetry_adds_up_with_what_was_sent() {
     let cluster = Cluster::start().await;
@@ -72,15 +117,7 @@ async fn telemetry_adds_up_with_what_was_sent() {
         cluster.ask(cluster.pinned(1), "{}").await.unwrap_err();
     }
     worker.stop().await;
-    let mut messages: Vec<WorkerTelemetry> = Vec::new();
-    eventually("everything is told", || {
-        let taken =
-            std::iter::from_fn(|| arriving.try_next()).map(|message| decode(message.payload()).unwrap().0);
-        messages.extend(taken);
-        let told: u64 = messages.iter().flat_map(|message| &message.models).map(|told| told.requests).sum();
-        async move { (told >= 110).then_some(()) }
-    })
-    .await;
+    let messages = told(&mut arriving, 110).await;
     let sequences: Vec<u64> = messages.iter().map(|message| message.sequence).collect();
     assert_eq!(sequences, (0..messages.len() as u64).collect::<Vec<_>>());
     assert!(messages.last().unwrap().process.cpu_seconds_total > 0.0);

@@ -37,9 +37,10 @@ proptest! {
         let mut merged = LatencyHistogram::new();
         for rounds in &workers {
             let mut worker = LatencyHistogram::new();
+            let mut encoder = LatencyEncoder::default();
             for round in rounds {
                 round.iter().for_each(|&sample| worker.record(sample));
-                merged.merge_bytes(&worker.take_delta()).unwrap();
+                merged.merge_bytes(&worker.take_delta(&mut encoder)).unwrap();
                 prop_assert!(worker.is_empty());
             }
         }
@@ -114,7 +115,7 @@ fn values_outside_of_the_range_are_counted_at_its_ends() {
 fn an_empty_histogram_has_no_figures_and_survives_the_trip() {
     let mut empty = LatencyHistogram::new();
     assert_eq!((empty.summary(), empty.quantile(0.5), empty.max(), empty.mean()), (None, None, None, None));
-    let bytes = empty.take_delta();
+    let bytes = empty.take_delta(&mut LatencyEncoder::default());
     assert!(bytes.len() < 64);
     empty.merge_bytes(&bytes).unwrap();
     assert!(empty.is_empty());
@@ -187,7 +188,10 @@ fn a_sum_that_does_not_fit_is_refused_and_changes_nothing() {
     present.merge(&histogram(&[1])).unwrap();
     present.record(1);
     assert_eq!(present.count(), COUNT_MAX + 1);
-    assert!(!present.take_delta().is_empty(), "recording on top of a full merge can still be serialised");
+    assert!(
+        !present.take_delta(&mut LatencyEncoder::default()).is_empty(),
+        "recording on top of a full merge can still be serialised"
+    );
 }
 
 #[test]
