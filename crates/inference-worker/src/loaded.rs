@@ -14,6 +14,9 @@ use crate::meter::Meter;
 use crate::pipeline::{self, Joined, Part};
 use crate::residence::Residence;
 
+/// A plan takes more rows than this by parts, so that more of them warm nothing further up.
+const WARM_ROWS_MAX: usize = 96;
+
 /// What a deployment wants of one route.
 #[derive(Debug, Clone)]
 pub(crate) struct Meant {
@@ -43,8 +46,8 @@ pub(crate) struct LoadedVersion {
 
 impl LoadedVersion {
     /// Checks blobs against their digests, compiles them, and runs the plan once with one row and once with as many as a run may
-    /// have, so that the first request finds warm caches and buffers of their final size. `blobs` are that of the route and
-    /// those of the pipeline.
+    /// have and go through a plan together, so that the first request finds code and weights in the caches. `blobs` are that of the
+    /// route and those of the pipeline. Between its steps other threads of the processor go first.
     ///
     /// # Errors
     /// When a blob is not what was deployed, not a model, or not one that the engine runs, or models do not fit together.
@@ -83,7 +86,8 @@ impl LoadedVersion {
     fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
         let Some(plan) = self.plan.get() else { return Ok(()) };
         let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
-        for rows in [1, rows_max] {
+        for rows in [1, rows_max.min(WARM_ROWS_MAX)] {
+            std::thread::yield_now();
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
             let batch = Batch { rows, input: &input, output: &mut output };
@@ -132,7 +136,9 @@ fn read(digest: &Digest, bytes: &[u8]) -> Result<Part, Error> {
     if found != digest.as_str() {
         return Err(Error::Checksum { expected: digest.clone(), found });
     }
+    std::thread::yield_now();
     let content = blob::read(bytes)?;
+    std::thread::yield_now();
     let plan = leat_engine::compile(&content)?;
     Ok(Part { content, plan })
 }

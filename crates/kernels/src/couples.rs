@@ -106,11 +106,13 @@ struct Extremes {
 impl Extremes {
     fn of(block: &[i8; BLOCK]) -> Self {
         let (pairs, _) = block.as_chunks::<2>();
-        let sum = |pair: [i8; 2], is_down: bool| {
-            let ones = pair.into_iter().filter(|code| (*code < 0) == is_down);
-            ones.map(i8::unsigned_abs).fold(0, u8::saturating_add)
-        };
-        Self { up: from_fn(|pair| sum(pairs[pair], false)), down: from_fn(|pair| sum(pairs[pair], true)) }
+        Self {
+            up: from_fn(|pair| pairs[pair].map(|code| code.max(0).unsigned_abs()).iter().sum()),
+            down: from_fn(|pair| {
+                let [first, second] = pairs[pair].map(|code| code.min(0).unsigned_abs());
+                first.saturating_add(second)
+            }),
+        }
     }
 
     /// Whether the sums of both together stay within 16 bits.

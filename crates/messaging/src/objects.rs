@@ -58,7 +58,7 @@ impl Objects {
 
     /// Stores bytes under their digest, which it gives. What is there already is not sent again.
     pub async fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let name = record::digest_name(bytes);
+        let name = record::Hash::of(bytes).name();
         self.put_named(&name, bytes).await?;
         Digest::new(name).map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
     }
@@ -67,7 +67,7 @@ impl Objects {
     ///
     /// Of several writers of one name the last one wins, and the pieces of the others are removed.
     pub async fn put_named(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let digest = record::digest(bytes);
+        let digest = record::Hash::of(bytes).digest();
         if self.record(name).await?.is_some_and(|record| record.digest == digest) {
             return Ok(());
         }
@@ -90,7 +90,8 @@ impl Objects {
     /// Stores bytes under a name that nothing else has, which it gives. Nobody else writes under it, so nothing is looked up before.
     pub async fn put_unique(&self, bytes: Bytes) -> Result<String, Error> {
         let name = nuid::next().to_string();
-        let (bytes, digest) = record::digest_beside(bytes).await?;
+        let (bytes, hash) = record::Hash::beside(bytes).await?;
+        let digest = hash.digest();
         let nuid = upload::chunks(self, &bytes).await?;
         let (size, chunks) = (bytes.len() as u64, upload::chunk_count(self, bytes.len()));
         let record = Record::new(&self.bucket, &name, &nuid, record::Extent { size, chunks, digest });

@@ -31,7 +31,11 @@ pub(crate) struct NetworkPlan {
 impl NetworkPlan {
     /// Packs the network of a valid model.
     pub(crate) fn new(model: &Model, network: &Network, kernels: Kernels) -> Result<Self, Error> {
-        let pack = |layer| Layer::pack(layer, kernels);
+        let pack = |layer| {
+            // Other threads of the processor, which may answer requests, go first.
+            std::thread::yield_now();
+            Layer::pack(layer, kernels)
+        };
         let layers = network.layers.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
         let is_cached = layers.iter().map(Layer::bytes).sum::<usize>() <= CACHED_BYTES;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Objects;
-use super::record::{Record, digest_beside, digest_name, is_digest_name};
+use super::record::{Hash, Record, is_digest_name};
 use crate::Error;
 use crate::reader::{Read, Reader, Start};
 
@@ -21,12 +21,12 @@ pub(super) async fn bytes(objects: &Objects, name: &str, record: &Record) -> Res
     if bytes.len() as u64 != record.size {
         return Err(damaged(format!("{} bytes, its record says {}", bytes.len(), record.size)));
     }
-    let (bytes, digest) = digest_beside(bytes).await?;
-    if digest != record.digest {
-        return Err(damaged(format!("digest {digest}, its record says {}", record.digest)));
+    let (bytes, hash) = Hash::beside(bytes).await?;
+    if hash.digest() != record.digest {
+        return Err(damaged(format!("digest {}, its record says {}", hash.digest(), record.digest)));
     }
-    if is_digest_name(name) && digest_name(&bytes) != name {
-        return Err(damaged(format!("its digest is {}", digest_name(&bytes))));
+    if is_digest_name(name) && hash.name() != name {
+        return Err(damaged(format!("its digest is {}", hash.name())));
     }
     Ok(bytes)
 }

@@ -14,7 +14,7 @@ impl Objects {
     /// Makes sure of bytes that were stored with [`Objects::put`] a while ago: what is there is no longer what somebody looked at before,
     /// and what was removed is stored again.
     pub async fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
-        let name = record::digest_name(bytes);
+        let name = record::Hash::of(bytes).name();
         match self.replace_record(&name, |current| current.cloned()).await? {
             Replacement::Made(_) => Ok(()),
             Replacement::Unwanted => self.put_named(&name, bytes).await,

@@ -69,32 +69,51 @@ pub(super) fn record_filter(bucket: &str) -> String {
     format!("$O.{bucket}.M.>")
 }
 
-/// The digest as records have it.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    format!("SHA-256={}", BASE64_URL_SAFE.encode(Sha256::digest(bytes)))
-}
+/// The SHA-256 of the bytes of an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hash([u8; 32]);
 
-/// The digest of bytes that may be many, made where it delays nobody; gives the bytes back.
-pub(super) async fn digest_beside<B>(bytes: B) -> Result<(B, String), Error>
-where
-    B: AsRef<[u8]> + Send + 'static,
-{
-    if bytes.as_ref().len() < BESIDE_BYTES_MIN {
-        let digest = digest(bytes.as_ref());
-        return Ok((bytes, digest));
+impl Hash {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
-    let hashing = tokio::task::spawn_blocking(move || {
-        let digest = digest(bytes.as_ref());
-        (bytes, digest)
-    });
-    hashing.await.map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
-}
 
-/// The digest as the name of an object.
-pub(super) fn digest_name(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256-{hex}")
+    /// Of bytes that may be many, made where it delays nobody; gives the bytes back.
+    pub(super) async fn beside<B>(bytes: B) -> Result<(B, Self), Error>
+    where
+        B: AsRef<[u8]> + Send + 'static,
+    {
+        if bytes.as_ref().len() < BESIDE_BYTES_MIN {
+            let hash = Self::of(bytes.as_ref());
+            return Ok((bytes, hash));
+        }
+        let hashing = tokio::task::spawn_blocking(move || {
+            let hash = Self::by_parts(bytes.as_ref());
+            (bytes, hash)
+        });
+        hashing.await.map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
+    }
+
+    /// Lets other threads of the processor go first after each part.
+    fn by_parts(bytes: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in bytes.chunks(BESIDE_BYTES_MIN) {
+            hasher.update(part);
+            std::thread::yield_now();
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// As records have it.
+    pub(super) fn digest(self) -> String {
+        format!("SHA-256={}", BASE64_URL_SAFE.encode(self.0))
+    }
+
+    /// As the name of an object.
+    pub(super) fn name(self) -> String {
+        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256-{hex}")
+    }
 }
 
 /// Whether a name is a digest and therefore promises its content.
