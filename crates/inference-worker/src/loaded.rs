@@ -14,7 +14,7 @@ use crate::meter::Meter;
 use crate::pipeline::{self, Joined, Part};
 use crate::residence::Residence;
 
-/// A plan takes more rows than this by parts, so that more of them warm nothing further up.
+/// Enough rows for the kernels that a plan has for large batches; more of them would warm nothing else and only take longer.
 const WARM_ROWS_MAX: usize = 96;
 
 /// What a deployment wants of one route.
@@ -46,7 +46,7 @@ pub(crate) struct LoadedVersion {
 
 impl LoadedVersion {
     /// Checks blobs against their digests, compiles them, and runs the plan once with one row and once with as many as a run may
-    /// have and go through a plan together, so that the first request finds code and weights in the caches. `blobs` are that of the
+    /// have, or a good part of them, so that the first request finds code and weights in the caches. `blobs` are that of the
     /// route and those of the pipeline. Between its steps other threads of the processor go first.
     ///
     /// # Errors

@@ -17,6 +17,16 @@ impl<'a, T> Rows<'a, T> {
         &self.values[index * self.stride..][..width]
     }
 
+    /// Where each of `ROWS` rows from `first` on begins; every one holds `width` values.
+    #[inline(always)]
+    pub(crate) fn starts<const ROWS: usize>(&self, first: usize, width: usize) -> [*const T; ROWS] {
+        let mut starts = [std::ptr::null(); ROWS];
+        for (index, start) in starts.iter_mut().enumerate() {
+            *start = self.row(first + index, width).as_ptr();
+        }
+        starts
+    }
+
     /// Whether each row holds at least `width` values.
     pub(crate) fn holds(&self, width: usize) -> bool {
         // The last row may end before the stride does.

@@ -18,7 +18,7 @@ use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
 use crate::jitter::jittered;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
-use record::{Record, record_filter, record_subject};
+use record::{Hash, Record, record_filter, record_subject};
 
 /// How often a record is put in place of another one before its writers count as too many.
 const REPLACEMENTS_MAX: u32 = 10;
@@ -58,8 +58,9 @@ impl Objects {
 
     /// Stores bytes under their digest, which it gives. What is there already is not sent again.
     pub async fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let name = record::Hash::of(bytes).name();
-        self.put_named(&name, bytes).await?;
+        let hash = Hash::of(bytes);
+        let name = hash.name();
+        self.put_hashed(&name, bytes, hash).await?;
         Digest::new(name).map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
     }
 
@@ -67,7 +68,11 @@ impl Objects {
     ///
     /// Of several writers of one name the last one wins, and the pieces of the others are removed.
     pub async fn put_named(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let digest = record::Hash::of(bytes).digest();
+        self.put_hashed(name, bytes, Hash::of(bytes)).await
+    }
+
+    async fn put_hashed(&self, name: &str, bytes: &[u8], hash: Hash) -> Result<(), Error> {
+        let digest = hash.digest();
         if self.record(name).await?.is_some_and(|record| record.digest == digest) {
             return Ok(());
         }
@@ -90,7 +95,7 @@ impl Objects {
     /// Stores bytes under a name that nothing else has, which it gives. Nobody else writes under it, so nothing is looked up before.
     pub async fn put_unique(&self, bytes: Bytes) -> Result<String, Error> {
         let name = nuid::next().to_string();
-        let (bytes, hash) = record::Hash::beside(bytes).await?;
+        let (bytes, hash) = Hash::beside(bytes).await?;
         let digest = hash.digest();
         let nuid = upload::chunks(self, &bytes).await?;
         let (size, chunks) = (bytes.len() as u64, upload::chunk_count(self, bytes.len()));

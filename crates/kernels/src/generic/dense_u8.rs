@@ -49,10 +49,8 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
     fn run<S: Simd>(self, simd: S) {
         assert!(ROWS * PANELS <= S::SUMS, "the sums of a tile stay in registers");
         let Self { layer, input, output, corner, share } = self;
-        let mut codes = [Narrow(std::ptr::null()); ROWS];
-        for (row, codes) in codes.iter_mut().enumerate() {
-            *codes = Narrow(input.row(corner.row + row, layer.padded_inputs()).as_ptr().cast());
-        }
+        let starts: [_; ROWS] = input.starts(corner.row, layer.padded_inputs());
+        let codes = starts.map(|start| Narrow(start.cast()));
         // SAFETY: a row holds four codes for each block.
         let sums: [[_; PANELS]; ROWS] = unsafe { sums(simd, codes, layer, corner, share) };
         finish(simd, &sums, layer, corner, output);

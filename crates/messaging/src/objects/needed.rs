@@ -14,10 +14,11 @@ impl Objects {
     /// Makes sure of bytes that were stored with [`Objects::put`] a while ago: what is there is no longer what somebody looked at before,
     /// and what was removed is stored again.
     pub async fn keep(&self, bytes: &[u8]) -> Result<(), Error> {
-        let name = record::Hash::of(bytes).name();
+        let hash = record::Hash::of(bytes);
+        let name = hash.name();
         match self.replace_record(&name, |current| current.cloned()).await? {
             Replacement::Made(_) => Ok(()),
-            Replacement::Unwanted => self.put_named(&name, bytes).await,
+            Replacement::Unwanted => self.put_hashed(&name, bytes, hash).await,
         }
     }
 

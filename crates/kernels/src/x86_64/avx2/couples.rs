@@ -60,10 +60,8 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Tile<'_, '_, ROWS, PANEL
         for (panel, index) in panels.iter_mut().zip(corner.panel..) {
             *panel = couples.panel(index);
         }
-        let mut rows = [std::ptr::null(); ROWS];
-        for (row, codes) in rows.iter_mut().enumerate() {
-            *codes = input.row(corner.row + row, layer.padded_inputs()).as_ptr().cast();
-        }
+        let starts: [_; ROWS] = input.starts(corner.row, layer.padded_inputs());
+        let rows = starts.map(|start| start.cast());
         // SAFETY: a row holds four codes for each block of the layer, and the places are of its blocks.
         let sums = unsafe { sums(token, rows, panels, share) };
         finish(token, &sums, layer, corner, output);
