@@ -40,8 +40,8 @@ impl Roofline {
     }
 }
 
-/// A run that does nothing but multiply and add in registers. It takes its turns among the contenders of a cell, so that the peak is
-/// that of the same moments.
+/// A run that does nothing but multiply and add in registers. It takes its turns among the contenders of a cell and as long as one of
+/// theirs, so that the peak is that of the same moments: a shorter run would rarely meet an interruption, and a longer one always does.
 pub(crate) struct Peak {
     kernels: Kernels,
     is_integer: bool,
@@ -50,16 +50,15 @@ pub(crate) struct Peak {
 }
 
 impl Peak {
-    /// The peak of the arithmetic that a kind of model runs on. The definition of the kernels has none.
-    pub(crate) fn of(kind: Kind) -> Option<Self> {
-        let peak = Self {
-            kernels: Kernels::detect(),
-            is_integer: kind.is_integer(),
-            steps: PEAK_STEPS,
-            multiply_adds: 0,
-        };
-        let multiply_adds = peak.multiply();
-        (multiply_adds > 0).then_some(Self { multiply_adds, ..peak })
+    /// The peak of the arithmetic that a kind of model runs on, in runs that last about so long. The definition of the kernels has none.
+    pub(crate) fn of(kind: Kind, duration: Duration) -> Option<Self> {
+        let (kernels, is_integer) = (Kernels::detect(), kind.is_integer());
+        let short = Self { kernels, is_integer, steps: PEAK_STEPS, multiply_adds: 0 };
+        let began = Instant::now();
+        let multiply_adds = short.multiply();
+        let times = (duration.as_secs_f64() / began.elapsed().as_secs_f64()).max(1.0) as u64;
+        let (steps, multiply_adds) = (PEAK_STEPS * times, multiply_adds * times);
+        (multiply_adds > 0).then_some(Self { steps, multiply_adds, ..short })
     }
 
     /// How many multiply-adds one run does, at least one.

@@ -1,6 +1,7 @@
 use leat_kernels::Kernels;
 use leat_model::{Body, Model};
 
+use crate::making::Making;
 use crate::native::NetworkPlan;
 use crate::{Error, Plan};
 
@@ -13,7 +14,16 @@ use crate::{Error, Plan};
 /// # Errors
 /// When the model is not valid, or holds something that this engine does not run.
 pub fn compile(model: &Model) -> Result<Box<dyn Plan>, Error> {
-    compile_with(model, Kernels::detect())
+    compile_pausing(model, &|| ())
+}
+
+/// As [`compile`], on a thread whose processor is needed for what is more urgent: `pause` is called after each step and may let others go
+/// first. A step packs some weights or runs some rows, which rarely takes more than a millisecond.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_pausing(model: &Model, pause: &dyn Fn()) -> Result<Box<dyn Plan>, Error> {
+    make(model, Making { kernels: Kernels::detect(), pause })
 }
 
 /// As [`compile`], with the kernels given. Answers are the same bits whatever the kernels.
@@ -21,9 +31,14 @@ pub fn compile(model: &Model) -> Result<Box<dyn Plan>, Error> {
 /// # Errors
 /// As [`compile`].
 pub fn compile_with(model: &Model, kernels: Kernels) -> Result<Box<dyn Plan>, Error> {
+    make(model, Making { kernels, pause: &|| () })
+}
+
+fn make(model: &Model, making: Making<'_>) -> Result<Box<dyn Plan>, Error> {
     model.validate()?;
+    (making.pause)();
     match &model.body {
-        Body::Network(network) => Ok(Box::new(NetworkPlan::new(model, network, kernels)?)),
+        Body::Network(network) => Ok(Box::new(NetworkPlan::new(model, network, making)?)),
         Body::Onnx(_) => Err(Error::Unsupported { what: "ONNX graphs; only native networks".to_owned() }),
     }
 }

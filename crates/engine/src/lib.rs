@@ -11,6 +11,7 @@
 
 mod compile;
 mod error;
+mod making;
 mod native;
 mod plan;
 mod scratch;
@@ -18,7 +19,7 @@ mod team;
 
 pub mod measure;
 
-pub use compile::{compile, compile_with};
+pub use compile::{compile, compile_pausing, compile_with};
 pub use error::Error;
 pub use leat_kernels::Kernels;
 pub use plan::{Batch, Plan};

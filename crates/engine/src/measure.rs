@@ -40,33 +40,35 @@ pub struct Latency {
     pub p99_ns: u64,
 }
 
-/// The least time of a few runs, in nanoseconds.
-pub(crate) fn quickest_ns(mut run: impl FnMut()) -> f64 {
-    quickest_of([&mut run])[0]
+/// The least time of a few runs, in nanoseconds, with pauses between them.
+pub(crate) fn quickest_ns(pause: &dyn Fn(), mut run: impl FnMut()) -> f64 {
+    quickest_of(pause, [&mut run])[0]
 }
 
-/// How many times longer one way takes than another to do the same.
-pub(crate) fn times_longer(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
-    let [one, other] = quickest_of([&mut one, &mut other]);
+/// How many times longer one way takes than another to do the same, with pauses between the runs.
+pub(crate) fn times_longer(pause: &dyn Fn(), mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
+    let [one, other] = quickest_of(pause, [&mut one, &mut other]);
     one / other
 }
 
 /// The least time of each way in a few runs, in nanoseconds. They take turns, so that what else the machine does meets all alike.
-fn quickest_of<const WAYS: usize>(mut ways: [&mut dyn FnMut(); WAYS]) -> [f64; WAYS] {
+fn quickest_of<const WAYS: usize>(pause: &dyn Fn(), mut ways: [&mut dyn FnMut(); WAYS]) -> [f64; WAYS] {
     for run in &mut ways {
         run();
+        pause();
     }
     let mut quickest = [Duration::MAX; WAYS];
-    let began = Instant::now();
+    let mut spent = Duration::ZERO;
     for turn in 1..=CHOICE_RUNS_MAX {
         for (run, quickest) in ways.iter_mut().zip(&mut quickest) {
             let start = Instant::now();
             run();
-            *quickest = start.elapsed().min(*quickest);
-            // A thread that makes a model ready has time, others of the processor answer requests.
-            std::thread::yield_now();
+            let elapsed = start.elapsed();
+            *quickest = elapsed.min(*quickest);
+            spent += elapsed;
+            pause();
         }
-        if turn >= CHOICE_RUNS_MIN && began.elapsed() > CHOICE_BUDGET {
+        if turn >= CHOICE_RUNS_MIN && spent > CHOICE_BUDGET {
             break;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leat_contract::{Digest, ErrorCode, ErrorDetail};
+use leat_contract::{ErrorCode, ErrorDetail};
 
 /// Why a request was not answered with a result, a version not loaded, or the worker not started.
 #[derive(Debug, thiserror::Error)]
@@ -107,14 +107,6 @@ pub enum Error {
         /// The budget.
         bytes_max: usize,
     },
-    /// The blob in the store is not the one that was deployed.
-    #[error("model checksum mismatch: expected {expected}, found {found}")]
-    Checksum {
-        /// The digest in the deployment.
-        expected: Digest,
-        /// The digest of the blob.
-        found: String,
-    },
     /// The blob is not a model.
     #[error("the model cannot be read")]
     Model(#[from] leat_model::Error),
@@ -167,7 +159,6 @@ impl Error {
             Self::Unavailable { .. } | Self::BodySlow { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
             Self::Pipeline { .. }
             | Self::OverBudget { .. }
-            | Self::Checksum { .. }
             | Self::Model(_)
             | Self::Engine(_)
             | Self::Panicked { .. }

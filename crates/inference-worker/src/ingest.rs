@@ -30,6 +30,8 @@ const MESSAGES_MAX: usize = 1024;
 /// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
+/// Requests of such a part, at most. The memory that parts need stays what it was soon after the start, since longer ones are rare.
+const PART_MAX: usize = 64;
 /// A part that takes so long was no light work after all.
 const AT_ONCE_LATE: Duration = Duration::from_millis(2);
 /// What ending a subscription may take.
@@ -170,6 +172,7 @@ impl Reader {
 
     async fn admit(&mut self) {
         let received = Instant::now();
+        self.shared.traffic.came(received);
         let routes = self.target.served.routes();
         let (limits, mut backlog) = (routes.limits, self.shared.queue.backlog());
         let is_light = self.messages.len() < MESSAGES_MAX && backlog.waiting == 0;
@@ -233,7 +236,7 @@ impl Reader {
             cost_ns += work.waiting.cost_ns;
             cost_ns < AT_ONCE_NS_PART
         };
-        let count = self.admitted.iter().take_while(|work| fits(work)).count().max(1);
+        let count = self.admitted.iter().take(PART_MAX).take_while(|work| fits(work)).count().max(1);
         self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
         lock(&self.lane.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, PlainReplies, Route};
 use leat_engine::{Batch, Plan, Scratch, Team};
@@ -16,6 +17,8 @@ use crate::residence::Residence;
 
 /// Enough rows for the kernels that a plan has for large batches; more of them would warm nothing else and only take longer.
 const WARM_ROWS_MAX: usize = 96;
+/// They take no longer than about this.
+const WARM_TIME: Duration = Duration::from_micros(500);
 
 /// What a deployment wants of one route.
 #[derive(Debug, Clone)]
@@ -45,17 +48,20 @@ pub(crate) struct LoadedVersion {
 }
 
 impl LoadedVersion {
-    /// Checks blobs against their digests, compiles them, and runs the plan once with one row and once with as many as a run may
-    /// have, or a good part of them, so that the first request finds code and weights in the caches. `blobs` are that of the
-    /// route and those of the pipeline. Between its steps other threads of the processor go first.
+    /// Compiles blobs, and runs the plan once with one row and once with as many as a run may have, or a good part of them, so that
+    /// the first request finds code and weights in the caches. `blobs` are that of the route and those of the pipeline. `pause` is
+    /// called after each step.
     ///
     /// # Errors
-    /// When a blob is not what was deployed, not a model, or not one that the engine runs, or models do not fit together.
-    pub(crate) fn build(meant: Meant, blobs: &[impl AsRef<[u8]>], rows_max: usize) -> Result<Self, Error> {
+    /// When a blob is not a model, or not one that the engine runs, or models do not fit together.
+    pub(crate) fn build(
+        meant: Meant,
+        blobs: &[impl AsRef<[u8]>],
+        rows_max: usize,
+        pause: &dyn Fn(),
+    ) -> Result<Self, Error> {
         let Meant { model, route, pipeline } = meant;
-        let members = pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
-        let digests = std::iter::once(&route.digest).chain(members);
-        let parts = digests.zip(blobs).map(|(digest, blob)| read(digest, blob.as_ref()));
+        let parts = blobs.iter().map(|blob| read(blob.as_ref(), pause));
         let mut parts = parts.collect::<Result<Vec<Part>, Error>>()?;
         let first = parts.first().ok_or_else(|| Error::pipeline("it has no models"))?;
         let (imputes, platform) = (first.content.preprocessing.impute.is_some(), platform(&first.content));
@@ -79,19 +85,20 @@ impl LoadedVersion {
             meter: Meter::default(),
             platform,
         };
-        version.warm_up(rows_max)?;
+        version.warm_up(rows_max, pause)?;
         Ok(version)
     }
 
-    fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
+    fn warm_up(&self, rows_max: usize, pause: &dyn Fn()) -> Result<(), Error> {
         let Some(plan) = self.plan.get() else { return Ok(()) };
         let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
-        for rows in [1, rows_max.min(WARM_ROWS_MAX)] {
-            std::thread::yield_now();
+        let rows_in_time = (WARM_TIME.as_nanos() as f64 / plan.row_ns().max(1.0)) as usize;
+        for rows in [1, rows_in_time.clamp(1, WARM_ROWS_MAX).min(rows_max)] {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
             let batch = Batch { rows, input: &input, output: &mut output };
             self.run(&plan, batch, &alone, &mut scratch)?;
+            pause();
         }
         Ok(())
     }
@@ -131,15 +138,10 @@ impl LoadedVersion {
     }
 }
 
-fn read(digest: &Digest, bytes: &[u8]) -> Result<Part, Error> {
-    let found = leat_model::Digest::of(bytes).to_string();
-    if found != digest.as_str() {
-        return Err(Error::Checksum { expected: digest.clone(), found });
-    }
-    std::thread::yield_now();
+fn read(bytes: &[u8], pause: &dyn Fn()) -> Result<Part, Error> {
     let content = blob::read(bytes)?;
-    std::thread::yield_now();
-    let plan = leat_engine::compile(&content)?;
+    pause();
+    let plan = leat_engine::compile_pausing(&content, pause)?;
     Ok(Part { content, plan })
 }
 

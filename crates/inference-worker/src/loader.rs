@@ -9,6 +9,7 @@ use crate::Error;
 use crate::loaded::{LoadedVersion, Meant};
 use crate::served::RouteTable;
 use crate::shared::Shared;
+use crate::yielding::Slices;
 
 /// Gives the version that a route of a deployment means, ready to answer. `current` are the routes in force.
 ///
@@ -52,7 +53,8 @@ async fn load(
     Ok(version)
 }
 
-/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
+/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows. While requests come, to whatever
+/// model, it takes its time.
 ///
 /// # Errors
 /// As [`obtain`], and when it is larger than the memory budget.
@@ -66,7 +68,11 @@ pub(crate) async fn build(
     for digest in std::iter::once(&meant.route.digest).chain(members) {
         blobs.push(fetch(shared, digest).await?);
     }
-    let building = shared.loading.run(move || LoadedVersion::build(meant, &blobs, rows_max));
+    let traffic = shared.traffic.clone();
+    let building = shared.loading.run(move || {
+        let slices = Slices::begin(&traffic);
+        LoadedVersion::build(meant, &blobs, rows_max, &|| slices.pause())
+    });
     let version = building.await??;
     // How much a plan takes is known when there is one: a blob may be far smaller.
     shared.budget.check(version.plan.bytes)?;
@@ -76,7 +82,8 @@ pub(crate) async fn build(
 async fn fetch(shared: &Shared, digest: &Digest) -> Result<Vec<u8>, Error> {
     let blobs = shared.context.storage.objects(AssetRole::Models);
     let after = shared.settings.load_timeout();
-    let fetching = tokio::time::timeout(after, blobs.get(digest.as_str())).await;
+    let fetching = blobs.get_giving_way(digest.as_str(), || shared.traffic.is_flowing());
+    let fetching = tokio::time::timeout(after, fetching).await;
     let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {digest}"), after };
     Ok(fetching.map_err(timed_out)??)
 }

@@ -16,6 +16,7 @@ use crate::queue::{Capacity, Queue};
 use crate::roster::Roster;
 use crate::warm::WarmVersions;
 use crate::work::Work;
+use crate::yielding::Traffic;
 use crate::{Error, Settings};
 
 /// What all parts of a running worker share.
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) budget: Budget,
     pub(crate) payloads: Arc<Payloads>,
     /// What brings requests; at least one.
@@ -59,6 +61,7 @@ impl Shared {
             board: Board::new(context.readiness.clone()),
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
             loading: Loading::start()?,
+            traffic: Arc::new(Traffic::new()),
             budget,
             lanes,
             micro,

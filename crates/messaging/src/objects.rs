@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use leat_contract::Digest;
 
-use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
+use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, sequence_of};
 use crate::jitter::jittered;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
@@ -111,11 +111,25 @@ impl Objects {
     ///
     /// Fails with [`Error::Missing`] when there is none and with [`Error::Damaged`] when it is not what it should be.
     pub async fn get(&self, name: &str) -> Result<Vec<u8>, Error> {
-        self.get_within(name, u64::MAX).await
+        self.get_giving_way(name, || false).await
+    }
+
+    /// As [`Objects::get`], with rests whenever `gives_way` says that the broker and the processor are needed for what is more urgent.
+    pub async fn get_giving_way(&self, name: &str, gives_way: impl Fn() -> bool) -> Result<Vec<u8>, Error> {
+        self.download(name, u64::MAX, gives_way).await
     }
 
     /// As [`Objects::get`], but an object of more than `bytes_max` fails with [`Error::ObjectTooLarge`] before any of it is read.
     pub async fn get_within(&self, name: &str, bytes_max: u64) -> Result<Vec<u8>, Error> {
+        self.download(name, bytes_max, || false).await
+    }
+
+    async fn download(
+        &self,
+        name: &str,
+        bytes_max: u64,
+        gives_way: impl Fn() -> bool,
+    ) -> Result<Vec<u8>, Error> {
         let missing = || Error::Missing { what: format!("object {name} in {}", self.bucket) };
         let check = |record: Record| match record.size {
             bytes if bytes > bytes_max => {
@@ -124,13 +138,13 @@ impl Objects {
             _ => Ok(record),
         };
         let record = check(self.record(name).await?.ok_or_else(missing)?)?;
-        match download::bytes(self, name, &record).await {
+        match download::bytes(self, name, &record, &gives_way).await {
             Err(Error::Damaged { .. }) => {}
             outcome => return outcome,
         }
         // It may have been replaced between its record and its pieces: the second answer is final.
         let record = check(self.record(name).await?.ok_or_else(missing)?)?;
-        download::bytes(self, name, &record).await
+        download::bytes(self, name, &record, &gives_way).await
     }
 
     /// Whether there is such an object.
@@ -199,12 +213,7 @@ impl Objects {
         let Some(message) = self.jetstream.last(&self.stream(), &subject).await? else {
             return Ok((None, 0));
         };
-        let sequence = message.header(SEQUENCE).and_then(|sequence| sequence.parse().ok());
-        let sequence = sequence.ok_or_else(|| Error::Decode {
-            what: format!("the record of {name}"),
-            reason: "the broker gave no sequence".to_owned(),
-        })?;
-        Ok((Some(Record::read(message.payload())?), sequence))
+        Ok((Some(Record::read(message.payload())?), sequence_of(&message)?))
     }
 
     /// Puts the record that `next` makes of the current one in its place. Only exactly that one is replaced, so that each writer knows whose pieces have become garbage.

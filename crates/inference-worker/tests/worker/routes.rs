@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use leat_contract::LoadState;
+use leat_contract::{AssetRole, LoadState};
 
 use crate::cluster::{Cluster, deployment, quick};
 use crate::models::regression;
@@ -96,14 +96,23 @@ async fn a_broken_blob_keeps_the_old_version_serving_and_says_so_in_the_lease() 
     assert!(lease.serves(&crate::cluster::model(), good.version));
     assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
 
-    let missing = format!("sha256-{}", "0".repeat(64)).parse().unwrap();
-    let missing = leat_contract::Route { digest: missing, ..broken };
-    cluster.deploy(&deployment(vec![missing.clone()])).await;
-    let says_missing = |lease: &leat_contract::WorkerLease| {
-        let errors = lease.loaded.iter().filter_map(|loaded| loaded.error.as_ref());
-        errors.into_iter().any(|error| error.message.contains("does not exist"))
+    let zeros = format!("sha256-{}", "0".repeat(64));
+    let elsewhere = leat_contract::Route { digest: zeros.parse().unwrap(), ..broken };
+    cluster.deploy(&deployment(vec![elsewhere.clone()])).await;
+    let says = |what: &'static str| {
+        move |lease: &leat_contract::WorkerLease| {
+            let errors = lease.loaded.iter().filter_map(|loaded| loaded.error.as_ref());
+            errors.into_iter().any(|error| error.message.contains(what))
+        }
     };
-    cluster.lease_when(&worker, says_missing).await;
+    cluster.lease_when(&worker, says("does not exist")).await;
+    assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
+
+    // Another model under its name.
+    let blobs = cluster.storage.objects(AssetRole::Models);
+    blobs.put_named(&zeros, &regression(2.0)).await.unwrap();
+    cluster.deploy(&deployment(vec![elsewhere])).await;
+    cluster.lease_when(&worker, says("is damaged: its digest is sha256-")).await;
     assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
 
     let next = cluster.store(3, 100, &regression(3.0)).await;
