@@ -48,10 +48,12 @@ impl<W: Weight> DenseReal<W> {
         assert!(scales.len() == 1 || scales.len() == outputs, "one scale, or one per output");
         let scales: Vec<f32> = scales.iter().copied().cycle().take(outputs).collect();
         let mut packed = Aligned::new(padded(outputs) * inputs);
-        for (output, row) in weights.chunks_exact(inputs).enumerate() {
-            let panel = &mut packed[output / PANEL * PANEL * inputs..];
-            for (input, &weight) in row.iter().enumerate() {
-                panel[input * PANEL + output % PANEL] = weight;
+        let panels = packed.chunks_exact_mut(inputs * PANEL).zip(weights.chunks(inputs * PANEL));
+        for (panel, weights) in panels {
+            for (place, row) in weights.chunks_exact(inputs).enumerate() {
+                for (column, &weight) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(row) {
+                    column[place] = weight;
+                }
             }
         }
         let (scales, bias) = (pad_to(&scales, padded(outputs)), pad_to(bias, padded(outputs)));

@@ -208,10 +208,12 @@ fn interleave(codes: &[i8], shape: Shape) -> Aligned<i8> {
     let padded_inputs = inputs.next_multiple_of(CODES_PER_STEP);
     let tail = (inputs.next_multiple_of(step) - padded_inputs) * PANEL;
     let mut packed = Aligned::new(padded(outputs) * padded_inputs + tail);
-    for (output, row) in codes.chunks_exact(inputs).enumerate() {
-        let panel = &mut packed[output / PANEL * PANEL * padded_inputs..];
-        for (input, &code) in row.iter().enumerate() {
-            panel[input / group * group * PANEL + output % PANEL * group + input % group] = code;
+    let panels = packed.chunks_exact_mut(padded_inputs * PANEL).zip(codes.chunks(inputs * PANEL));
+    for (panel, codes) in panels {
+        for (place, row) in codes.chunks_exact(inputs).enumerate() {
+            for (column, codes) in panel.chunks_exact_mut(group * PANEL).zip(row.chunks(group)) {
+                column[place * group..][..codes.len()].copy_from_slice(codes);
+            }
         }
     }
     packed

@@ -44,7 +44,16 @@ pub(crate) fn length(place: &str, found: usize, expected: usize) -> Result<(), E
 }
 
 pub(crate) fn finite(place: &str, values: &[f32]) -> Result<(), Error> {
-    match values.iter().position(|value| !value.is_finite()) {
+    all_finite(place, values.iter().map(|value| value.is_finite()))
+}
+
+/// Checks that all of many values are finite, of which each says so by itself.
+pub(crate) fn all_finite(place: &str, are_finite: impl Iterator<Item = bool> + Clone) -> Result<(), Error> {
+    // Without a way out in between the processor looks at several at once.
+    if are_finite.clone().fold(true, |all, is_finite| all & is_finite) {
+        return Ok(());
+    }
+    match are_finite.into_iter().position(|is_finite| !is_finite) {
         None => Ok(()),
         Some(index) => Err(Error::invalid(place, format!("value {index} is not finite"))),
     }

@@ -4,6 +4,8 @@ mod validation;
 
 pub use mask::Mask;
 
+use std::borrow::Cow;
+
 use crate::Error;
 
 /// A weight tensor in the encoding it is stored in. Row-major.
@@ -103,9 +105,17 @@ impl Tensor {
 
     /// Every value as f32, row-major. Of a valid tensor, these are [`Tensor::len`] values.
     pub fn to_f32(&self) -> Vec<f32> {
+        self.as_f32().into_owned()
+    }
+
+    /// As [`Tensor::to_f32`], without a copy of what is stored so.
+    pub fn as_f32(&self) -> Cow<'_, [f32]> {
+        if let Encoding::F32(values) = &self.encoding {
+            return Cow::Borrowed(values);
+        }
         let mut values = Vec::with_capacity(self.stored());
         self.for_each(|value| values.push(value));
-        values
+        Cow::Owned(values)
     }
 
     /// How many values are not zero.

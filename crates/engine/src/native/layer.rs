@@ -157,7 +157,7 @@ impl Layer {
 
 impl RealLayer {
     fn pack(dense: &Dense, making: Making<'_>) -> Self {
-        let (weights, activation) = (dense.weights.to_f32(), activation(dense.activation));
+        let (weights, activation) = (dense.weights.as_f32(), activation(dense.activation));
         (making.pause)();
         let stored = Stored::pack(dense, &weights, making);
         let has_many_zeros = dense.weights.nonzero() as f64 <= weights.len() as f64 * DENSITY_MAX;

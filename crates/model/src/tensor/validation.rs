@@ -16,11 +16,11 @@ impl Tensor {
             }
             Encoding::F16(values) => {
                 limits::length("data", values.len(), self.len())?;
-                all_finite(values.iter().map(|value| value.is_finite()))
+                limits::all_finite("data", values.iter().map(|value| value.is_finite()))
             }
             Encoding::Bf16(values) => {
                 limits::length("data", values.len(), self.len())?;
-                all_finite(values.iter().map(|value| value.is_finite()))
+                limits::all_finite("data", values.iter().map(|value| value.is_finite()))
             }
             Encoding::Int8 { codes, scales } => {
                 limits::length("data", codes.len(), self.len())?;
@@ -91,12 +91,5 @@ impl Tensor {
             None => Ok(()),
             Some(position) => Err(Error::invalid("data", format!("index {position} has no centroid"))),
         }
-    }
-}
-
-fn all_finite(are_finite: impl Iterator<Item = bool>) -> Result<(), Error> {
-    match are_finite.into_iter().position(|is_finite| !is_finite) {
-        None => Ok(()),
-        Some(index) => Err(Error::invalid("data", format!("value {index} is not finite"))),
     }
 }
