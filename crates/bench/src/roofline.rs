@@ -14,6 +14,8 @@ const BUDGET: Duration = Duration::from_millis(300);
 const STEPS: u64 = 200_000;
 /// Some tens of microseconds.
 const PEAK_STEPS: u64 = 10_000;
+/// Some seconds.
+const TIMES_MAX: u128 = 100_000;
 /// Larger than any cache of one core's share.
 const MEMORY_BYTES: usize = 512 << 20;
 const PASSES: usize = 3;
@@ -54,9 +56,10 @@ impl Peak {
     pub(crate) fn of(kind: Kind, duration: Duration) -> Option<Self> {
         let (kernels, is_integer) = (Kernels::detect(), kind.is_integer());
         let short = Self { kernels, is_integer, steps: PEAK_STEPS, multiply_adds: 0 };
-        let began = Instant::now();
         let multiply_adds = short.multiply();
-        let times = (duration.as_secs_f64() / began.elapsed().as_secs_f64()).max(1.0) as u64;
+        let began = Instant::now();
+        short.multiply();
+        let times = (duration.as_nanos() / began.elapsed().as_nanos().max(1)).clamp(1, TIMES_MAX) as u64;
         let (steps, multiply_adds) = (PEAK_STEPS * times, multiply_adds * times);
         (multiply_adds > 0).then_some(Self { steps, multiply_adds, ..short })
     }

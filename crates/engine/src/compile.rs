@@ -18,7 +18,7 @@ pub fn compile(model: &Model) -> Result<Box<dyn Plan>, Error> {
 }
 
 /// As [`compile`], on a thread whose processor is needed for what is more urgent: `pause` is called after each step and may let others go
-/// first. A step packs some weights or runs some rows, which rarely takes more than a millisecond.
+/// first. A step goes over the model or over a layer once, or runs a few rows through them.
 ///
 /// # Errors
 /// As [`compile`].

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::Error;
 use crate::loaded::LoadedVersion;
-use crate::loader;
+use crate::loader::{self, Haste};
 use crate::refusal::refuse_all;
 use crate::shared::Shared;
 use crate::work::Work;
@@ -102,7 +102,8 @@ pub(crate) async fn bring_back(
 
 async fn reload(shared: &Arc<Shared>, version: &Arc<LoadedVersion>) -> Result<(), Error> {
     let begun = std::time::Instant::now();
-    let again = loader::build(shared, version.meant(), shared.settings.batch_rows_max).await?;
+    let again =
+        loader::build(shared, version.meant(), shared.settings.batch_rows_max, Haste::IsAwaited).await?;
     version.plan.return_as(&again.plan);
     shared.budget.make_room(shared.roster.all(), version);
     info!(?version, elapsed_ms = begun.elapsed().as_millis(), "plan is back in memory");

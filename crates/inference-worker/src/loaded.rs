@@ -17,7 +17,7 @@ use crate::residence::Residence;
 
 /// Enough rows for the kernels that a plan has for large batches; more of them would warm nothing else and only take longer.
 const WARM_ROWS_MAX: usize = 96;
-/// They take no longer than about this.
+/// Fewer when so many take longer than this.
 const WARM_TIME: Duration = Duration::from_micros(500);
 
 /// What a deployment wants of one route.
@@ -48,7 +48,7 @@ pub(crate) struct LoadedVersion {
 }
 
 impl LoadedVersion {
-    /// Compiles blobs, and runs the plan once with one row and once with as many as a run may have, or a good part of them, so that
+    /// Compiles blobs, and runs the plan once with one row and once with as many as a run may have, as far as that is done soon, so that
     /// the first request finds code and weights in the caches. `blobs` are that of the route and those of the pipeline. `pause` is
     /// called after each step.
     ///

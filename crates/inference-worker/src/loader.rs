@@ -1,6 +1,7 @@
 //! Gets the version that a route means: from the routes in force, from the warm ones, or from the store.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use leat_contract::{Deployment, Digest, Route, assets::AssetRole};
 use tracing::info;
@@ -42,10 +43,10 @@ async fn load(
     deployment: &Deployment,
     meant: Meant,
 ) -> Result<Arc<LoadedVersion>, Error> {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let rows_max = usize::try_from(deployment.batching.max_size).unwrap_or(usize::MAX);
     let rows_max = rows_max.min(shared.settings.batch_rows_max);
-    let version = build(shared, meant, rows_max).await?;
+    let version = build(shared, meant, rows_max, Haste::CanWait).await?;
     shared.roster.loaded(&version);
     shared.budget.make_room(shared.roster.all(), &version);
     let (elapsed_ms, plan) = (begun.elapsed().as_millis(), version.plan.describe());
@@ -53,8 +54,19 @@ async fn load(
     Ok(version)
 }
 
-/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows. While requests come, to whatever
-/// model, it takes its time.
+/// Whether loading gives way to requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// While requests come, to whatever model, there are rests, for a part of the time that loading may take.
+    CanWait,
+    /// Requests wait for the model.
+    IsAwaited,
+}
+
+/// Of the time that loading may take, so much goes by before it stops giving way.
+const PATIENT_PART: u32 = 4;
+
+/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
 ///
 /// # Errors
 /// As [`obtain`], and when it is larger than the memory budget.
@@ -62,15 +74,18 @@ pub(crate) async fn build(
     shared: &Arc<Shared>,
     meant: Meant,
     rows_max: usize,
+    haste: Haste,
 ) -> Result<Arc<LoadedVersion>, Error> {
+    let (begun, patience) = (Instant::now(), shared.settings.load_timeout() / PATIENT_PART);
+    let traffic = shared.traffic.clone();
+    let gives_way = move || haste == Haste::CanWait && begun.elapsed() < patience && traffic.is_flowing();
     let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
     let mut blobs = Vec::new();
     for digest in std::iter::once(&meant.route.digest).chain(members) {
-        blobs.push(fetch(shared, digest).await?);
+        blobs.push(fetch(shared, digest, &gives_way).await?);
     }
-    let traffic = shared.traffic.clone();
     let building = shared.loading.run(move || {
-        let slices = Slices::begin(&traffic);
+        let slices = Slices::begin(gives_way);
         LoadedVersion::build(meant, &blobs, rows_max, &|| slices.pause())
     });
     let version = building.await??;
@@ -79,11 +94,10 @@ pub(crate) async fn build(
     Ok(Arc::new(version))
 }
 
-async fn fetch(shared: &Shared, digest: &Digest) -> Result<Vec<u8>, Error> {
+async fn fetch(shared: &Shared, digest: &Digest, gives_way: impl Fn() -> bool) -> Result<Vec<u8>, Error> {
     let blobs = shared.context.storage.objects(AssetRole::Models);
     let after = shared.settings.load_timeout();
-    let fetching = blobs.get_giving_way(digest.as_str(), || shared.traffic.is_flowing());
-    let fetching = tokio::time::timeout(after, fetching).await;
+    let fetching = tokio::time::timeout(after, blobs.get_giving_way(digest.as_str(), gives_way)).await;
     let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {digest}"), after };
     Ok(fetching.map_err(timed_out)??)
 }

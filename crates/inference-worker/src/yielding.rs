@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 /// Requests flow as long as the last one came no longer ago.
 const FLOW: Duration = Duration::from_millis(100);
 
-/// A slice of work that can wait is at least so long, so that rests, which last some 50 µs longer than they should, do not count.
+/// A slice of work that can wait is at least so long: rests last some 50 µs longer than they should.
 const SLICE_MIN: Duration = Duration::from_micros(100);
 /// A rest is so many times as long as the slice before, and no longer than the longest.
 const REST_PER_SLICE: u32 = 3;
 /// See `REST_PER_SLICE`.
-const REST_MAX: Duration = Duration::from_millis(10);
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Lowers the priority of the calling thread by so many steps, 19 at most. Where that cannot be done for one thread alone, or is
 /// not allowed, the thread goes on as before.
@@ -57,32 +57,43 @@ impl Traffic {
     }
 }
 
-/// Work that can wait, cut into slices. While requests flow there is a rest after each: a lower priority alone would not do, since an
-/// operating system may leave a processor to a thread for milliseconds before it looks who else wants it.
-pub(crate) struct Slices<'a> {
-    traffic: &'a Traffic,
-    begun: Cell<Instant>,
+/// Work of the calling thread that can wait, cut into slices. There is a rest after each, as long as somebody is to be given way to: a lower
+/// priority alone would not do, since an operating system may leave a processor to a thread for milliseconds before it looks who else
+/// wants it.
+pub(crate) struct Slices<G> {
+    gives_way: G,
+    /// What the thread had worked when the slice began.
+    begun: Cell<Duration>,
 }
 
-impl<'a> Slices<'a> {
+impl<G: Fn() -> bool> Slices<G> {
     /// The first slice begins.
-    pub(crate) fn begin(traffic: &'a Traffic) -> Self {
-        Self { traffic, begun: Cell::new(Instant::now()) }
+    pub(crate) fn begin(gives_way: G) -> Self {
+        Self { gives_way, begun: Cell::new(worked()) }
     }
 
     /// Ends a slice, when it is long enough, and begins the next one.
     pub(crate) fn pause(&self) {
-        let worked = self.begun.get().elapsed();
-        if worked < SLICE_MIN {
-            return;
-        }
-        if self.traffic.is_flowing() {
-            std::thread::sleep((worked * REST_PER_SLICE).min(REST_MAX));
+        let worked = worked();
+        let Some(rest) = rest_after(worked.saturating_sub(self.begun.get())) else { return };
+        self.begun.set(worked);
+        if (self.gives_way)() {
+            std::thread::sleep(rest);
         } else {
             std::thread::yield_now();
         }
-        self.begun.set(Instant::now());
     }
+}
+
+/// The rest that belongs to a slice; none when it is not long enough for one.
+fn rest_after(slice: Duration) -> Option<Duration> {
+    (slice >= SLICE_MIN).then(|| (slice * REST_PER_SLICE).min(REST_MAX))
+}
+
+/// How long the calling thread has had a processor.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -97,5 +108,31 @@ mod tests {
         traffic.came(at);
         assert!(traffic.is_flowing_at(at) && traffic.is_flowing_at(at + FLOW));
         assert!(!traffic.is_flowing_at(at + FLOW + Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn rests_go_with_the_slices_before_them() {
+        let us = Duration::from_micros;
+        assert_eq!(
+            [us(0), us(99), us(100), us(400)].map(rest_after),
+            [None, None, Some(us(300)), Some(us(1200))]
+        );
+        assert_eq!(rest_after(Duration::from_secs(1)), Some(REST_MAX));
+    }
+
+    #[test]
+    fn a_slice_is_what_the_thread_works_and_not_what_it_waits() {
+        let asked = Cell::new(0);
+        let slices = Slices::begin(|| {
+            asked.set(asked.get() + 1);
+            false
+        });
+        std::thread::sleep(10 * SLICE_MIN);
+        slices.pause();
+        assert_eq!(asked.get(), 0);
+        let begun = worked();
+        while worked() - begun < SLICE_MIN {}
+        slices.pause();
+        assert_eq!(asked.get(), 1);
     }
 }

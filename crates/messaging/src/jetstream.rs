@@ -145,20 +145,17 @@ impl JetStream {
 
     /// The last message of a stream on a subject.
     pub(crate) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, Error> {
-        let direct = Subject::from(format!("$JS.API.DIRECT.GET.{stream}.{subject}"));
-        found(self.patient(direct, Bytes::new()).await?, subject)
-    }
-
-    /// The first message of a stream on a subject at or behind a sequence.
-    pub(crate) async fn first_from(
-        &self,
-        stream: &str,
-        subject: &str,
-        sequence: u64,
-    ) -> Result<Option<Message>, Error> {
-        let direct = Subject::from(format!("$JS.API.DIRECT.GET.{stream}"));
-        let request = json!({ "seq": sequence, "next_by_subj": subject }).to_string();
-        found(self.patient(direct, Bytes::from(request)).await?, subject)
+        let message = self
+            .patient(Subject::from(format!("$JS.API.DIRECT.GET.{stream}.{subject}")), Bytes::new())
+            .await?;
+        match message.status().map(|status| status.as_u16()) {
+            None => Ok(Some(message)),
+            Some(404) => Ok(None),
+            Some(status) => Err(Error::Storage {
+                code: u64::from(status),
+                description: format!("reading {subject}: {}", message.description().unwrap_or_default()),
+            }),
+        }
     }
 
     /// A request that is repeated while nobody answers.
@@ -175,27 +172,6 @@ impl JetStream {
             }
         }
     }
-}
-
-/// What a direct read found.
-fn found(message: Message, subject: &str) -> Result<Option<Message>, Error> {
-    match message.status().map(|status| status.as_u16()) {
-        None => Ok(Some(message)),
-        Some(404) => Ok(None),
-        Some(status) => Err(Error::Storage {
-            code: u64::from(status),
-            description: format!("reading {subject}: {}", message.description().unwrap_or_default()),
-        }),
-    }
-}
-
-/// The place of a message that was read directly.
-pub(crate) fn sequence_of(message: &Message) -> Result<u64, Error> {
-    let sequence = message.header(SEQUENCE).and_then(|sequence| sequence.parse().ok());
-    sequence.ok_or_else(|| Error::Decode {
-        what: format!("the place of {}", message.subject()),
-        reason: "the broker gave no sequence".to_owned(),
-    })
 }
 
 /// Reads an answer, which is either an error or the document.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 pub use watch::{Change, Watch, Watched};
 
-use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, sequence_of};
+use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
 use crate::publish::PUBLISH_PATIENCE;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers, Message, StoredMessage};
@@ -56,7 +56,11 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
         if is_removal(&message) {
             return Ok(None);
         }
-        let revision = sequence_of(&message)?;
+        let revision = message.header(SEQUENCE).and_then(|sequence| sequence.parse().ok());
+        let revision = revision.ok_or_else(|| Error::Decode {
+            what: format!("{} {key}", self.bucket),
+            reason: "the broker gave no revision".to_owned(),
+        })?;
         let value = self.decode(key, message.payload())?;
         Ok(Some(Entry { key: key.to_owned(), value, revision }))
     }
@@ -166,7 +170,8 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 
     async fn removed_revision(&self, key: &str) -> Result<Option<u64>, Error> {
         let last = self.jetstream.last(&self.stream(), &self.subject(key)?).await?;
-        last.filter(is_removal).as_ref().map(sequence_of).transpose()
+        let removal = last.filter(is_removal);
+        Ok(removal.and_then(|message| message.header(SEQUENCE)?.parse().ok()))
     }
 
     async fn write(&self, key: &str, payload: Bytes, headers: Headers) -> Result<u64, Error> {

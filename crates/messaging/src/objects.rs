@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use leat_contract::Digest;
 
-use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, sequence_of};
+use crate::jetstream::{EXPECTED_SEQUENCE, JetStream, SEQUENCE};
 use crate::jitter::jittered;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::{Error, Headers};
@@ -114,7 +114,7 @@ impl Objects {
         self.get_giving_way(name, || false).await
     }
 
-    /// As [`Objects::get`], with rests whenever `gives_way` says that the broker and the processor are needed for what is more urgent.
+    /// As [`Objects::get`], piece by piece with rests in between whenever `gives_way` says that the broker and the processor are needed for what is more urgent.
     pub async fn get_giving_way(&self, name: &str, gives_way: impl Fn() -> bool) -> Result<Vec<u8>, Error> {
         self.download(name, u64::MAX, gives_way).await
     }
@@ -213,7 +213,12 @@ impl Objects {
         let Some(message) = self.jetstream.last(&self.stream(), &subject).await? else {
             return Ok((None, 0));
         };
-        Ok((Some(Record::read(message.payload())?), sequence_of(&message)?))
+        let sequence = message.header(SEQUENCE).and_then(|sequence| sequence.parse().ok());
+        let sequence = sequence.ok_or_else(|| Error::Decode {
+            what: format!("the record of {name}"),
+            reason: "the broker gave no sequence".to_owned(),
+        })?;
+        Ok((Some(Record::read(message.payload())?), sequence))
     }
 
     /// Puts the record that `next` makes of the current one in its place. Only exactly that one is replaced, so that each writer knows whose pieces have become garbage.

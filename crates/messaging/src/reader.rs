@@ -1,4 +1,4 @@
-//! Reads a stream in order, for ever: the one mechanism below watches, followers and listings.
+//! Reads a stream in order, for ever: the one mechanism below watches, followers and object downloads.
 //!
 //! A reader pulls in bounded portions through a short-lived consumer without acknowledgements. When anything is
 //! unusual (the connection was lost, the broker restarted, the consumer is gone, a message is missing) it makes a
@@ -21,8 +21,6 @@ const PULL_GRACE: Duration = Duration::from_secs(1);
 /// The server removes the consumer of a reader that stopped pulling for this long.
 const INACTIVE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// Messages that are pulled at once.
-const PORTION: usize = 256;
 
 /// What it may take to read everything that is there.
 pub(crate) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +60,7 @@ pub(crate) struct Reader {
     stream: String,
     filter: String,
     start: Start,
+    portion: usize,
     /// The stream sequence of the last message given out.
     cursor: Option<u64>,
     session: Option<Session>,
@@ -96,7 +95,12 @@ enum Arrival {
 impl Reader {
     pub(crate) fn new(jetstream: JetStream, stream: String, filter: String, start: Start) -> Self {
         let connects = jetstream.connection.connects();
-        Self { jetstream, stream, filter, start, cursor: None, session: None, connects }
+        Self { jetstream, stream, filter, start, portion: 256, cursor: None, session: None, connects }
+    }
+
+    /// From now on pulls so many messages at once: fewer for streams with large ones.
+    pub(crate) fn set_portion(&mut self, portion: usize) {
+        self.portion = portion;
     }
 
     /// What comes next. It waits as long as it takes; dropping the future loses nothing.
@@ -219,7 +223,7 @@ impl Reader {
     async fn arrival(&mut self) -> Arrival {
         let Some(session) = &mut self.session else { return Arrival::Broken("not open".to_owned()) };
         if session.wanted == 0
-            && let Err(error) = session.pull(&self.jetstream, &self.stream).await
+            && let Err(error) = session.pull(&self.jetstream, &self.stream, self.portion).await
         {
             return Arrival::Broken(error.to_string());
         }
@@ -236,12 +240,12 @@ impl Reader {
 }
 
 impl Session {
-    async fn pull(&mut self, jetstream: &JetStream, stream: &str) -> Result<(), Error> {
+    async fn pull(&mut self, jetstream: &JetStream, stream: &str, portion: usize) -> Result<(), Error> {
         // Set before the call: a pull that may have been sent must not be sent again.
-        self.wanted = PORTION;
+        self.wanted = portion;
         self.is_empty = true;
         self.wait_anew();
-        let request = json!({ "batch": PORTION, "expires": nanoseconds(PULL_EXPIRES) });
+        let request = json!({ "batch": portion, "expires": nanoseconds(PULL_EXPIRES) });
         let operation = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.consumer);
         jetstream.connection.publish_from(operation, &self.subject, request.to_string()).await
     }

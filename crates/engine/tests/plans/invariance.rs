@@ -1,4 +1,6 @@
-use leat_engine::{Kernels, Scratch, compile, compile_with};
+use std::cell::Cell;
+
+use leat_engine::{Kernels, Scratch, compile, compile_pausing, compile_with};
 use leat_model::{Activation, Dense, Network, Task};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,6 +82,20 @@ fn a_scratch_grows_once_and_no_further_than_a_block_of_rows() {
     };
     let first = bytes_after(500);
     assert_eq!([bytes_after(1), bytes_after(500), bytes_after(5_000)], [first; 3]);
+}
+
+#[test]
+fn whoever_makes_a_plan_may_pause_after_each_step() {
+    for layer in [models::real, models::integer] {
+        let widths = [64, 128, 32, 10];
+        let model = models::of(Task::Classification, models::network(&widths, layer));
+        let pauses = Cell::new(0);
+        let plan = compile_pausing(&model, &|| pauses.set(pauses.get() + 1)).expect("a valid model");
+        assert!(pauses.get() > 2 * (widths.len() - 1), "{}", pauses.get());
+        let answer =
+            |plan| bits(&run(plan, &models::values(64 * 9, 3), &mut Scratch::default()).expect("finite"));
+        assert_eq!(answer(plan.as_ref()), answer(compile(&model).expect("a valid model").as_ref()));
+    }
 }
 
 #[test]

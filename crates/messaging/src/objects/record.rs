@@ -104,6 +104,11 @@ impl Hash {
         Self(hasher.finalize().into())
     }
 
+    /// Of bytes that come one after the other, each part of them short enough to be hashed there and then.
+    pub(super) fn begin() -> Hashing {
+        Hashing(Sha256::new())
+    }
+
     /// As records have it.
     pub(super) fn digest(self) -> String {
         format!("SHA-256={}", BASE64_URL_SAFE.encode(self.0))
@@ -113,6 +118,19 @@ impl Hash {
     pub(super) fn name(self) -> String {
         let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("sha256-{hex}")
+    }
+}
+
+/// The SHA-256 of what has come so far.
+pub(super) struct Hashing(Sha256);
+
+impl Hashing {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn end(self) -> Hash {
+        Hash(self.0.finalize().into())
     }
 }
 

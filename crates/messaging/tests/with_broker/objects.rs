@@ -23,6 +23,10 @@ async fn bytes_of_any_length_come_back() {
         let digest = objects.put(&bytes).await.unwrap();
         let found = soon("the object", objects.get(digest.as_str())).await.unwrap();
         assert!(found == bytes, "{length}");
+        let turns = AtomicU32::new(0);
+        let now_and_then = || turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let found = soon("the object", objects.get_giving_way(digest.as_str(), now_and_then)).await.unwrap();
+        assert!(found == bytes, "{length} with rests");
     }
     assert_eq!(objects.list().await.unwrap().len(), 6);
 }
