@@ -25,8 +25,11 @@ use crate::served::{QueueLimits, RouteTable};
 use crate::shared::Shared;
 use crate::work::{Answer, Target, Work};
 
-/// Messages that are taken from the subscription at once.
-const MESSAGES_MAX: usize = 1024;
+/// Messages that are taken from the subscription at once. Lists of so many are soon as long as they will ever be, so that memory stays what it
+/// was when once in a while many more come together.
+const MESSAGES_MAX: usize = 128;
+/// So many messages one after the other, with never less than a full list of them there, are many.
+const MANY: usize = 1024;
 /// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
@@ -114,6 +117,8 @@ struct Reader {
     lane: Arc<Lane>,
     target: Target,
     messages: Vec<Message>,
+    /// How many came before with full lists.
+    in_a_row: usize,
     admitted: Vec<Work>,
     /// What is answered next of what is answered at once.
     part: Vec<Work>,
@@ -130,6 +135,7 @@ impl Reader {
             lane,
             target,
             messages: Vec::new(),
+            in_a_row: 0,
             admitted: Vec::new(),
             part: Vec::new(),
             answers: Vec::new(),
@@ -175,7 +181,8 @@ impl Reader {
         self.shared.traffic.came(received);
         let routes = self.target.served.routes();
         let (limits, mut backlog) = (routes.limits, self.shared.queue.backlog());
-        let is_light = self.messages.len() < MESSAGES_MAX && backlog.waiting == 0;
+        self.in_a_row = if self.messages.len() < MESSAGES_MAX { 0 } else { self.in_a_row + MESSAGES_MAX };
+        let is_light = self.in_a_row < MANY && backlog.waiting == 0;
         let can_be_at_once = is_light && routes.batching.max_delay_us == 0 && routes.shadow.is_none();
         for message in self.messages.drain(..) {
             let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
