@@ -1,5 +1,5 @@
-//! The thread on which models are read, compiled and warmed up: one after the other and with low priority, so that requests to
-//! models that serve already hardly notice.
+//! The thread on which models are read, compiled and warmed up: one after the other, with low priority and with rests (`yielding`), so
+//! that requests to models that serve already hardly notice.
 
 use tokio::sync::{mpsc, oneshot};
 

@@ -64,7 +64,7 @@ pub struct Settings {
     pub record_batch_max: usize,
     /// Predictions that may wait to be published while the broker is away; further ones are dropped and counted.
     pub record_buffer_max: usize,
-    /// How long fetching one model blob may take.
+    /// How long fetching one model blob may take. For a quarter of it, loading gives way to requests that come meanwhile.
     pub load_timeout_ms: u64,
     /// How long to wait before a version that could not be loaded is tried again; doubled each time.
     pub load_retry_min_ms: u64,
