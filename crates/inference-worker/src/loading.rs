@@ -1,5 +1,5 @@
 //! The thread on which models are read, compiled and warmed up: one after the other, with low priority and with rests (`yielding`), so
-//! that requests to models that serve already hardly notice.
+//! that requests to models that serve already wait less for it.
 
 use tokio::sync::{mpsc, oneshot};
 

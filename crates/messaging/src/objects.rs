@@ -1,7 +1,7 @@
 //! Large immutable values, stored in pieces and checked by their digest (ADR-20).
 //!
-//! Other clients see ordinary NATS object stores. Several pieces are under way at once, every wait is bounded, and a
-//! download that meets an object being replaced fails instead of hanging.
+//! Other clients see ordinary NATS object stores. Several pieces are under way at once, unless a download gives way to
+//! what is more urgent; every wait is bounded, and a download that meets an object being replaced fails instead of hanging.
 
 mod download;
 mod needed;
@@ -95,8 +95,7 @@ impl Objects {
     /// Stores bytes under a name that nothing else has, which it gives. Nobody else writes under it, so nothing is looked up before.
     pub async fn put_unique(&self, bytes: Bytes) -> Result<String, Error> {
         let name = nuid::next().to_string();
-        let (bytes, hash) = Hash::beside(bytes).await?;
-        let digest = hash.digest();
+        let digest = Hash::in_turns(&bytes).await.digest();
         let nuid = upload::chunks(self, &bytes).await?;
         let (size, chunks) = (bytes.len() as u64, upload::chunk_count(self, bytes.len()));
         let record = Record::new(&self.bucket, &name, &nuid, record::Extent { size, chunks, digest });

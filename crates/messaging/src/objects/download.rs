@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Objects;
-use super::record::{Hash, Record, is_digest_name};
+use super::record::{Hash, Hashing, Record, is_digest_name};
 use crate::Error;
 use crate::reader::{Read, Reader, Start};
 
@@ -11,10 +11,8 @@ use crate::reader::{Read, Reader, Start};
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pieces asked for at once: 4 MiB.
 const PORTION: usize = 32;
-/// The rest after each piece of a download that gives way, some ten times as long as a piece keeps the broker busy.
+/// The rest after each piece of a download that gives way: at most 64 MiB come in a second.
 const REST: Duration = Duration::from_millis(2);
-/// Bytes that are hashed before other tasks of the thread get their turn.
-const HASHED_AT_ONCE: usize = 128 << 10;
 /// Space is taken as pieces arrive; the record's size is believed only up to here.
 const CAPACITY_BELIEVED: u64 = 64 << 20;
 
@@ -48,7 +46,7 @@ async fn receive(
     let filter = objects.chunk_subject(&record.nuid);
     let mut reader = Reader::new(objects.jetstream.clone(), objects.stream(), filter, Start::First);
     let mut bytes = Vec::with_capacity(usize::try_from(record.size.min(CAPACITY_BELIEVED)).unwrap_or(0));
-    let (mut hashing, mut received) = (Hash::begin(), 0);
+    let (mut hashing, mut received) = (Hashing::begin(), 0);
     while received < record.chunks {
         let is_giving_way = gives_way();
         reader.set_portion(if is_giving_way { 1 } else { PORTION });
@@ -71,11 +69,8 @@ async fn receive(
                     let reason = format!("more than the {} bytes its record says", record.size);
                     return Err(Error::Damaged { name: name.to_owned(), reason });
                 }
-                for part in message.payload().chunks(HASHED_AT_ONCE) {
-                    hashing.update(part);
-                    bytes.extend_from_slice(part);
-                    tokio::task::yield_now().await;
-                }
+                hashing.update(message.payload()).await;
+                bytes.extend_from_slice(message.payload());
                 if is_giving_way {
                     tokio::time::sleep(REST).await;
                 }

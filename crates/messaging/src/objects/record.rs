@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
-/// Hashing as many bytes takes longer than other tasks of the thread should wait.
-const BESIDE_BYTES_MIN: usize = 256 * 1024;
+/// Hashing more bytes would take longer than other tasks of the thread should wait.
+const HASHED_AT_ONCE: usize = 128 << 10;
 
 /// The description of an object as the object stores of NATS write it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,35 +78,11 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Of bytes that may be many, made where it delays nobody; gives the bytes back.
-    pub(super) async fn beside<B>(bytes: B) -> Result<(B, Self), Error>
-    where
-        B: AsRef<[u8]> + Send + 'static,
-    {
-        if bytes.as_ref().len() < BESIDE_BYTES_MIN {
-            let hash = Self::of(bytes.as_ref());
-            return Ok((bytes, hash));
-        }
-        let hashing = tokio::task::spawn_blocking(move || {
-            let hash = Self::by_parts(bytes.as_ref());
-            (bytes, hash)
-        });
-        hashing.await.map_err(|error| Error::Invalid { what: "digest", reason: error.to_string() })
-    }
-
-    /// Lets other threads of the processor go first after each part.
-    fn by_parts(bytes: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        for part in bytes.chunks(BESIDE_BYTES_MIN) {
-            hasher.update(part);
-            std::thread::yield_now();
-        }
-        Self(hasher.finalize().into())
-    }
-
-    /// Of bytes that come one after the other, each part of them short enough to be hashed there and then.
-    pub(super) fn begin() -> Hashing {
-        Hashing(Sha256::new())
+    /// Of bytes that may be many, as [`Hashing::update`] does it.
+    pub(super) async fn in_turns(bytes: &[u8]) -> Self {
+        let mut hashing = Hashing::begin();
+        hashing.update(bytes).await;
+        hashing.end()
     }
 
     /// As records have it.
@@ -125,8 +101,16 @@ impl Hash {
 pub(super) struct Hashing(Sha256);
 
 impl Hashing {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+    pub(super) fn begin() -> Self {
+        Self(Sha256::new())
+    }
+
+    /// Other tasks of the thread get their turn after each part.
+    pub(super) async fn update(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(HASHED_AT_ONCE) {
+            self.0.update(part);
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) fn end(self) -> Hash {
