@@ -5,14 +5,15 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::{assert_tidy, workspace_root};
 
 const PLATFORM: &[&str] = &["contract", "messaging", "service-runtime", "catalogue"];
-const MODEL: &[&str] = &["kernels", "model", "engine", "training", "compression", "statistics"];
+const MODEL: &[&str] = &["pauses", "kernels", "model", "engine", "training", "compression", "statistics"];
 const SERVICES: &[&str] = &["trainer", "compressor", "inference-worker", "monitor"];
 
 /// Which crates of this workspace each crate may use; the same table stands in `crates/README.md`.
 fn allowed(name: &str) -> Option<Vec<&'static str>> {
     let row: Vec<&'static str> = match name {
-        "kernels" | "model" | "statistics" | "contract" => vec![],
-        "engine" => vec!["kernels", "model"],
+        "pauses" | "statistics" | "contract" => vec![],
+        "kernels" | "model" => vec!["pauses"],
+        "engine" => vec!["pauses", "kernels", "model"],
         "training" => vec!["model", "engine"],
         "compression" => vec!["model", "engine", "training"],
         "load" => vec!["contract", "messaging", "statistics"],

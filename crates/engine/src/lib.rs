@@ -11,7 +11,6 @@
 
 mod compile;
 mod error;
-mod making;
 mod native;
 mod plan;
 mod scratch;
@@ -19,7 +18,7 @@ mod team;
 
 pub mod measure;
 
-pub use compile::{compile, compile_pausing, compile_with};
+pub use compile::{compile, compile_with};
 pub use error::Error;
 pub use leat_kernels::Kernels;
 pub use plan::{Batch, Plan};

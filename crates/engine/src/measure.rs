@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use leat_pauses::pause;
+
 use crate::{Batch, Error, Plan, Scratch};
 
 /// A sample lasts at least this long, so that reading the clock (some 25 ns) does not count. A plan that is faster is run
@@ -18,12 +20,8 @@ const BATCH_VALUES_MAX: usize = 1 << 22;
 /// How many different batches take turns, so that branch prediction does not learn one by heart.
 const BATCHES: usize = 8;
 
-/// A choice between two ways takes so many runs of each, fewer once it has taken so much time, but never fewer than the least number.
-const CHOICE_RUNS_MAX: usize = 8;
-/// See `CHOICE_RUNS_MAX`.
-const CHOICE_BUDGET: Duration = Duration::from_millis(4);
-/// See `CHOICE_RUNS_MAX`.
-const CHOICE_RUNS_MIN: usize = 3;
+/// What is measured while a plan is made takes so many runs, unless there is not the time for it.
+const RUNS_MAX: usize = 8;
 
 /// How long one run of a batch takes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,26 +38,35 @@ pub struct Latency {
     pub p99_ns: u64,
 }
 
-/// The least time of a few runs, in nanoseconds, with pauses between them.
-pub(crate) fn quickest_ns(pause: &dyn Fn(), mut run: impl FnMut()) -> f64 {
-    quickest_of(pause, [&mut run])[0]
+/// How much is done to measure while a plan is made.
+struct Effort {
+    /// There are at least so many runs, after a first one that is not counted.
+    runs_min: usize,
+    /// There are no more once they have taken so long.
+    budget: Duration,
+}
+
+/// The least time of a few runs, in nanoseconds, with pauses between them: an estimate that takes little time.
+pub(crate) fn quickest_ns(mut run: impl FnMut()) -> f64 {
+    quickest_of([&mut run], Effort { runs_min: 1, budget: Duration::from_micros(500) })[0]
 }
 
 /// How many times longer one way takes than another to do the same, with pauses between the runs.
-pub(crate) fn times_longer(pause: &dyn Fn(), mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
-    let [one, other] = quickest_of(pause, [&mut one, &mut other]);
+pub(crate) fn times_longer(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
+    let effort = Effort { runs_min: 3, budget: Duration::from_millis(4) };
+    let [one, other] = quickest_of([&mut one, &mut other], effort);
     one / other
 }
 
 /// The least time of each way in a few runs, in nanoseconds. They take turns, so that what else the machine does meets all alike.
-fn quickest_of<const WAYS: usize>(pause: &dyn Fn(), mut ways: [&mut dyn FnMut(); WAYS]) -> [f64; WAYS] {
+fn quickest_of<const WAYS: usize>(mut ways: [&mut dyn FnMut(); WAYS], effort: Effort) -> [f64; WAYS] {
     for run in &mut ways {
         run();
         pause();
     }
     let mut quickest = [Duration::MAX; WAYS];
     let mut spent = Duration::ZERO;
-    for turn in 1..=CHOICE_RUNS_MAX {
+    for turn in 1..=RUNS_MAX {
         for (run, quickest) in ways.iter_mut().zip(&mut quickest) {
             let start = Instant::now();
             run();
@@ -68,7 +75,7 @@ fn quickest_of<const WAYS: usize>(pause: &dyn Fn(), mut ways: [&mut dyn FnMut();
             spent += elapsed;
             pause();
         }
-        if turn >= CHOICE_RUNS_MIN && spent > CHOICE_BUDGET {
+        if turn >= effort.runs_min && spent > effort.budget {
             break;
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use leat_contract::{Digest, ModelName, ModelVersion, Pipeline, PipelineMode, PlainReplies, Route};
 use leat_engine::{Batch, Plan, Scratch, Team};
 use leat_model::{Body, Model, Signature, Task, blob};
+use leat_pauses::pause;
 use tracing::error;
 
 use crate::Error;
@@ -18,7 +19,7 @@ use crate::residence::Residence;
 /// Enough rows for the kernels that a plan has for large batches; more of them would warm nothing else and only take longer.
 const WARM_ROWS_MAX: usize = 96;
 /// Fewer when so many take longer than this.
-const WARM_TIME: Duration = Duration::from_micros(500);
+const WARM_TIME: Duration = Duration::from_micros(200);
 
 /// What a deployment wants of one route.
 #[derive(Debug, Clone)]
@@ -49,19 +50,14 @@ pub(crate) struct LoadedVersion {
 
 impl LoadedVersion {
     /// Compiles blobs, and runs the plan once with one row and once with as many as a run may have, as far as that is done soon, so that
-    /// the first request finds code and weights in the caches. `blobs` are that of the route and those of the pipeline. `pause` is
-    /// called after each step.
+    /// the first request finds code and weights in the caches. `blobs` are that of the route and those of the pipeline. There are pauses
+    /// ([`leat_pauses`]) between.
     ///
     /// # Errors
     /// When a blob is not a model, or not one that the engine runs, or models do not fit together.
-    pub(crate) fn build(
-        meant: Meant,
-        blobs: &[impl AsRef<[u8]>],
-        rows_max: usize,
-        pause: &dyn Fn(),
-    ) -> Result<Self, Error> {
+    pub(crate) fn build(meant: Meant, blobs: &[impl AsRef<[u8]>], rows_max: usize) -> Result<Self, Error> {
         let Meant { model, route, pipeline } = meant;
-        let parts = blobs.iter().map(|blob| read(blob.as_ref(), pause));
+        let parts = blobs.iter().map(|blob| read(blob.as_ref()));
         let mut parts = parts.collect::<Result<Vec<Part>, Error>>()?;
         let first = parts.first().ok_or_else(|| Error::pipeline("it has no models"))?;
         let (imputes, platform) = (first.content.preprocessing.impute.is_some(), platform(&first.content));
@@ -85,15 +81,16 @@ impl LoadedVersion {
             meter: Meter::default(),
             platform,
         };
-        version.warm_up(rows_max, pause)?;
+        version.warm_up(rows_max)?;
         Ok(version)
     }
 
-    fn warm_up(&self, rows_max: usize, pause: &dyn Fn()) -> Result<(), Error> {
+    fn warm_up(&self, rows_max: usize) -> Result<(), Error> {
         let Some(plan) = self.plan.get() else { return Ok(()) };
         let (alone, mut scratch) = (Team::new(NonZeroUsize::MIN)?, Scratch::default());
         let rows_in_time = (WARM_TIME.as_nanos() as f64 / plan.row_ns().max(1.0)) as usize;
-        for rows in [1, rows_in_time.clamp(1, WARM_ROWS_MAX).min(rows_max)] {
+        let many = rows_in_time.min(WARM_ROWS_MAX).min(rows_max);
+        for rows in [Some(1), Some(many).filter(|&many| many > 1)].into_iter().flatten() {
             let input = vec![0.0; rows * self.plan.features()];
             let mut output = vec![0.0; rows * self.plan.outputs()];
             let batch = Batch { rows, input: &input, output: &mut output };
@@ -138,10 +135,10 @@ impl LoadedVersion {
     }
 }
 
-fn read(bytes: &[u8], pause: &dyn Fn()) -> Result<Part, Error> {
+fn read(bytes: &[u8]) -> Result<Part, Error> {
     let content = blob::read(bytes)?;
     pause();
-    let plan = leat_engine::compile_pausing(&content, pause)?;
+    let plan = leat_engine::compile(&content)?;
     Ok(Part { content, plan })
 }
 

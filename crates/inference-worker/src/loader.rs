@@ -86,7 +86,7 @@ pub(crate) async fn build(
     }
     let building = shared.loading.run(move || {
         let slices = Slices::begin(gives_way);
-        LoadedVersion::build(meant, &blobs, rows_max, &|| slices.pause())
+        leat_pauses::with_pauses(move || slices.pause(), || LoadedVersion::build(meant, &blobs, rows_max))
     });
     let version = building.await??;
     // How much a plan takes is known when there is one: a blob may be far smaller.

@@ -9,10 +9,10 @@ const FLOW: Duration = Duration::from_millis(100);
 
 /// A slice of work that can wait is at least so long: rests last some 50 µs longer than they should.
 const SLICE_MIN: Duration = Duration::from_micros(100);
-/// A rest is so many times as long as the slice before, and no longer than the longest.
-const REST_PER_SLICE: u32 = 3;
-/// See `REST_PER_SLICE`.
-const REST_MAX: Duration = Duration::from_millis(100);
+/// Whoever wants the processor at some moment, and may not have it before a slice ends, waits for so long on average.
+const WAIT_MEAN: Duration = Duration::from_micros(5);
+/// No rest is longer.
+const REST_MAX: Duration = Duration::from_secs(1);
 
 /// Lowers the priority of the calling thread by so many steps, 19 at most. Where that cannot be done for one thread alone, or is
 /// not allowed, the thread goes on as before.
@@ -87,7 +87,12 @@ impl<G: Fn() -> bool> Slices<G> {
 
 /// The rest that belongs to a slice; none when it is not long enough for one.
 fn rest_after(slice: Duration) -> Option<Duration> {
-    (slice >= SLICE_MIN).then(|| (slice * REST_PER_SLICE).min(REST_MAX))
+    if slice < SLICE_MIN {
+        return None;
+    }
+    // Of a slice and its rest, a share `slice / (slice + rest)` of all moments is in the slice, and waits for half of it on average.
+    let both = slice.mul_f64(slice.div_duration_f64(2 * WAIT_MEAN));
+    Some(both.saturating_sub(slice).min(REST_MAX))
 }
 
 /// How long the calling thread has had a processor.
@@ -111,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn rests_go_with_the_slices_before_them() {
+    fn rests_keep_the_mean_wait_whatever_the_slices() {
         let us = Duration::from_micros;
         assert_eq!(
             [us(0), us(99), us(100), us(400)].map(rest_after),
-            [None, None, Some(us(300)), Some(us(1200))]
+            [None, None, Some(us(900)), Some(us(15_600))]
         );
         assert_eq!(rest_after(Duration::from_secs(1)), Some(REST_MAX));
     }

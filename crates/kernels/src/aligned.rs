@@ -1,7 +1,12 @@
 use std::ops::{Deref, DerefMut};
 
+use leat_pauses::spans;
+
 /// How many bytes a line of the cache holds.
 const LINE: usize = 64;
+
+/// So many values are filled in between two pauses.
+const FILLED_AT_ONCE: usize = 1 << 14;
 
 /// Values that begin where a line of the cache begins. A vector that lies across two lines costs two loads.
 #[derive(Debug)]
@@ -17,7 +22,10 @@ impl<T: Copy + Default> Aligned<T> {
         let spare = LINE.div_ceil(size_of::<T>().max(1));
         let mut storage: Vec<T> = Vec::with_capacity(len + spare);
         let start = storage.as_ptr().align_offset(LINE).min(spare);
-        storage.resize(start + len, T::default());
+        // New memory takes its time.
+        for span in spans(start + len, FILLED_AT_ONCE) {
+            storage.resize(span.end, T::default());
+        }
         Self { storage, start }
     }
 }

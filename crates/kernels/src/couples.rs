@@ -1,11 +1,16 @@
 use std::array::from_fn;
 
+use leat_pauses::{pause, spans};
+
 use crate::Aligned;
 use crate::integer_terms::PAIR_MAX;
 use crate::panel::BLOCK;
 
 /// How many blocks further on a partner is looked for. Partners that are near each other find the codes of a row in the cache.
 const REACH: usize = 64;
+
+/// Partners of so many blocks are looked for between two pauses.
+const COUPLED_AT_ONCE: usize = 64;
 
 /// Couples are worth it when there are at most so many for each block. A couple takes three multiplications where its blocks by themselves
 /// take two each.
@@ -40,6 +45,7 @@ impl Couples {
         for panel in all.chunks_exact(blocks) {
             couple(panel, &mut places);
             starts.push(places.len());
+            pause();
         }
         if places.len() as f64 > COUPLES_PER_BLOCK_MAX * all.len() as f64 {
             return None;
@@ -49,6 +55,7 @@ impl Couples {
         let mut couples = Self { places, starts, weights };
         for (index, panel) in all.chunks_exact(blocks).enumerate() {
             couples.order(index, panel);
+            pause();
         }
         Some(couples)
     }
@@ -84,7 +91,7 @@ impl Couples {
 fn couple(panel: &[[i8; BLOCK]], places: &mut Vec<[u16; 2]>) {
     let extremes: Vec<Extremes> = panel.iter().map(Extremes::of).collect();
     let mut is_taken = vec![false; panel.len()];
-    for first in 0..panel.len() {
+    for first in spans(panel.len(), COUPLED_AT_ONCE).flatten() {
         if is_taken[first] {
             continue;
         }

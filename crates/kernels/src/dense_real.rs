@@ -1,6 +1,12 @@
+use leat_pauses::{pause, spans};
+
 use crate::panel::{PANEL, of_panel, pad_to, padded, row_stride};
 use crate::weight::Weight;
 use crate::{Activation, Aligned, Bf16, Output, Rows};
+
+/// So many inputs of a panel are packed together: what they take stays in the first cache while one output after the other is put between
+/// those that are there.
+const PACKED_AT_ONCE: usize = 256;
 
 /// A dense layer on rows of `f32`, packed for the kernels: `y = activation(W x + b)`.
 ///
@@ -50,11 +56,15 @@ impl<W: Weight> DenseReal<W> {
         let mut packed = Aligned::new(padded(outputs) * inputs);
         let panels = packed.chunks_exact_mut(inputs * PANEL).zip(weights.chunks(inputs * PANEL));
         for (panel, weights) in panels {
-            for (place, row) in weights.chunks_exact(inputs).enumerate() {
-                for (column, &weight) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(row) {
-                    column[place] = weight;
+            let (columns, _) = panel.as_chunks_mut::<PANEL>();
+            for span in spans(inputs, PACKED_AT_ONCE) {
+                for (place, row) in weights.chunks_exact(inputs).enumerate() {
+                    for (column, &weight) in columns[span.clone()].iter_mut().zip(&row[span.clone()]) {
+                        column[place] = weight;
+                    }
                 }
             }
+            pause();
         }
         let (scales, bias) = (pad_to(&scales, padded(outputs)), pad_to(bias, padded(outputs)));
         Self { inputs, outputs, weights: packed, scales, bias, activation }

@@ -1,3 +1,5 @@
+use leat_pauses::pause;
+
 #[cfg(target_arch = "x86_64")]
 use crate::couples::Couples;
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
@@ -66,6 +68,7 @@ impl DenseU8 {
         parts.check();
         let (inputs, outputs) = (parts.inputs(), parts.bias.len());
         let layout = kernels.dense_integer_layout(parts.codes, inputs);
+        pause();
         let weights = interleave(parts.codes, Shape { inputs, outputs, layout });
         let layer = Self {
             inputs,
@@ -214,6 +217,7 @@ fn interleave(codes: &[i8], shape: Shape) -> Aligned<i8> {
             for (column, codes) in panel.chunks_exact_mut(group * PANEL).zip(row.chunks(group)) {
                 column[place * group..][..codes.len()].copy_from_slice(codes);
             }
+            pause();
         }
     }
     packed

@@ -1,5 +1,7 @@
 use std::array::from_fn;
 
+use leat_pauses::pause;
+
 use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded};
 use crate::{DenseU8Parts, Kernels};
 
@@ -20,7 +22,10 @@ impl IntegerTerms {
         let scales = parts.scales.iter().cycle().take(outputs);
         let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
         let zero_point = i32::from(parts.input.zero_point) - i32::from(layout.code_offset);
-        let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
+        let sum = |row: &[i8]| {
+            pause();
+            row.iter().map(|&code| i32::from(code)).sum::<i32>()
+        };
         let rows = parts.codes.chunks_exact(parts.inputs());
         let correction: Vec<i32> = rows.map(|row| zero_point * sum(row)).collect();
         Self {
@@ -118,5 +123,8 @@ pub(crate) fn pairs_fit(codes: &[i8], inputs: usize) -> bool {
         let sum = |sign: i32| pair.iter().map(|&code| (sign * i32::from(code)).max(0)).sum::<i32>();
         sum(1).max(sum(-1)) <= PAIR_MAX
     };
-    codes.chunks_exact(inputs).all(|row| row.chunks(2).all(fits))
+    codes.chunks_exact(inputs).all(|row| {
+        pause();
+        row.chunks(2).all(fits)
+    })
 }

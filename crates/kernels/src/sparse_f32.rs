@@ -1,3 +1,5 @@
+use leat_pauses::{pause, pieces};
+
 use crate::panel::{PANEL, of_panel, pad_to, padded, row_stride};
 use crate::{Activation, Output, Rows};
 
@@ -36,13 +38,15 @@ impl SparseF32 {
         let inputs = weights.len() / outputs;
         assert!(inputs > 0 && inputs * outputs == weights.len(), "weights are [outputs, inputs]");
         assert!(u32::try_from(inputs).is_ok(), "inputs are counted in 32 bits");
-        let mut entries = Vec::with_capacity(weights.iter().filter(|&&weight| weight != 0.0).count());
+        let nonzero = pieces(weights).flatten().filter(|&&weight| weight != 0.0);
+        let mut entries = Vec::with_capacity(nonzero.count());
         let mut starts = Vec::with_capacity(outputs + 1);
         starts.push(0);
         for row in weights.chunks_exact(inputs) {
             let nonzero = (0_u32..).zip(row).filter(|&(_, &weight)| weight != 0.0);
             entries.extend(nonzero.map(|(input, &weight)| Entry { input, weight }));
             starts.push(entries.len());
+            pause();
         }
         Self { inputs, outputs, entries, starts, bias: pad_to(bias, padded(outputs)), activation }
     }

@@ -1,3 +1,5 @@
+use leat_pauses::pause;
+
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
 use crate::panel::{BLOCK, CODES_PER_STEP, PANEL, row_stride};
 use crate::{Activation, DenseU8Parts, Kernels, Output, Rows};
@@ -34,18 +36,18 @@ impl SparseU8 {
     pub fn pack(parts: &DenseU8Parts<'_>, kernels: Kernels) -> Self {
         parts.check();
         let layout = kernels.integer_layout();
-        let (mut entries, mut starts) = (Vec::new(), Vec::with_capacity(parts.bias.len() + 1));
+        let mut entries = Vec::with_capacity(nonzero_blocks(parts, layout));
+        let mut starts = Vec::with_capacity(parts.bias.len() + 1);
         starts.push(0);
         for row in parts.codes.chunks_exact(parts.inputs()) {
             for (block, codes) in (0_u32..).zip(row.chunks(layout.block())) {
-                if codes.iter().any(|&code| code != 0) {
+                if is_nonzero(codes) {
                     entries.push(BlockEntry { block, weights: layout.block_of_weights(codes) });
                 }
             }
             starts.push(entries.len());
+            pause();
         }
-        // They grew by doubling.
-        entries.shrink_to_fit();
         Self {
             inputs: parts.inputs(),
             outputs: parts.bias.len(),
@@ -57,9 +59,15 @@ impl SparseU8 {
         }
     }
 
-    /// The share of blocks that are not zero.
-    pub fn density(&self) -> f64 {
-        self.entries.len() as f64 / (self.blocks() * self.outputs) as f64
+    /// The share of blocks that are not zero in a layer that would be packed.
+    ///
+    /// # Panics
+    /// As [`crate::DenseU8::pack`].
+    pub fn density_of(parts: &DenseU8Parts<'_>, kernels: Kernels) -> f64 {
+        parts.check();
+        let layout = kernels.integer_layout();
+        let blocks = parts.inputs().next_multiple_of(CODES_PER_STEP) / layout.block() * parts.bias.len();
+        nonzero_blocks(parts, layout) as f64 / blocks as f64
     }
 
     /// How many codes of an input row are read: the inputs rounded up to a multiple of four. The extra ones meet zero weights.
@@ -121,4 +129,17 @@ impl SparseU8 {
         assert!(output.holds(input.count, self.stride()), "output is too short for the rows");
         assert!(workspace.len() >= self.workspace(), "the workspace is too small");
     }
+}
+
+fn nonzero_blocks(parts: &DenseU8Parts<'_>, layout: IntegerLayout) -> usize {
+    let rows = parts.codes.chunks_exact(parts.inputs());
+    rows.map(|row| {
+        pause();
+        row.chunks(layout.block()).filter(|codes| is_nonzero(codes)).count()
+    })
+    .sum()
+}
+
+fn is_nonzero(codes: &[i8]) -> bool {
+    codes.iter().any(|&code| code != 0)
 }

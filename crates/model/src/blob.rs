@@ -14,6 +14,7 @@ mod weights;
 
 pub(crate) use bin::Bin;
 
+use leat_pauses::pause;
 use serde::Deserialize;
 
 use crate::error::excerpt;
@@ -47,8 +48,11 @@ pub fn write(model: &Model) -> Result<Vec<u8>, Error> {
 pub fn read(bytes: &[u8]) -> Result<Model, Error> {
     check_size(bytes)?;
     check_header(bytes)?;
+    pause();
     let document: Document<'_> = messagepack::decode_canonical(bytes, SEQUENCE_MAX)?;
+    pause();
     let model = Model::try_from(document)?;
+    pause();
     model.validate()?;
     Ok(model)
 }

@@ -1,6 +1,8 @@
 //! How large a model may be. Each limit is far above what Leat is for and far below what could hurt the process
 //! that reads a hostile blob.
 
+use leat_pauses::{pause, pieces};
+
 use crate::Error;
 
 /// Features of a row, and outputs of a network: a vector of this length still fits a cache.
@@ -29,6 +31,9 @@ pub const RECIPE_BYTES_MAX: usize = 1 << 20;
 /// The longest array or map in a blob: one entry per feature.
 pub(crate) const SEQUENCE_MAX: usize = FEATURES_MAX;
 
+/// So many names take some ten microseconds.
+const NAMES_PER_PAUSE: usize = 128;
+
 pub(crate) fn count(place: &str, found: usize, min: usize, max: usize) -> Result<(), Error> {
     if (min..=max).contains(&found) {
         return Ok(());
@@ -44,16 +49,17 @@ pub(crate) fn length(place: &str, found: usize, expected: usize) -> Result<(), E
 }
 
 pub(crate) fn finite(place: &str, values: &[f32]) -> Result<(), Error> {
-    all_finite(place, values.iter().map(|value| value.is_finite()))
+    all_finite(place, values, |value| value.is_finite())
 }
 
-/// Checks that all of many values are finite, of which each says so by itself.
-pub(crate) fn all_finite(place: &str, are_finite: impl Iterator<Item = bool> + Clone) -> Result<(), Error> {
-    // Without a way out in between the processor looks at several at once.
-    if are_finite.clone().fold(true, |all, is_finite| all & is_finite) {
+/// Checks that all of many values are finite, of which `is_finite` says so for one.
+pub(crate) fn all_finite<T>(place: &str, values: &[T], is_finite: impl Fn(&T) -> bool) -> Result<(), Error> {
+    // Without a way out of a piece the processor looks at several values at once.
+    let is_piece_finite = |piece: &[T]| piece.iter().fold(true, |all, value| all & is_finite(value));
+    if pieces(values).all(is_piece_finite) {
         return Ok(());
     }
-    match are_finite.into_iter().position(|is_finite| !is_finite) {
+    match values.iter().position(|value| !is_finite(value)) {
         None => Ok(()),
         Some(index) => Err(Error::invalid(place, format!("value {index} is not finite"))),
     }
@@ -81,6 +87,9 @@ pub(crate) fn text(place: &str, text: &str, bytes_max: usize) -> Result<(), Erro
 pub(crate) fn names<'a>(place: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
     let mut seen = std::collections::BTreeSet::new();
     for (index, name) in names.enumerate() {
+        if index.is_multiple_of(NAMES_PER_PAUSE) {
+            pause();
+        }
         let place = || format!("{place}[{index}]");
         if name.is_empty() {
             return Err(Error::invalid(place(), "the name is empty"));

@@ -7,6 +7,7 @@ mod scan;
 
 use std::io;
 
+use leat_pauses::pieces;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -65,13 +66,10 @@ struct Comparison<'a> {
 
 impl io::Write for Comparison<'_> {
     fn write(&mut self, written: &[u8]) -> io::Result<usize> {
-        match self.rest.strip_prefix(written) {
-            Some(rest) => {
-                self.rest = rest;
-                Ok(written.len())
-            }
-            None => Err(io::ErrorKind::InvalidData.into()),
+        for piece in pieces(written) {
+            self.rest = self.rest.strip_prefix(piece).ok_or(io::ErrorKind::InvalidData)?;
         }
+        Ok(written.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

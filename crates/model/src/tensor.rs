@@ -6,6 +6,8 @@ pub use mask::Mask;
 
 use std::borrow::Cow;
 
+use leat_pauses::{pieces, spans};
+
 use crate::Error;
 
 /// A weight tensor in the encoding it is stored in. Row-major.
@@ -154,28 +156,33 @@ impl Tensor {
         }
     }
 
+    /// Where the stored values are, with pauses.
+    fn positions(&self) -> impl Iterator<Item = usize> {
+        spans(self.stored(), packing::SPAN).flatten()
+    }
+
     /// Calls `visit` with every stored value in order, without expanding the tensor in memory.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(f32)) {
         match &self.encoding {
-            Encoding::F32(values) => values.iter().for_each(|value| visit(*value)),
-            Encoding::F16(values) => values.iter().for_each(|value| visit(value.to_f32())),
-            Encoding::Bf16(values) => values.iter().for_each(|value| visit(value.to_f32())),
+            Encoding::F32(values) => each(values, |value| visit(*value)),
+            Encoding::F16(values) => each(values, |value| visit(value.to_f32())),
+            Encoding::Bf16(values) => each(values, |value| visit(value.to_f32())),
             Encoding::Int8 { codes, scales } => {
-                scaled(codes.iter().copied(), codes.len(), scales, visit);
+                scaled(pieces(codes).flatten().copied(), codes.len(), scales, visit);
             }
             Encoding::Int4 { packed, scales } => {
-                let codes = (0..self.stored()).map(|index| packing::nibble(packed, index));
+                let codes = self.positions().map(|index| packing::nibble(packed, index));
                 scaled(codes, self.stored(), scales, visit);
             }
             Encoding::Sparse { mask, values } => {
                 let mut values = values.iter().copied();
-                for index in 0..self.stored() {
+                for index in self.positions() {
                     visit(if mask.get(index) { values.next().unwrap_or(0.0) } else { 0.0 });
                 }
             }
             Encoding::Codebook { centroids, packed } => {
                 let bits = packing::index_bits(centroids.len());
-                for index in 0..self.stored() {
+                for index in self.positions() {
                     let centroid = centroids.get(packing::index(packed, bits, index));
                     visit(centroid.copied().unwrap_or(0.0));
                 }
@@ -197,6 +204,10 @@ impl Encoding {
             Self::Codebook { .. } => "codebook",
         }
     }
+}
+
+fn each<T>(values: &[T], mut visit: impl FnMut(&T)) {
+    pieces(values).for_each(|piece| piece.iter().for_each(&mut visit));
 }
 
 /// Visits `code · scale`, where each scale holds for an equal share of the `count` codes.

@@ -1,7 +1,7 @@
 //! The model as the worker gets it.
 
 use leat_contract::{AssetRole, Deployment, Digest, ModelVersion, Route, Subjects, WorkerLease};
-use leat_messaging::{Connection, Storage, Watched};
+use leat_messaging::{Connection, Storage, Watch, Watched};
 use leat_model::{Model, Signature, Task, blob};
 
 use crate::Error;
@@ -18,13 +18,17 @@ pub(super) fn classifier(mut model: Model) -> Model {
 /// Puts models into the store and into force.
 pub(super) struct Deployer {
     storage: Storage,
+    /// What workers say they have, followed all the time: to begin anew with each deployment would be work for the broker.
+    leases: Watch<WorkerLease>,
 }
 
 impl Deployer {
     /// # Errors
     /// When the broker refuses.
     pub(super) async fn new(connection: &Connection) -> Result<Self, Error> {
-        Ok(Self { storage: Storage::provision(connection, &Subjects::default()).await? })
+        let storage = Storage::provision(connection, &Subjects::default()).await?;
+        let leases = storage.key_value(AssetRole::Actual).watch()?;
+        Ok(Self { storage, leases })
     }
 
     /// # Errors
@@ -37,13 +41,12 @@ impl Deployer {
     ///
     /// # Errors
     /// When the broker refuses.
-    pub(super) async fn deploy(&self, name: &str, digest: Digest) -> Result<(), Error> {
+    pub(super) async fn deploy(&mut self, name: &str, digest: Digest) -> Result<(), Error> {
         let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
         let deployment = Deployment::new(name.parse()?, vec![route]);
-        let mut leases = self.storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
         let revision = self.storage.key_value(AssetRole::Desired).put(name, &deployment).await?;
         loop {
-            if let Watched::Change(change) = leases.next().await?
+            if let Watched::Change(change) = self.leases.next().await?
                 && let Some(lease) = change.value
                 && lease.deployment_revisions.values().any(|applied| *applied == revision)
             {

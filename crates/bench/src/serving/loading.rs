@@ -34,14 +34,14 @@ struct Latencies {
 /// # Errors
 /// When the worker does not start, or a request fails.
 pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Result<String, Error> {
-    let (lane, deployer) = stage.raise_worker(options.leat.as_deref()).await?;
+    let (lane, mut deployer) = stage.raise_worker(options.leat.as_deref()).await?;
     let digests = store(&deployer, &options.shape).await?;
     let mut others = digests.iter().cycle();
     let (mut quiet, mut loading, mut loads) = (Vec::new(), Vec::new(), 0);
     for round in 1..=options.rounds {
         let before = ask(&lane, options).await?;
         let end = CancellationToken::new();
-        let replacing = replace(&deployer, &mut others, Duration::from_millis(options.pause), &end);
+        let replacing = replace(&mut deployer, &mut others, Duration::from_millis(options.pause), &end);
         let asking = async {
             let asked = ask(&lane, options).await;
             end.cancel();
@@ -98,7 +98,7 @@ fn mark(model: &mut Model, number: usize) {
 
 /// Replaces the other model until `end`; gives how often.
 async fn replace(
-    deployer: &Deployer,
+    deployer: &mut Deployer,
     digests: &mut (impl Iterator<Item = &Digest> + Send),
     pause: Duration,
     end: &CancellationToken,

@@ -144,7 +144,7 @@ impl Stage {
         let model = deployment::classifier(models::dense(&shapes::named(MODEL)?, folder)?);
         let connection = Connection::connect(&ConnectOptions::new(self.broker.url(), "leat-bench")).await?;
         let deployed = async {
-            let deployer = Deployer::new(&connection).await?;
+            let mut deployer = Deployer::new(&connection).await?;
             let digest = deployer.store(&model).await?;
             deployer.deploy(MODEL, digest).await?;
             Ok(deployer)

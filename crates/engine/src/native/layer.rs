@@ -2,11 +2,11 @@ use leat_kernels::{
     Activation, DenseU8, DenseU8Parts, Kernels, Output, Quantization, Rows, SparseF32, SparseU8,
 };
 use leat_model::{ActivationQuantization, Dense, Encoding};
+use leat_pauses::pause;
 
 use super::stored::Stored;
 use super::without_zeros::WithoutZeros;
 use crate::Error;
-use crate::making::Making;
 
 /// Layers with a larger share of nonzero weights, or of nonzero blocks of weights, are not even tried without their zeros.
 const DENSITY_MAX: f64 = 0.5;
@@ -59,14 +59,14 @@ impl Workspace {
 
 impl Layer {
     /// Packs a layer of a valid network.
-    pub(crate) fn pack(dense: &Dense, making: Making<'_>) -> Result<Self, Error> {
+    pub(crate) fn pack(dense: &Dense, kernels: Kernels) -> Result<Self, Error> {
         match (&dense.weights.encoding, dense.input_quantization) {
             (Encoding::Int8 { codes, scales }, Some(input)) => {
                 let (input, activation) = (quantization(input), activation(dense.activation));
                 let parts = DenseU8Parts { codes, scales, bias: &dense.bias, input, activation };
-                IntegerLayer::pack(&parts, dense.inputs(), making).map(Self::Integer)
+                IntegerLayer::pack(&parts, dense.inputs(), kernels).map(Self::Integer)
             }
-            _ => Ok(Self::Real(RealLayer::pack(dense, making))),
+            _ => Ok(Self::Real(RealLayer::pack(dense, kernels))),
         }
     }
 
@@ -156,15 +156,15 @@ impl Layer {
 }
 
 impl RealLayer {
-    fn pack(dense: &Dense, making: Making<'_>) -> Self {
+    fn pack(dense: &Dense, kernels: Kernels) -> Self {
         let (weights, activation) = (dense.weights.as_f32(), activation(dense.activation));
-        (making.pause)();
-        let stored = Stored::pack(dense, &weights, making);
+        pause();
+        let stored = Stored::pack(dense, &weights, kernels);
         let has_many_zeros = dense.weights.nonzero() as f64 <= weights.len() as f64 * DENSITY_MAX;
         let sparse = has_many_zeros.then(|| SparseF32::pack(&weights, &dense.bias, activation));
-        (making.pause)();
+        pause();
         let sparse =
-            sparse.and_then(|sparse| WithoutZeros::<SparseF32>::unless_slower(sparse, &stored, making));
+            sparse.and_then(|sparse| WithoutZeros::<SparseF32>::unless_slower(sparse, &stored, kernels));
         Self { dense: stored, sparse }
     }
 
@@ -201,7 +201,7 @@ impl RealLayer {
 }
 
 impl IntegerLayer {
-    fn pack(parts: &DenseU8Parts<'_>, inputs: usize, making: Making<'_>) -> Result<Self, Error> {
+    fn pack(parts: &DenseU8Parts<'_>, inputs: usize, kernels: Kernels) -> Result<Self, Error> {
         if inputs > DenseU8::INPUTS_MAX {
             let max = DenseU8::INPUTS_MAX;
             let what =
@@ -214,13 +214,14 @@ impl IntegerLayer {
             let what = format!("an integer layer whose scales multiply beyond f32: {input:e} · {scale:e}");
             return Err(Error::Unsupported { what });
         }
-        let dense = DenseU8::pack(parts, making.kernels);
-        (making.pause)();
-        let sparse = SparseU8::pack(parts, making.kernels);
-        (making.pause)();
-        let sparse = (sparse.density() <= DENSITY_MAX).then_some(sparse);
+        let dense = DenseU8::pack(parts, kernels);
+        pause();
+        let has_many_zeros = SparseU8::density_of(parts, kernels) <= DENSITY_MAX;
+        pause();
+        let sparse = has_many_zeros.then(|| SparseU8::pack(parts, kernels));
+        pause();
         let sparse =
-            sparse.and_then(|sparse| WithoutZeros::<SparseU8>::unless_slower(sparse, &dense, making));
+            sparse.and_then(|sparse| WithoutZeros::<SparseU8>::unless_slower(sparse, &dense, kernels));
         Ok(Self { dense, sparse, input: parts.input })
     }
 

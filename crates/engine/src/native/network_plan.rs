@@ -3,7 +3,6 @@ use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
 use super::layer::{Layer, RealInput, Workspace};
 use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
-use crate::making::Making;
 use crate::measure::quickest_ns;
 use crate::scratch::Lengths;
 use crate::{Batch, Error, Plan, Scratch};
@@ -31,13 +30,13 @@ pub(crate) struct NetworkPlan {
 
 impl NetworkPlan {
     /// Packs the network of a valid model.
-    pub(crate) fn new(model: &Model, network: &Network, making: Making<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(model: &Model, network: &Network, kernels: Kernels) -> Result<Self, Error> {
         let layers =
-            network.layers.iter().map(|layer| Layer::pack(layer, making)).collect::<Result<Vec<_>, _>>()?;
+            network.layers.iter().map(|layer| Layer::pack(layer, kernels)).collect::<Result<Vec<_>, _>>()?;
         let stride_max = layers.iter().map(|layer| layer.stride().max(layer.inputs_read())).max();
         let is_cached = layers.iter().map(Layer::bytes).sum::<usize>() <= CACHED_BYTES;
         let mut plan = Self {
-            kernels: making.kernels,
+            kernels,
             features: network.features(),
             outputs: network.outputs(),
             preparation: preparation(&model.preprocessing),
@@ -47,15 +46,15 @@ impl NetworkPlan {
             stride_max: stride_max.unwrap_or(0),
             block: if is_cached { BLOCK } else { BLOCK_FROM_MEMORY },
         };
-        plan.row_ns = plan.measured_row_ns(making.pause);
+        plan.row_ns = plan.measured_row_ns();
         Ok(plan)
     }
 
-    fn measured_row_ns(&self, pause: &dyn Fn()) -> f64 {
+    fn measured_row_ns(&self) -> f64 {
         let input = vec![0.0; MEASURED_ROWS * self.features];
         let mut output = vec![0.0; MEASURED_ROWS * self.outputs];
         let mut scratch = Scratch::default();
-        let run_ns = quickest_ns(pause, || {
+        let run_ns = quickest_ns(|| {
             let batch = Batch { rows: MEASURED_ROWS, input: &input, output: &mut output };
             // Rows of zeros may be refused where others are not, which takes about as long.
             let _ = self.run(batch, &mut scratch);

@@ -1,8 +1,8 @@
 use leat_kernels::{Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
 use leat_model::{Dense, Encoding};
+use leat_pauses::pause;
 
 use super::layer::activation;
-use crate::making::Making;
 use crate::measure::times_longer;
 
 /// Being faster by less than this for a single row is no reason to unpack weights each time: large batches, which wait for no memory, pay
@@ -34,10 +34,10 @@ pub(crate) struct ByRows {
 impl Stored {
     /// Packs a layer of a valid network, given what its weights stand for. Weights that the model stores in fewer bytes stay that small where reading less from memory
     /// is measured to gain more than unpacking costs; else they are expanded.
-    pub(crate) fn pack(dense: &Dense, weights: &[f32], making: Making<'_>) -> Self {
+    pub(crate) fn pack(dense: &Dense, weights: &[f32], kernels: Kernels) -> Self {
         let activation = activation(dense.activation);
         let expanded = Self::F32(DenseF32::pack(weights, &dense.bias, activation));
-        (making.pause)();
+        pause();
         let small = match &dense.weights.encoding {
             Encoding::Bf16(values) => {
                 let values: Vec<Bf16> = values.iter().map(|value| Bf16(value.to_bits())).collect();
@@ -48,10 +48,10 @@ impl Stored {
             }
             _ => return expanded,
         };
-        if expanded.times_longer(&small, making, 1) < GAIN_MIN {
+        if expanded.times_longer(&small, kernels, 1) < GAIN_MIN {
             return expanded;
         }
-        let is_slower = |rows| small.times_longer(&expanded, making, rows) > LOSS_MAX;
+        let is_slower = |rows| small.times_longer(&expanded, kernels, rows) > LOSS_MAX;
         match BATCHES.into_iter().position(is_slower) {
             None => small,
             Some(position) => {
@@ -126,13 +126,11 @@ impl Stored {
     }
 
     /// How many times longer than `other`, which stores the same layer, it takes for a batch.
-    fn times_longer(&self, other: &Self, making: Making<'_>, rows: usize) -> f64 {
-        let Making { kernels, pause } = making;
+    fn times_longer(&self, other: &Self, kernels: Kernels, rows: usize) -> f64 {
         let values = vec![0.5; rows * self.inputs()];
         let input = Rows { values: &values, stride: self.inputs(), count: rows };
         let [mut one, mut two] = [vec![0.0; rows * self.stride()], vec![0.0; rows * self.stride()]];
         times_longer(
-            pause,
             || self.run(kernels, input, Output::Values(&mut one)),
             || other.run(kernels, input, Output::Values(&mut two)),
         )

@@ -1,9 +1,8 @@
 use std::hint::black_box;
 
-use leat_kernels::{DenseU8, Output, PANEL, Rows, SparseF32, SparseU8};
+use leat_kernels::{DenseU8, Kernels, Output, PANEL, Rows, SparseF32, SparseU8};
 
 use super::stored::Stored;
-use crate::making::Making;
 use crate::measure::times_longer;
 
 /// The sizes of batches that are tried, the largest being what a plan runs at once.
@@ -30,16 +29,16 @@ pub(crate) struct Limits {
 
 impl WithoutZeros<SparseF32> {
     /// Measures both ways; gives nothing when the zeros are never worth leaving out.
-    pub(crate) fn unless_slower(layer: SparseF32, dense: &Stored, making: Making<'_>) -> Option<Self> {
-        let limits = Limits::measured(|rows| real_gain(&layer, dense, making, rows))?;
+    pub(crate) fn unless_slower(layer: SparseF32, dense: &Stored, kernels: Kernels) -> Option<Self> {
+        let limits = Limits::measured(|rows| real_gain(&layer, dense, kernels, rows))?;
         Some(Self { layer, limits })
     }
 }
 
 impl WithoutZeros<SparseU8> {
     /// As for `f32`.
-    pub(crate) fn unless_slower(layer: SparseU8, dense: &DenseU8, making: Making<'_>) -> Option<Self> {
-        let limits = Limits::measured(|rows| integer_gain(&layer, dense, making, rows))?;
+    pub(crate) fn unless_slower(layer: SparseU8, dense: &DenseU8, kernels: Kernels) -> Option<Self> {
+        let limits = Limits::measured(|rows| integer_gain(&layer, dense, kernels, rows))?;
         Some(Self { layer, limits })
     }
 }
@@ -64,14 +63,12 @@ impl Limits {
 }
 
 /// How many times faster the layer is without its zeros.
-fn real_gain(sparse: &SparseF32, dense: &Stored, making: Making<'_>, rows: usize) -> f64 {
-    let Making { kernels, pause } = making;
+fn real_gain(sparse: &SparseF32, dense: &Stored, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![0.5; rows * dense.inputs()];
     let input = Rows { values: &values, stride: dense.inputs(), count: rows };
     let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
     let mut workspace = vec![0.0; sparse.workspace()];
     times_longer(
-        pause,
         || dense.run(kernels, input, Output::Values(&mut one)),
         || {
             // Every run has to know it before zeros may be left out.
@@ -84,14 +81,12 @@ fn real_gain(sparse: &SparseF32, dense: &Stored, making: Making<'_>, rows: usize
 }
 
 /// Likewise on integers.
-fn integer_gain(sparse: &SparseU8, dense: &DenseU8, making: Making<'_>, rows: usize) -> f64 {
-    let Making { kernels, pause } = making;
+fn integer_gain(sparse: &SparseU8, dense: &DenseU8, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![100; rows * dense.padded_inputs()];
     let input = Rows { values: &values, stride: dense.padded_inputs(), count: rows };
     let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
     let (mut workspace, mut sparse_workspace) = (vec![0; dense.workspace(rows)], vec![0; sparse.workspace()]);
     times_longer(
-        pause,
         || kernels.dense_u8(dense, input, Output::Values(&mut one), &mut workspace),
         || kernels.sparse_u8(sparse, input, Output::Values(&mut two), &mut sparse_workspace),
     )

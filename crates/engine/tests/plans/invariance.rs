@@ -1,7 +1,9 @@
 use std::cell::Cell;
+use std::rc::Rc;
 
-use leat_engine::{Kernels, Scratch, compile, compile_pausing, compile_with};
+use leat_engine::{Kernels, Scratch, compile, compile_with};
 use leat_model::{Activation, Dense, Network, Task};
+use leat_pauses::with_pauses;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -89,8 +91,10 @@ fn whoever_makes_a_plan_may_pause_after_each_step() {
     for layer in [models::real, models::integer] {
         let widths = [64, 128, 32, 10];
         let model = models::of(Task::Classification, models::network(&widths, layer));
-        let pauses = Cell::new(0);
-        let plan = compile_pausing(&model, &|| pauses.set(pauses.get() + 1)).expect("a valid model");
+        let pauses = Rc::new(Cell::new(0));
+        let counting = pauses.clone();
+        let plan =
+            with_pauses(move || counting.set(counting.get() + 1), || compile(&model).expect("a valid model"));
         assert!(pauses.get() > 2 * (widths.len() - 1), "{}", pauses.get());
         let answer =
             |plan| bits(&run(plan, &models::values(64 * 9, 3), &mut Scratch::default()).expect("finite"));

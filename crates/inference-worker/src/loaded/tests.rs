@@ -47,7 +47,7 @@ pub(crate) fn loaded(number: u32, content: &Model) -> LoadedVersion {
 
 fn build(route: Route, bytes: &[u8]) -> Result<LoadedVersion, Error> {
     let meant = Meant { model: "tiny".parse().unwrap(), route, pipeline: None };
-    LoadedVersion::build(meant, &[bytes], 8, &|| ())
+    LoadedVersion::build(meant, &[bytes], 8)
 }
 
 /// [`tiny_regression`] with the number as its scale.

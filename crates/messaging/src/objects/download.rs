@@ -11,8 +11,9 @@ use crate::reader::{Read, Reader, Start};
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pieces asked for at once: 4 MiB.
 const PORTION: usize = 32;
-/// The rest after each piece of a download that gives way: at most 64 MiB come in a second.
-const REST: Duration = Duration::from_millis(2);
+/// The rest before each piece of a download that gives way: at most 12.5 MiB come in a second. The one before the first piece stands
+/// between two times at which the broker may have to read a whole file of pieces, some megabytes: for the record, and for the pieces.
+const REST: Duration = Duration::from_millis(10);
 /// Space is taken as pieces arrive; the record's size is believed only up to here.
 const CAPACITY_BELIEVED: u64 = 64 << 20;
 
@@ -50,6 +51,9 @@ async fn receive(
     while received < record.chunks {
         let is_giving_way = gives_way();
         reader.set_portion(if is_giving_way { 1 } else { PORTION });
+        if is_giving_way {
+            tokio::time::sleep(REST).await;
+        }
         let next = tokio::time::timeout(CHUNK_TIMEOUT, reader.next()).await;
         let read =
             next.map_err(|_| Error::Timeout { what: format!("object {name}"), after: CHUNK_TIMEOUT })?;
@@ -71,9 +75,6 @@ async fn receive(
                 }
                 hashing.update(message.payload()).await;
                 bytes.extend_from_slice(message.payload());
-                if is_giving_way {
-                    tokio::time::sleep(REST).await;
-                }
             }
         }
     }

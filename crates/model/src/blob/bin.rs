@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use leat_pauses::pieces;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,7 +46,14 @@ impl<'a> Bin<'a> {
 
     fn to_words<const N: usize, T>(&self, word: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
         let (words, rest) = self.0.as_chunks::<N>();
-        rest.is_empty().then(|| words.iter().map(|bytes| word(*bytes)).collect())
+        if !rest.is_empty() {
+            return None;
+        }
+        let mut values = Vec::with_capacity(words.len());
+        for piece in pieces(words) {
+            values.extend(piece.iter().map(|bytes| word(*bytes)));
+        }
+        Some(values)
     }
 }
 

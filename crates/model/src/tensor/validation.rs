@@ -1,3 +1,5 @@
+use leat_pauses::{pieces, spans};
+
 use super::packing;
 use crate::limits::{DIMENSION_MAX, PARAMETERS_MAX, RANK_MAX};
 use crate::{Encoding, Error, Tensor, limits};
@@ -16,11 +18,11 @@ impl Tensor {
             }
             Encoding::F16(values) => {
                 limits::length("data", values.len(), self.len())?;
-                limits::all_finite("data", values.iter().map(|value| value.is_finite()))
+                limits::all_finite("data", values, |value| value.is_finite())
             }
             Encoding::Bf16(values) => {
                 limits::length("data", values.len(), self.len())?;
-                limits::all_finite("data", values.iter().map(|value| value.is_finite()))
+                limits::all_finite("data", values, |value| value.is_finite())
             }
             Encoding::Int8 { codes, scales } => {
                 limits::length("data", codes.len(), self.len())?;
@@ -36,7 +38,7 @@ impl Tensor {
                 mask.validate().map_err(|error| error.within("mask"))?;
                 limits::length("data", values.len(), mask.count_ones())?;
                 limits::finite("data", values)?;
-                match values.iter().position(|value| *value == 0.0) {
+                match pieces(values).flatten().position(|value| *value == 0.0) {
                     None => Ok(()),
                     Some(index) => {
                         Err(Error::invalid("data", format!("value {index} is zero under a set bit")))
@@ -87,7 +89,8 @@ impl Tensor {
         let bits = packing::index_bits(centroids.len());
         limits::length("data", packed.len(), (self.len() * bits).div_ceil(8))?;
         packing::check_unused_bits("data", packed, self.len(), bits)?;
-        match (0..self.len()).find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
+        let mut positions = spans(self.len(), packing::SPAN).flatten();
+        match positions.find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
             None => Ok(()),
             Some(position) => Err(Error::invalid("data", format!("index {position} has no centroid"))),
         }

@@ -35,8 +35,7 @@ fn plan_as_measured(network: &Network) -> NetworkPlan {
         compression: Vec::new(),
         lineage: Lineage::default(),
     };
-    NetworkPlan::new(&model, network, Making { kernels: Kernels::detect(), pause: &|| () })
-        .expect("a valid model")
+    NetworkPlan::new(&model, network, Kernels::detect()).expect("a valid model")
 }
 
 fn plan(network: &Network, rows_min: Option<usize>) -> NetworkPlan {
