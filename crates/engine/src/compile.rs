@@ -11,8 +11,8 @@ use crate::{Error, Plan};
 /// A layer whose weights are `Int8` and whose input has a quantization runs on integers, every other one on `f32`. Where there is a choice
 /// that changes no answer, such as whether small weights are expanded and whether zeros are left out, the ways are measured.
 ///
-/// A thread that works [`leat_pauses::with_pauses`] lets others go first meanwhile. The longest work without a pause is a batch of at most
-/// 96 rows that goes through one layer, or one of 16 rows through all.
+/// A thread that works [`leat_pauses::with_pauses`] lets others go first meanwhile. The longest work without a pause is what is measured: a
+/// batch of at most 96 rows that goes through one layer, or one of 16 rows through all.
 ///
 /// # Errors
 /// When the model is not valid, or holds something that this engine does not run.

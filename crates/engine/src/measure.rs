@@ -21,7 +21,7 @@ const BATCH_VALUES_MAX: usize = 1 << 22;
 const BATCHES: usize = 8;
 
 /// What is measured while a plan is made takes so many runs, unless there is not the time for it.
-const RUNS_MAX: usize = 8;
+const RUNS_MAX: u32 = 8;
 
 /// How long one run of a batch takes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +41,14 @@ pub struct Latency {
 /// How much is done to measure while a plan is made.
 struct Effort {
     /// There are at least so many runs, after a first one that is not counted.
-    runs_min: usize,
+    runs_min: u32,
     /// There are no more once they have taken so long.
     budget: Duration,
 }
 
 /// The least time of a few runs, in nanoseconds, with pauses between them: an estimate that takes little time.
 pub(crate) fn quickest_ns(mut run: impl FnMut()) -> f64 {
-    quickest_of([&mut run], Effort { runs_min: 1, budget: Duration::from_micros(500) })[0]
+    quickest_of([&mut run], Effort { runs_min: 2, budget: Duration::from_micros(500) })[0]
 }
 
 /// How many times longer one way takes than another to do the same, with pauses between the runs.
@@ -65,16 +65,16 @@ fn quickest_of<const WAYS: usize>(mut ways: [&mut dyn FnMut(); WAYS], effort: Ef
         pause();
     }
     let mut quickest = [Duration::MAX; WAYS];
-    let mut spent = Duration::ZERO;
     for turn in 1..=RUNS_MAX {
         for (run, quickest) in ways.iter_mut().zip(&mut quickest) {
             let start = Instant::now();
             run();
             let elapsed = start.elapsed();
             *quickest = elapsed.min(*quickest);
-            spent += elapsed;
             pause();
         }
+        // By the least times: a run that was interrupted must not be the last one for it.
+        let spent = quickest.iter().sum::<Duration>() * turn;
         if turn >= effort.runs_min && spent > effort.budget {
             break;
         }

@@ -1,7 +1,7 @@
 //! Gets the version that a route means: from the routes in force, from the warm ones, or from the store.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use leat_contract::{Deployment, Digest, Route, assets::AssetRole};
 use tracing::info;
@@ -57,14 +57,17 @@ async fn load(
 /// Whether loading gives way to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Haste {
-    /// While requests come, to whatever model, there are rests, for a part of the time that loading may take.
+    /// While requests come, to whatever model, there are rests, for a part of the time that loading may take, and as long as no load is
+    /// awaited.
     CanWait,
     /// Requests wait for the model.
     IsAwaited,
 }
 
-/// Of the time that loading may take, so much goes by before it stops giving way.
+/// Of the time that loading may take, so much goes by before it stops giving way: a quarter.
 const PATIENT_PART: u32 = 4;
+/// Likewise before fetching does: an eighth, so that the rest is left for the making.
+const PATIENT_PART_OF_FETCHING: u32 = 8;
 
 /// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
 ///
@@ -76,16 +79,21 @@ pub(crate) async fn build(
     rows_max: usize,
     haste: Haste,
 ) -> Result<Arc<LoadedVersion>, Error> {
-    let (begun, patience) = (Instant::now(), shared.settings.load_timeout() / PATIENT_PART);
-    let traffic = shared.traffic.clone();
-    let gives_way = move || haste == Haste::CanWait && begun.elapsed() < patience && traffic.is_flowing();
+    let (begun, timeout) = (Instant::now(), shared.settings.load_timeout());
+    let gives_way = |patience: Duration| {
+        let shared = shared.clone();
+        let is_patient = move || haste == Haste::CanWait && begun.elapsed() < patience;
+        move || is_patient() && shared.traffic.is_flowing() && !shared.loading.is_awaited()
+    };
+    let _awaited = (haste == Haste::IsAwaited).then(|| shared.loading.awaited());
     let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
-    let mut blobs = Vec::new();
+    let (mut blobs, fetching) = (Vec::new(), gives_way(timeout / PATIENT_PART_OF_FETCHING));
     for digest in std::iter::once(&meant.route.digest).chain(members) {
-        blobs.push(fetch(shared, digest, &gives_way).await?);
+        blobs.push(fetch(shared, digest, &fetching).await?);
     }
+    let making = gives_way(timeout / PATIENT_PART);
     let building = shared.loading.run(move || {
-        let slices = Slices::begin(gives_way);
+        let slices = Slices::begin(making);
         leat_pauses::with_pauses(move || slices.pause(), || LoadedVersion::build(meant, &blobs, rows_max))
     });
     let version = building.await??;

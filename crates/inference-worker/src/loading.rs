@@ -1,6 +1,8 @@
 //! The thread on which models are read, compiled and warmed up: one after the other, with low priority and with rests (`yielding`), so
 //! that requests to models that serve already wait less for it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
@@ -17,7 +19,13 @@ type Load = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Loading {
     sender: mpsc::Sender<Load>,
+    /// How many loads there are that requests wait for.
+    awaited: AtomicUsize,
 }
+
+/// Says until it is dropped that requests wait for a load.
+#[derive(Debug)]
+pub(crate) struct Awaited<'a>(&'a Loading);
 
 impl Loading {
     /// Starts the thread.
@@ -34,7 +42,18 @@ impl Loading {
         };
         let started = std::thread::Builder::new().name("loading".to_owned()).spawn(work);
         started.map_err(|error| failed(&error.to_string()))?;
-        Ok(Self { sender })
+        Ok(Self { sender, awaited: AtomicUsize::new(0) })
+    }
+
+    /// Requests wait for what will be handed in: no other load may let it wait for its rests.
+    pub(crate) fn awaited(&self) -> Awaited<'_> {
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        Awaited(self)
+    }
+
+    /// Whether requests wait for a load.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed) > 0
     }
 
     /// Runs something on the thread, after what was handed in before.
@@ -59,6 +78,12 @@ impl Loading {
     }
 }
 
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn failed(reason: &str) -> Error {
     Error::Thread { name: "loading".to_owned(), reason: reason.to_owned() }
 }
@@ -66,6 +91,16 @@ fn failed(reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn loads_are_awaited_as_long_as_somebody_says_so() {
+        let loading = Loading::start().unwrap();
+        let (one, other) = (loading.awaited(), loading.awaited());
+        drop(one);
+        assert!(loading.is_awaited());
+        drop(other);
+        assert!(!loading.is_awaited());
+    }
 
     #[tokio::test]
     async fn a_load_that_panics_costs_only_itself() {

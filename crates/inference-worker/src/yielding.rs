@@ -9,10 +9,13 @@ const FLOW: Duration = Duration::from_millis(100);
 
 /// A slice of work that can wait is at least so long: rests last some 50 µs longer than they should.
 const SLICE_MIN: Duration = Duration::from_micros(100);
-/// Whoever wants the processor at some moment, and may not have it before a slice ends, waits for so long on average.
+/// Whoever wants the processor at some moment, and may not have it before a slice ends, waits for so long on average, unless slices are
+/// so long that the longest rest is too short for it.
 const WAIT_MEAN: Duration = Duration::from_micros(5);
 /// No rest is longer.
 const REST_MAX: Duration = Duration::from_secs(1);
+/// Within a rest it is seen so soon that it need not go on.
+const REST_PART: Duration = Duration::from_millis(20);
 
 /// Lowers the priority of the calling thread by so many steps, 19 at most. Where that cannot be done for one thread alone, or is
 /// not allowed, the thread goes on as before.
@@ -74,13 +77,20 @@ impl<G: Fn() -> bool> Slices<G> {
 
     /// Ends a slice, when it is long enough, and begins the next one.
     pub(crate) fn pause(&self) {
-        let worked = worked();
-        let Some(rest) = rest_after(worked.saturating_sub(self.begun.get())) else { return };
-        self.begun.set(worked);
-        if (self.gives_way)() {
-            std::thread::sleep(rest);
-        } else {
-            std::thread::yield_now();
+        let Some(rest) = rest_after(worked().saturating_sub(self.begun.get())) else { return };
+        std::thread::yield_now();
+        self.rest(rest);
+        self.begun.set(worked());
+    }
+
+    /// Rests for so long, or until nobody has to be given way to any more.
+    fn rest(&self, rest: Duration) {
+        let begun = Instant::now();
+        while let left = rest.saturating_sub(begun.elapsed())
+            && !left.is_zero()
+            && (self.gives_way)()
+        {
+            std::thread::sleep(left.min(REST_PART));
         }
     }
 }
@@ -116,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn rests_keep_the_mean_wait_whatever_the_slices() {
+    fn rests_keep_the_mean_wait_up_to_the_longest() {
         let us = Duration::from_micros;
         assert_eq!(
             [us(0), us(99), us(100), us(400)].map(rest_after),

@@ -9,8 +9,8 @@ use crate::panel::BLOCK;
 /// How many blocks further on a partner is looked for. Partners that are near each other find the codes of a row in the cache.
 const REACH: usize = 64;
 
-/// Partners of so many blocks are looked for between two pauses.
-const COUPLED_AT_ONCE: usize = 64;
+/// So many blocks are gone over between two pauses.
+const BLOCKS_AT_ONCE: usize = 64;
 
 /// Couples are worth it when there are at most so many for each block. A couple takes three multiplications where its blocks by themselves
 /// take two each.
@@ -65,10 +65,12 @@ impl Couples {
         let couples = self.starts[index]..self.starts[index + 1];
         let (blocks, _) = self.weights.as_chunks_mut::<BLOCK>();
         let (targets, _) = blocks.as_chunks_mut::<2>();
-        for (target, [first, second]) in targets[couples.clone()].iter_mut().zip(&self.places[couples]) {
-            target[0] = panel[usize::from(*first)];
+        let (targets, places) = (&mut targets[couples.clone()], &self.places[couples]);
+        for couple in spans(places.len(), BLOCKS_AT_ONCE).flatten() {
+            let [first, second] = places[couple];
+            targets[couple][0] = panel[usize::from(first)];
             if first != second {
-                target[1] = panel[usize::from(*second)];
+                targets[couple][1] = panel[usize::from(second)];
             }
         }
     }
@@ -89,9 +91,12 @@ impl Couples {
 
 /// Each block takes the nearest one that is free and fits.
 fn couple(panel: &[[i8; BLOCK]], places: &mut Vec<[u16; 2]>) {
-    let extremes: Vec<Extremes> = panel.iter().map(Extremes::of).collect();
+    let mut extremes = Vec::with_capacity(panel.len());
+    for span in spans(panel.len(), BLOCKS_AT_ONCE) {
+        extremes.extend(panel[span].iter().map(Extremes::of));
+    }
     let mut is_taken = vec![false; panel.len()];
-    for first in spans(panel.len(), COUPLED_AT_ONCE).flatten() {
+    for first in spans(panel.len(), BLOCKS_AT_ONCE).flatten() {
         if is_taken[first] {
             continue;
         }

@@ -3,7 +3,7 @@ use leat_pauses::pause;
 #[cfg(target_arch = "x86_64")]
 use crate::couples::Couples;
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
-use crate::panel::{CODES_PER_STEP, PANEL, padded, row_stride};
+use crate::panel::{CODES_PER_STEP, PANEL, padded, paused_rows, row_stride};
 use crate::{Activation, Aligned, Kernels, Output, Quantization, Rows};
 
 /// What an integer layer is made of.
@@ -213,12 +213,12 @@ fn interleave(codes: &[i8], shape: Shape) -> Aligned<i8> {
     let mut packed = Aligned::new(padded(outputs) * padded_inputs + tail);
     let panels = packed.chunks_exact_mut(padded_inputs * PANEL).zip(codes.chunks(inputs * PANEL));
     for (panel, codes) in panels {
-        for (place, row) in codes.chunks_exact(inputs).enumerate() {
+        for (place, row) in paused_rows(codes, inputs).enumerate() {
             for (column, codes) in panel.chunks_exact_mut(group * PANEL).zip(row.chunks(group)) {
                 column[place * group..][..codes.len()].copy_from_slice(codes);
             }
-            pause();
         }
+        pause();
     }
     packed
 }

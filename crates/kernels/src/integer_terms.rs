@@ -1,8 +1,6 @@
 use std::array::from_fn;
 
-use leat_pauses::pause;
-
-use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded};
+use crate::panel::{CODES_PER_STEP, PANEL, of_panel, pad_to, padded, paused_rows};
 use crate::{DenseU8Parts, Kernels};
 
 /// What turns the exact sums of an integer layer into real numbers. Each list is padded to whole panels.
@@ -22,11 +20,8 @@ impl IntegerTerms {
         let scales = parts.scales.iter().cycle().take(outputs);
         let multiplier: Vec<f32> = scales.map(|scale| parts.input.scale * scale).collect();
         let zero_point = i32::from(parts.input.zero_point) - i32::from(layout.code_offset);
-        let sum = |row: &[i8]| {
-            pause();
-            row.iter().map(|&code| i32::from(code)).sum::<i32>()
-        };
-        let rows = parts.codes.chunks_exact(parts.inputs());
+        let sum = |row: &[i8]| row.iter().map(|&code| i32::from(code)).sum::<i32>();
+        let rows = paused_rows(parts.codes, parts.inputs());
         let correction: Vec<i32> = rows.map(|row| zero_point * sum(row)).collect();
         Self {
             correction: pad_to(&correction, padded(outputs)),
@@ -123,8 +118,5 @@ pub(crate) fn pairs_fit(codes: &[i8], inputs: usize) -> bool {
         let sum = |sign: i32| pair.iter().map(|&code| (sign * i32::from(code)).max(0)).sum::<i32>();
         sum(1).max(sum(-1)) <= PAIR_MAX
     };
-    codes.chunks_exact(inputs).all(|row| {
-        pause();
-        row.chunks(2).all(fits)
-    })
+    paused_rows(codes, inputs).all(|row| row.chunks(2).all(fits))
 }

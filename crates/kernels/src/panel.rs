@@ -1,3 +1,8 @@
+use leat_pauses::spans;
+
+/// So many values of whole rows are gone over between two pauses, or one row that is longer.
+const VALUES_PER_PAUSE: usize = 1 << 14;
+
 /// How many outputs of a layer are computed side by side. Weights are packed in panels of this many outputs, and the
 /// rows that a layer writes are padded to a multiple of it.
 pub const PANEL: usize = 16;
@@ -26,6 +31,12 @@ pub(crate) fn padded(outputs: usize) -> usize {
 pub(crate) fn row_stride(outputs: usize) -> usize {
     let padded = padded(outputs);
     if padded.is_multiple_of(ALIASED) { padded + PANEL } else { padded }
+}
+
+/// The rows of a matrix (`[rows, len]`), with pauses between some of them.
+pub(crate) fn paused_rows<T>(matrix: &[T], len: usize) -> impl Iterator<Item = &[T]> {
+    spans(matrix.len() / len, (VALUES_PER_PAUSE / len).max(1))
+        .flat_map(move |rows| matrix[rows.start * len..rows.end * len].chunks_exact(len))
 }
 
 /// Copies `values` into a vector of `len` whose rest is `T::default()`.

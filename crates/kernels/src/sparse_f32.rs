@@ -1,6 +1,6 @@
-use leat_pauses::{pause, pieces};
+use leat_pauses::pieces;
 
-use crate::panel::{PANEL, of_panel, pad_to, padded, row_stride};
+use crate::panel::{PANEL, of_panel, pad_to, padded, paused_rows, row_stride};
 use crate::{Activation, Output, Rows};
 
 /// A dense layer on `f32` most of whose weights are zero: `y = activation(W x + b)` over the others only.
@@ -42,11 +42,10 @@ impl SparseF32 {
         let mut entries = Vec::with_capacity(nonzero.count());
         let mut starts = Vec::with_capacity(outputs + 1);
         starts.push(0);
-        for row in weights.chunks_exact(inputs) {
+        for row in paused_rows(weights, inputs) {
             let nonzero = (0_u32..).zip(row).filter(|&(_, &weight)| weight != 0.0);
             entries.extend(nonzero.map(|(input, &weight)| Entry { input, weight }));
             starts.push(entries.len());
-            pause();
         }
         Self { inputs, outputs, entries, starts, bias: pad_to(bias, padded(outputs)), activation }
     }

@@ -1,7 +1,5 @@
-use leat_pauses::pause;
-
 use crate::integer_terms::{IntegerLayout, IntegerTerms, Terms};
-use crate::panel::{BLOCK, CODES_PER_STEP, PANEL, row_stride};
+use crate::panel::{BLOCK, CODES_PER_STEP, PANEL, paused_rows, row_stride};
 use crate::{Activation, DenseU8Parts, Kernels, Output, Rows};
 
 /// An integer layer most of whose blocks of neighbouring weights of one output are zero: blocks of four, or of two where the kernels
@@ -39,14 +37,13 @@ impl SparseU8 {
         let mut entries = Vec::with_capacity(nonzero_blocks(parts, layout));
         let mut starts = Vec::with_capacity(parts.bias.len() + 1);
         starts.push(0);
-        for row in parts.codes.chunks_exact(parts.inputs()) {
+        for row in paused_rows(parts.codes, parts.inputs()) {
             for (block, codes) in (0_u32..).zip(row.chunks(layout.block())) {
                 if is_nonzero(codes) {
                     entries.push(BlockEntry { block, weights: layout.block_of_weights(codes) });
                 }
             }
             starts.push(entries.len());
-            pause();
         }
         Self {
             inputs: parts.inputs(),
@@ -132,12 +129,8 @@ impl SparseU8 {
 }
 
 fn nonzero_blocks(parts: &DenseU8Parts<'_>, layout: IntegerLayout) -> usize {
-    let rows = parts.codes.chunks_exact(parts.inputs());
-    rows.map(|row| {
-        pause();
-        row.chunks(layout.block()).filter(|codes| is_nonzero(codes)).count()
-    })
-    .sum()
+    let rows = paused_rows(parts.codes, parts.inputs());
+    rows.map(|row| row.chunks(layout.block()).filter(|codes| is_nonzero(codes)).count()).sum()
 }
 
 fn is_nonzero(codes: &[i8]) -> bool {

@@ -7,7 +7,7 @@ mod scan;
 
 use std::io;
 
-use leat_pauses::pieces;
+use leat_pauses::{pause, pieces};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -53,7 +53,7 @@ where
 }
 
 fn check_canonical<T: Serialize>(document: &T, bytes: &[u8]) -> Result<(), Error> {
-    let mut comparison = Comparison { rest: bytes };
+    let mut comparison = Comparison { rest: bytes, since_pause: 0 };
     let written = document.serialize(&mut rmp_serde::Serializer::new(&mut comparison).with_struct_map());
     let is_same = written.is_ok() && comparison.rest.is_empty();
     if is_same { Ok(()) } else { Err(Error::Canonical { offset: bytes.len() - comparison.rest.len() }) }
@@ -62,12 +62,22 @@ fn check_canonical<T: Serialize>(document: &T, bytes: &[u8]) -> Result<(), Error
 /// Takes written bytes and compares them with those expected, instead of keeping them.
 struct Comparison<'a> {
     rest: &'a [u8],
+    /// How much was compared since the last pause, in small parts.
+    since_pause: usize,
 }
+
+/// So many bytes are compared between two pauses.
+const PAUSE_BYTES: usize = 1 << 14;
 
 impl io::Write for Comparison<'_> {
     fn write(&mut self, written: &[u8]) -> io::Result<usize> {
         for piece in pieces(written) {
             self.rest = self.rest.strip_prefix(piece).ok_or(io::ErrorKind::InvalidData)?;
+        }
+        self.since_pause += written.len();
+        if self.since_pause >= PAUSE_BYTES {
+            self.since_pause = 0;
+            pause();
         }
         Ok(written.len())
     }

@@ -18,7 +18,7 @@ pub(super) fn classifier(mut model: Model) -> Model {
 /// Puts models into the store and into force.
 pub(super) struct Deployer {
     storage: Storage,
-    /// What workers say they have, followed all the time: to begin anew with each deployment would be work for the broker.
+    /// What workers say they have. One watch for all deployments: a new one for each would be work for the broker.
     leases: Watch<WorkerLease>,
 }
 

@@ -1,6 +1,6 @@
 use leat_kernels::{Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
 use leat_model::{Dense, Encoding};
-use leat_pauses::pause;
+use leat_pauses::{pause, pieces};
 
 use super::layer::activation;
 use crate::measure::times_longer;
@@ -40,8 +40,11 @@ impl Stored {
         pause();
         let small = match &dense.weights.encoding {
             Encoding::Bf16(values) => {
-                let values: Vec<Bf16> = values.iter().map(|value| Bf16(value.to_bits())).collect();
-                Self::Bf16(DenseBf16::pack_scaled(&values, &[1.0], &dense.bias, activation))
+                let mut weights = Vec::with_capacity(values.len());
+                for piece in pieces(values) {
+                    weights.extend(piece.iter().map(|value| Bf16(value.to_bits())));
+                }
+                Self::Bf16(DenseBf16::pack_scaled(&weights, &[1.0], &dense.bias, activation))
             }
             Encoding::Int8 { codes, scales } => {
                 Self::I8(DenseI8::pack_scaled(codes, scales, &dense.bias, activation))

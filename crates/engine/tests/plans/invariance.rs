@@ -87,18 +87,26 @@ fn a_scratch_grows_once_and_no_further_than_a_block_of_rows() {
 }
 
 #[test]
-fn whoever_makes_a_plan_may_pause_after_each_step() {
+fn the_larger_a_model_the_more_pauses_there_are_while_a_plan_is_made() {
     for layer in [models::real, models::integer] {
-        let widths = [64, 128, 32, 10];
-        let model = models::of(Task::Classification, models::network(&widths, layer));
-        let pauses = Rc::new(Cell::new(0));
-        let counting = pauses.clone();
-        let plan =
-            with_pauses(move || counting.set(counting.get() + 1), || compile(&model).expect("a valid model"));
-        assert!(pauses.get() > 2 * (widths.len() - 1), "{}", pauses.get());
-        let answer =
-            |plan| bits(&run(plan, &models::values(64 * 9, 3), &mut Scratch::default()).expect("finite"));
-        assert_eq!(answer(plan.as_ref()), answer(compile(&model).expect("a valid model").as_ref()));
+        let pauses_with = |width| {
+            let model = models::of(Task::Classification, models::network(&[64, width, 10], layer));
+            let pauses = Rc::new(Cell::new(0));
+            let counting = pauses.clone();
+            let plan = with_pauses(
+                move || counting.set(counting.get() + 1),
+                || compile(&model).expect("a valid model"),
+            );
+            let answer =
+                |plan| bits(&run(plan, &models::values(64 * 9, 3), &mut Scratch::default()).expect("finite"));
+            assert_eq!(answer(plan.as_ref()), answer(compile(&model).expect("a valid model").as_ref()));
+            pauses.get()
+        };
+        let [small, large] = [pauses_with(64), pauses_with(8192)];
+        // Reading the names, checking and packing each layer, and measuring.
+        assert!(small > 10, "{small}");
+        // 524,288 weights, of which at most 16,384 are gone over at once.
+        assert!(large > small + 32, "{small} and {large}");
     }
 }
 

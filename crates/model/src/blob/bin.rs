@@ -24,6 +24,17 @@ impl<'a> Bin<'a> {
         Self(words.flatten().collect())
     }
 
+    /// The bytes themselves.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        let bytes = match self.0 {
+            Cow::Borrowed(bytes) => bytes,
+            Cow::Owned(bytes) => return bytes,
+        };
+        let mut copy = Vec::with_capacity(bytes.len());
+        pieces(bytes).for_each(|piece| copy.extend_from_slice(piece));
+        copy
+    }
+
     /// The bytes as f32 values; none when their count is not a multiple of four.
     pub(crate) fn to_f32(&self) -> Option<Vec<f32>> {
         self.to_words(f32::from_le_bytes)

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use leat_pauses::pause;
 use serde::{Deserialize, Serialize};
 
 use super::layers::Layer;
@@ -99,11 +100,12 @@ impl TryFrom<Computation<'_>> for Body {
         match computation {
             Computation::Network { layers } => {
                 let layers = layers.into_iter().enumerate().map(|(index, layer)| {
+                    pause();
                     layer.try_into().map_err(|error: Error| error.within(format!("layers[{index}]")))
                 });
                 Ok(Self::Network(Network { layers: layers.collect::<Result<_, _>>()? }))
             }
-            Computation::Onnx { graph } => Ok(Self::Onnx(graph.0.into_owned())),
+            Computation::Onnx { graph } => Ok(Self::Onnx(graph.into_bytes())),
         }
     }
 }

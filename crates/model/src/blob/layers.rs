@@ -39,7 +39,7 @@ impl TryFrom<Layer<'_>> for Dense {
         Ok(Self {
             bias: layer.bias.f32_at("bias")?,
             activation: layer.activation,
-            mask: layer.mask.map(|bits| Mask { len, bits: bits.0.into_owned() }),
+            mask: layer.mask.map(|bits| Mask { len, bits: bits.into_bytes() }),
             input_quantization: layer.input_quantization,
             weights,
         })

@@ -114,14 +114,13 @@ impl Stored<'_> {
                 scales: scales.f32_at("scales")?,
             },
             Self::Int4 { data, scales } => {
-                Encoding::Int4 { packed: data.0.into_owned(), scales: scales.f32_at("scales")? }
+                Encoding::Int4 { packed: data.into_bytes(), scales: scales.f32_at("scales")? }
             }
-            Self::Sparse { mask, data } => Encoding::Sparse {
-                mask: Mask { len, bits: mask.0.into_owned() },
-                values: data.f32_at("data")?,
-            },
+            Self::Sparse { mask, data } => {
+                Encoding::Sparse { mask: Mask { len, bits: mask.into_bytes() }, values: data.f32_at("data")? }
+            }
             Self::Codebook { centroids, data } => {
-                Encoding::Codebook { centroids: centroids.f32_at("centroids")?, packed: data.0.into_owned() }
+                Encoding::Codebook { centroids: centroids.f32_at("centroids")?, packed: data.into_bytes() }
             }
         })
     }

@@ -1,3 +1,5 @@
+use leat_pauses::pieces;
+
 use crate::{Error, limits};
 
 /// One bit per value, bit `i` in byte `i / 8` at position `i % 8`; unused bits of the last byte are zero.
@@ -47,7 +49,7 @@ impl Mask {
 
     /// How many bits are set.
     pub fn count_ones(&self) -> usize {
-        self.bits.iter().map(|byte| byte.count_ones() as usize).sum()
+        pieces(&self.bits).flatten().map(|byte| byte.count_ones() as usize).sum()
     }
 
     /// Checks that the bytes fit the length and that unused bits are zero.

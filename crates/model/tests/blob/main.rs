@@ -4,6 +4,7 @@
 mod document;
 mod golden;
 mod hostile;
+mod pausing;
 mod random;
 mod round_trip;
 mod samples;

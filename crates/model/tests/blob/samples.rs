@@ -44,7 +44,7 @@ fn dense(weights: Tensor, activation: Activation) -> Dense {
 }
 
 /// A regression with three features and two targets, one layer and nothing that is optional.
-fn encoded(weights: Tensor) -> Model {
+pub(crate) fn encoded(weights: Tensor) -> Model {
     Model {
         name: "encoded".to_owned(),
         task: Task::Regression,
