@@ -136,6 +136,9 @@ impl Objects {
             }
             _ => Ok(record),
         };
+        if gives_way() {
+            download::let_others_go_first().await;
+        }
         let record = check(self.record(name).await?.ok_or_else(missing)?)?;
         match download::bytes(self, name, &record, &gives_way).await {
             Err(Error::Damaged { .. }) => {}

@@ -88,6 +88,11 @@ async fn receive(
     Ok((bytes, hashing.end()))
 }
 
+/// The rest before anything is asked for: what made somebody want the object is often work for the broker too.
+pub(super) async fn let_others_go_first() {
+    tokio::time::sleep(REST_MAX).await;
+}
+
 /// The rest before each of so many pieces.
 fn rest(chunks: u64) -> Duration {
     let share = u32::try_from(chunks).unwrap_or(u32::MAX).max(1);
