@@ -11,14 +11,9 @@ use crate::reader::{Read, Reader, Start};
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pieces asked for at once: 4 MiB.
 const PORTION: usize = 32;
-/// What the rests of a download that gives way come to, as long as none is shorter or longer than the next two say. Twice the broker may
-/// have to read a whole file of pieces, 8 MiB, for the record and for the pieces, and others notice both: there is time between them and
-/// between downloads.
-const RESTS: Duration = Duration::from_secs(1);
-/// At most 12.5 MiB come in a second.
-const REST_MIN: Duration = Duration::from_millis(10);
-/// Small objects need not take long.
-const REST_MAX: Duration = Duration::from_millis(50);
+/// The rest of a download that gives way before anything is asked for, and before each piece: at most 12.5 MiB come in a second. Rests
+/// of 50 ms were no better for others.
+const REST: Duration = Duration::from_millis(10);
 /// Space is taken as pieces arrive; the record's size is believed only up to here.
 const CAPACITY_BELIEVED: u64 = 64 << 20;
 
@@ -54,11 +49,10 @@ async fn receive(
     let mut bytes = Vec::with_capacity(usize::try_from(record.size.min(CAPACITY_BELIEVED)).unwrap_or(0));
     let (mut hashing, mut received) = (Hashing::begin(), 0);
     while received < record.chunks {
-        // Also before the broker makes the consumer.
         let is_giving_way = gives_way();
         reader.set_portion(if is_giving_way { 1 } else { PORTION });
         if is_giving_way {
-            tokio::time::sleep(rest(record.chunks)).await;
+            let_others_go_first().await;
         }
         let next = tokio::time::timeout(CHUNK_TIMEOUT, reader.next()).await;
         let read =
@@ -88,24 +82,7 @@ async fn receive(
     Ok((bytes, hashing.end()))
 }
 
-/// The rest before anything is asked for: what made somebody want the object is often work for the broker too.
+/// What made somebody want the object is often work for the broker too, and so is each piece.
 pub(super) async fn let_others_go_first() {
-    tokio::time::sleep(REST_MAX).await;
-}
-
-/// The rest before each of so many pieces.
-fn rest(chunks: u64) -> Duration {
-    let share = u32::try_from(chunks).unwrap_or(u32::MAX).max(1);
-    (RESTS / share).clamp(REST_MIN, REST_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rests_come_to_a_second_unless_there_are_few_pieces_or_very_many() {
-        let ms = Duration::from_millis;
-        assert_eq!([0, 1, 20, 40, 100, 1000, u64::MAX].map(rest), [50, 50, 50, 25, 10, 10, 10].map(ms));
-    }
+    tokio::time::sleep(REST).await;
 }
