@@ -82,8 +82,7 @@ pub(crate) async fn build(
     let (begun, timeout) = (Instant::now(), shared.settings.load_timeout());
     let gives_way = |patience: Duration| {
         let shared = shared.clone();
-        let is_patient = move || haste == Haste::CanWait && begun.elapsed() < patience;
-        move || is_patient() && shared.traffic.is_flowing() && !shared.loading.is_awaited()
+        move || begun.elapsed() < patience && shared.traffic.is_flowing() && !shared.loading.is_awaited()
     };
     let _awaited = (haste == Haste::IsAwaited).then(|| shared.loading.awaited());
     let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);

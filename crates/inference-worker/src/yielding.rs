@@ -14,7 +14,7 @@ const SLICE_MIN: Duration = Duration::from_micros(100);
 const WAIT_MEAN: Duration = Duration::from_micros(5);
 /// No rest is longer.
 const REST_MAX: Duration = Duration::from_secs(1);
-/// Within a rest it is seen so soon that it need not go on.
+/// How long into a rest somebody may stop to need the processor before it ends.
 const REST_PART: Duration = Duration::from_millis(20);
 
 /// Lowers the priority of the calling thread by so many steps, 19 at most. Where that cannot be done for one thread alone, or is

@@ -62,11 +62,11 @@ fn check_canonical<T: Serialize>(document: &T, bytes: &[u8]) -> Result<(), Error
 /// Takes written bytes and compares them with those expected, instead of keeping them.
 struct Comparison<'a> {
     rest: &'a [u8],
-    /// How much was compared since the last pause, in small parts.
+    /// How many bytes were written since the last pause. Many writes are far smaller than a piece.
     since_pause: usize,
 }
 
-/// So many bytes are compared between two pauses.
+/// After so many bytes there is a pause, however small the writes were.
 const PAUSE_BYTES: usize = 1 << 14;
 
 impl io::Write for Comparison<'_> {

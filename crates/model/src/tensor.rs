@@ -10,6 +10,9 @@ use leat_pauses::{pieces, spans};
 
 use crate::Error;
 
+/// So many values are looked at one by one between two pauses.
+const POSITIONS_PER_PAUSE: usize = 1 << 14;
+
 /// A weight tensor in the encoding it is stored in. Row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
@@ -158,7 +161,7 @@ impl Tensor {
 
     /// Where the stored values are, with pauses.
     fn positions(&self) -> impl Iterator<Item = usize> {
-        spans(self.stored(), packing::SPAN).flatten()
+        spans(self.stored(), POSITIONS_PER_PAUSE).flatten()
     }
 
     /// Calls `visit` with every stored value in order, without expanding the tensor in memory.

@@ -6,18 +6,17 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::rc::Rc;
 
 /// Bytes of a piece: enough for a call in between not to count.
 const PIECE: usize = 1 << 16;
 
 thread_local! {
-    static PAUSE: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+    static PAUSE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
 /// Does something during which each [`pause`] of the calling thread calls `pause`. Pauses in `pause` itself are none.
 pub fn with_pauses<T>(pause: impl Fn() + 'static, work: impl FnOnce() -> T) -> T {
-    let _restored = Restored(PAUSE.replace(Some(Rc::new(pause))));
+    let _restored = Restored(PAUSE.replace(Some(Box::new(pause))));
     work()
 }
 
@@ -25,9 +24,10 @@ pub fn with_pauses<T>(pause: impl Fn() + 'static, work: impl FnOnce() -> T) -> T
 #[inline]
 pub fn pause() {
     // While it runs it is not there, and neither is it when the thread ends.
-    let Ok(Some(pause)) = PAUSE.try_with(|pause| pause.take()) else { return };
-    let _restored = Restored(Some(pause.clone()));
-    pause();
+    let restored = Restored(PAUSE.try_with(|pause| pause.take()).unwrap_or(None));
+    if let Some(pause) = &restored.0 {
+        pause();
+    }
 }
 
 /// The numbers below `count` in spans of at most `longest`, with a pause between two.
@@ -49,7 +49,7 @@ pub fn pieces<T>(values: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// Puts back what a pause was before, also after a panic.
-struct Restored(Option<Rc<dyn Fn()>>);
+struct Restored(Option<Box<dyn Fn()>>);
 
 impl Drop for Restored {
     fn drop(&mut self) {
@@ -63,6 +63,7 @@ impl Drop for Restored {
 mod tests {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::rc::Rc;
 
     use super::*;
 

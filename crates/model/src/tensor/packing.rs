@@ -2,9 +2,6 @@
 
 use crate::Error;
 
-/// So many codes are looked at between two pauses.
-pub(super) const SPAN: usize = 1 << 14;
-
 /// Bits of one index into `centroids` many values: the fewest that hold the count, at least one.
 pub(super) fn index_bits(centroids: usize) -> usize {
     let largest = centroids.saturating_sub(1).max(1);

@@ -1,4 +1,4 @@
-use leat_pauses::{pieces, spans};
+use leat_pauses::pieces;
 
 use super::packing;
 use crate::limits::{DIMENSION_MAX, PARAMETERS_MAX, RANK_MAX};
@@ -89,8 +89,7 @@ impl Tensor {
         let bits = packing::index_bits(centroids.len());
         limits::length("data", packed.len(), (self.len() * bits).div_ceil(8))?;
         packing::check_unused_bits("data", packed, self.len(), bits)?;
-        let mut positions = spans(self.len(), packing::SPAN).flatten();
-        match positions.find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
+        match self.positions().find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
             None => Ok(()),
             Some(position) => Err(Error::invalid("data", format!("index {position} has no centroid"))),
         }
