@@ -124,7 +124,7 @@ async fn one_unreadable_value_does_not_hide_the_others() {
 #[tokio::test]
 async fn a_listing_ends_although_what_it_was_told_of_expires_meanwhile() {
     let (connection, storage) = storage().await;
-    let line = DelayedLine::start(&shared_url().await, Duration::from_millis(300)).await;
+    let line = DelayedLine::start(&shared_url().await, Duration::from_millis(500)).await;
     let far_away = Storage::open(&connect(&line.url).await, storage.subjects());
     storage.key_value(AssetRole::Registry).put("digits", &text("a")).await.unwrap();
     let asset = Asset::new(storage.subjects(), AssetRole::Registry);

@@ -1,5 +1,6 @@
 //! A broker for tests, and waiting on conditions.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use leat_broker::{Broker, BrokerOptions, Search, find_binary};
@@ -33,7 +34,8 @@ pub(crate) async fn connect(url: &str) -> Connection {
 
 /// Subjects and storage names that no other test has.
 pub(crate) fn unique_subjects() -> Subjects {
-    Subjects::new(&format!("t{}", nuid::next().to_lowercase())).unwrap()
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    Subjects::new(&format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))).unwrap()
 }
 
 /// Storage of the test's own on the shared broker.
