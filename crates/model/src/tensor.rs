@@ -1,17 +1,13 @@
 mod mask;
 mod packing;
 mod validation;
+mod values;
 
 pub use mask::Mask;
 
 use std::borrow::Cow;
 
-use leat_pauses::{pieces, spans};
-
 use crate::Error;
-
-/// So many values are looked at one by one between two pauses.
-const POSITIONS_PER_PAUSE: usize = 1 << 14;
 
 /// A weight tensor in the encoding it is stored in. Row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,14 +115,14 @@ impl Tensor {
             return Cow::Borrowed(values);
         }
         let mut values = Vec::with_capacity(self.stored());
-        self.for_each(|value| values.push(value));
+        self.for_each_piece(|piece| values.extend_from_slice(piece));
         Cow::Owned(values)
     }
 
     /// How many values are not zero.
     pub fn nonzero(&self) -> usize {
         let mut count = 0;
-        self.for_each(|value| count += usize::from(value != 0.0));
+        self.for_each_piece(|piece| count += piece.iter().filter(|value| **value != 0.0).count());
         count
     }
 
@@ -140,56 +136,6 @@ impl Tensor {
             Encoding::Int4 { packed, scales } => packed.len() + size_of_val(&**scales),
             Encoding::Sparse { mask, values } => mask.bits.len() + size_of_val(&**values),
             Encoding::Codebook { centroids, packed } => packed.len() + size_of_val(&**centroids),
-        }
-    }
-
-    /// How many values the encoding holds; of a valid tensor as many as the shape.
-    fn stored(&self) -> usize {
-        match &self.encoding {
-            Encoding::F32(values) => values.len(),
-            Encoding::F16(values) => values.len(),
-            Encoding::Bf16(values) => values.len(),
-            Encoding::Int8 { codes, .. } => codes.len(),
-            Encoding::Int4 { packed, .. } => self.len().min(packed.len().saturating_mul(2)),
-            Encoding::Sparse { mask, .. } => mask.len.min(mask.bits.len().saturating_mul(8)),
-            Encoding::Codebook { centroids, packed } => {
-                let bits = packing::index_bits(centroids.len());
-                self.len().min(packed.len().saturating_mul(8) / bits)
-            }
-        }
-    }
-
-    /// Where the stored values are, with pauses.
-    fn positions(&self) -> impl Iterator<Item = usize> {
-        spans(self.stored(), POSITIONS_PER_PAUSE).flatten()
-    }
-
-    /// Calls `visit` with every stored value in order, without expanding the tensor in memory.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(f32)) {
-        match &self.encoding {
-            Encoding::F32(values) => each(values, |value| visit(*value)),
-            Encoding::F16(values) => each(values, |value| visit(value.to_f32())),
-            Encoding::Bf16(values) => each(values, |value| visit(value.to_f32())),
-            Encoding::Int8 { codes, scales } => {
-                scaled(pieces(codes).flatten().copied(), codes.len(), scales, visit);
-            }
-            Encoding::Int4 { packed, scales } => {
-                let codes = self.positions().map(|index| packing::nibble(packed, index));
-                scaled(codes, self.stored(), scales, visit);
-            }
-            Encoding::Sparse { mask, values } => {
-                let mut values = values.iter().copied();
-                for index in self.positions() {
-                    visit(if mask.get(index) { values.next().unwrap_or(0.0) } else { 0.0 });
-                }
-            }
-            Encoding::Codebook { centroids, packed } => {
-                let bits = packing::index_bits(centroids.len());
-                for index in self.positions() {
-                    let centroid = centroids.get(packing::index(packed, bits, index));
-                    visit(centroid.copied().unwrap_or(0.0));
-                }
-            }
         }
     }
 }
@@ -206,19 +152,6 @@ impl Encoding {
             Self::Sparse { .. } => "sparse",
             Self::Codebook { .. } => "codebook",
         }
-    }
-}
-
-fn each<T>(values: &[T], mut visit: impl FnMut(&T)) {
-    pieces(values).for_each(|piece| piece.iter().for_each(&mut visit));
-}
-
-/// Visits `code · scale`, where each scale holds for an equal share of the `count` codes.
-fn scaled(codes: impl Iterator<Item = i8>, count: usize, scales: &[f32], mut visit: impl FnMut(f32)) {
-    let share = count.checked_div(scales.len()).unwrap_or(0).max(1);
-    let scales = scales.iter().flat_map(|scale| std::iter::repeat_n(*scale, share));
-    for (code, scale) in codes.zip(scales) {
-        visit(f32::from(code) * scale);
     }
 }
 

@@ -42,12 +42,11 @@ impl Dense {
         let Some(mask) = &self.mask else { return Ok(()) };
         limits::length("mask", mask.len, self.weights.len())?;
         mask.validate().map_err(|error| error.within("mask"))?;
-        let (mut index, mut lie) = (0, None);
-        self.weights.for_each(|weight| {
-            if weight != 0.0 && !mask.get(index) {
-                lie.get_or_insert(index);
-            }
-            index += 1;
+        let (mut first, mut lie) = (0, None);
+        self.weights.for_each_piece(|weights| {
+            let is_lie = |(offset, weight): (usize, &f32)| *weight != 0.0 && !mask.get(first + offset);
+            lie = lie.or_else(|| weights.iter().enumerate().position(is_lie).map(|offset| first + offset));
+            first += weights.len();
         });
         match lie {
             None => Ok(()),

@@ -36,6 +36,34 @@ fn each_row_has_its_own_scale() {
     assert_eq!(tensor.nonzero(), 2);
 }
 
+/// More values than are expanded at a time, and rows that end within a byte of a mask.
+#[test]
+fn large_tensors_expand_in_order() {
+    let (shape, scales) = (vec![3, 1111], vec![0.5, 2.0, 0.25]);
+    let codes: Vec<i8> = (0..3 * 1111).map(|at| (at * 7 % 15) as i8 - 7).collect();
+    let value = |(at, code): (usize, &i8)| f32::from(*code) * scales[at / 1111];
+    let values: Vec<f32> = codes.iter().enumerate().map(value).collect();
+    let mut centroids = values.clone();
+    centroids.sort_by(f32::total_cmp);
+    centroids.dedup();
+    let index = |value: &f32| centroids.iter().position(|centroid| centroid == value).unwrap() as u8;
+    let indices: Vec<u8> = values.iter().map(index).collect();
+    let encoded = |encoding| Tensor { shape: shape.clone(), encoding };
+    let cases = [
+        encoded(Encoding::F16(values.iter().copied().map(f16::from_f32).collect())),
+        encoded(Encoding::Bf16(values.iter().copied().map(bf16::from_f32).collect())),
+        Tensor::int8(shape.clone(), codes.clone(), scales.clone()),
+        Tensor::int4(shape.clone(), &codes, scales.clone()).unwrap(),
+        Tensor::sparse_from(shape.clone(), &values),
+        Tensor::codebook(shape.clone(), centroids.clone(), &indices).unwrap(),
+    ];
+    for tensor in cases {
+        tensor.validate().unwrap();
+        assert!(tensor.to_f32() == values, "{}", tensor.encoding.name());
+        assert_eq!(tensor.nonzero(), codes.iter().filter(|code| **code != 0).count());
+    }
+}
+
 #[test]
 fn an_index_takes_the_fewest_bits() {
     for (centroids, bits) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (16, 4), (17, 5), (255, 8), (256, 8)] {

@@ -1,8 +1,11 @@
-use leat_pauses::pieces;
+use leat_pauses::{pieces, spans};
 
 use super::packing;
 use crate::limits::{DIMENSION_MAX, PARAMETERS_MAX, RANK_MAX};
 use crate::{Encoding, Error, Tensor, limits};
+
+/// So many indices are looked at between two pauses.
+const INDICES_PER_PAUSE: usize = 1 << 14;
 
 impl Tensor {
     /// Checks the shape, that the encoding holds exactly as many values as the shape, and that every value is finite.
@@ -89,7 +92,8 @@ impl Tensor {
         let bits = packing::index_bits(centroids.len());
         limits::length("data", packed.len(), (self.len() * bits).div_ceil(8))?;
         packing::check_unused_bits("data", packed, self.len(), bits)?;
-        match self.positions().find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
+        let mut positions = spans(self.stored(), INDICES_PER_PAUSE).flatten();
+        match positions.find(|position| packing::index(packed, bits, *position) >= centroids.len()) {
             None => Ok(()),
             Some(position) => Err(Error::invalid("data", format!("index {position} has no centroid"))),
         }
