@@ -10,6 +10,7 @@ mod keys;
 mod large;
 mod passage;
 mod splitting;
+mod tracing;
 
 use leat_cli::GatewayPorts;
 

@@ -4,7 +4,6 @@ use leat_contract::{Encoding, InferRequest, ModelName};
 use leat_messaging::Message;
 use serde_json::json;
 
-use super::guarded::Guarded;
 use super::http::{get, post, send};
 use super::town;
 use crate::town::Town;
@@ -12,7 +11,11 @@ use crate::town::Town;
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Takes one request for a model that only this test serves and answers it with `reply`.
-async fn serve_once(town: &Town, model: &ModelName, reply: &'static str) -> tokio::task::JoinHandle<Message> {
+pub(super) async fn serve_once(
+    town: &Town,
+    model: &ModelName,
+    reply: &'static str,
+) -> tokio::task::JoinHandle<Message> {
     let subject = town.cluster.subjects().infer(model);
     let mut requests = town.connection.queue_subscribe(subject, "q").await.expect("subscribed");
     town.connection.round_trip(std::time::Duration::from_secs(5)).await.expect("the broker knows");
@@ -50,27 +53,6 @@ async fn the_body_id_trace_and_deadline_of_a_request_reach_the_worker() {
     let serving = serve_once(&town, &model, reply).await;
     send(ports.http, "POST /v2/models/probe/infer", &[], whole.as_bytes()).await;
     assert_eq!(serving.await.expect("served").payload(), whole);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_gateway_is_a_span_of_its_own_in_the_trace_of_its_client() {
-    let (town, _) = town().await;
-    let gateway = Guarded::start(&town, "tracing", &[]).await;
-    gateway.ready().await;
-    let model: ModelName = "traced".parse().expect("a name");
-    let reply = r#"{"model_name":"traced","model_version":"1","outputs":[]}"#;
-    let body = r#"{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[0.5]}]}"#;
-    let asked = async |headers: &[(&str, &str)]| {
-        let serving = serve_once(&town, &model, reply).await;
-        let answer = send(gateway.http, "POST /v2/models/traced/infer", headers, body.as_bytes()).await;
-        assert_eq!(answer.status, 200);
-        serving.await.expect("served").header("traceparent").map(ToOwned::to_owned)
-    };
-    let traced = asked(&[("traceparent", TRACE)]).await.expect("a trace");
-    let (trace, client) = TRACE.split_at("00-0af7651916cd43dd8448eb211c80319c-".len());
-    let parent = traced.strip_prefix(trace).expect("the same trace");
-    assert!(parent.len() == client.len() && parent != client && parent.ends_with("-01"), "{traced}");
-    assert_eq!(asked(&[]).await, None, "nobody collects spans, so no trace begins here");
 }
 
 #[tokio::test(flavor = "multi_thread")]

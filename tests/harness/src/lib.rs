@@ -2,6 +2,7 @@
 //!
 //! Nothing here stands in for a part of Leat; it only starts and waits.
 
+mod collector;
 mod job_desk;
 
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use leat_broker::{Broker, BrokerOptions, Search, find_binary};
 
+pub use collector::{Collector, Received};
 pub use job_desk::JobDesk;
 
 /// How long [`eventually`] waits: far more than anything takes on a loaded machine, so that only a defect ends it.

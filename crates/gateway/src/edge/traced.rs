@@ -29,8 +29,10 @@ pub(super) fn span<B>(request: &Request<B>, begins: bool) -> Span {
 
 /// Notes how the request ended. A call of gRPC that begins a reply says so behind it.
 pub(super) fn note<B>(span: &Span, reply: &Response<B>) {
-    span.record("http.response.status_code", reply.status().as_u16());
-    if let Some(code) = reply.headers().get("grpc-status").and_then(|code| code.to_str().ok()) {
+    // Signed, since the attributes of a span know no other whole numbers: an unsigned one would be a text.
+    span.record("http.response.status_code", i64::from(reply.status().as_u16()));
+    let code = reply.headers().get("grpc-status").and_then(|code| code.to_str().ok());
+    if let Some(code) = code.and_then(|code| code.parse::<i64>().ok()) {
         span.record("rpc.grpc.status_code", code);
     }
 }

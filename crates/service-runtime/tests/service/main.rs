@@ -12,7 +12,6 @@ mod broker;
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
-mod collector;
 mod echo;
 mod life;
 mod orders;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use leat_broker::{Search, find_binary};
 use leat_service_runtime::exit_code;
+use leat_test_harness::Collector;
 use rustix::process::Signal;
 
 use crate::broker::{self, PATIENCE, client, eventually, subjects};
 use crate::child::ServiceProcess;
-use crate::collector::Collector;
 use crate::echo::model;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,91 @@
+//! The gateway in the traces of its clients, and in those that begin there.
+
+use leat_contract::ModelName;
+use leat_test_harness::{Collector, eventually};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+use super::guarded::Guarded;
+use super::http::send;
+use super::passage::serve_once;
+use super::town;
+use crate::town::Town;
+
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const CLIENT_SPAN_ID: &str = "b7ad6b7169203331";
+
+fn of_client() -> String {
+    format!("00-{TRACE_ID}-{CLIENT_SPAN_ID}-01")
+}
+
+/// Asks once, and gives what the worker was told of a trace.
+async fn asked(town: &Town, gateway: &Guarded, headers: &[(&str, &str)]) -> Option<String> {
+    let model: ModelName = "traced".parse().expect("a name");
+    let reply = r#"{"model_name":"traced","model_version":"1","outputs":[]}"#;
+    let body = r#"{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[0.5]}]}"#;
+    let serving = serve_once(town, &model, reply).await;
+    let answer = send(gateway.http, "POST /v2/models/traced/infer", headers, body.as_bytes()).await;
+    assert_eq!(answer.status, 200);
+    serving.await.expect("served").header("traceparent").map(ToOwned::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_a_span_of_its_own_in_the_trace_of_its_client() {
+    let (town, _) = town().await;
+    let gateway = Guarded::start(&town, "tracing", &[]).await;
+    gateway.ready().await;
+    let traced = asked(&town, &gateway, &[("traceparent", &of_client())]).await.expect("a trace");
+    let span = traced.strip_prefix(&format!("00-{TRACE_ID}-")).expect("the same trace");
+    let span = span.strip_suffix("-01").expect("still recorded");
+    assert!(span.len() == CLIENT_SPAN_ID.len() && span != CLIENT_SPAN_ID, "{traced}");
+    assert_eq!(asked(&town, &gateway, &[]).await, None, "nobody collects spans, so no trace begins here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_requests_reach_the_collector_and_begin_a_trace_unless_there_is_one() {
+    let (town, _) = town().await;
+    let collector = Collector::start();
+    let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
+    let gateway = Guarded::start(&town, "collecting", &settings).await;
+    gateway.ready().await;
+    let begun = asked(&town, &gateway, &[]).await.expect("a trace begins");
+    let continued = asked(&town, &gateway, &[("traceparent", &of_client())]).await.expect("a trace");
+
+    let mut spans = Vec::new();
+    eventually("both spans are collected", || {
+        spans.extend(collector.received.try_iter().flat_map(|received| requests(received.spans)));
+        std::future::ready((spans.len() >= 2).then_some(()))
+    })
+    .await;
+    // Neither the probes of its health nor anything else that went before.
+    let [root, child] = spans.as_slice() else { panic!("{spans:?}") };
+    assert_eq!([traceparent(root), traceparent(child)], [begun, continued]);
+    assert_eq!((root.parent_span_id.len(), hex(&child.parent_span_id)), (0, CLIENT_SPAN_ID.to_owned()));
+    for span in [root, child] {
+        assert_eq!(span.kind(), SpanKind::Server);
+        assert_eq!(attribute(span, "url.path"), Some(Value::StringValue("/v2/models/traced/infer".into())));
+        assert_eq!(attribute(span, "http.response.status_code"), Some(Value::IntValue(200)));
+    }
+}
+
+/// The spans of requests that a collector got.
+fn requests(
+    exported: opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest,
+) -> impl Iterator<Item = Span> {
+    let scopes = exported.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).filter(|span| span.name == "request")
+}
+
+/// What a worker is told that answers within the span.
+fn traceparent(span: &Span) -> String {
+    format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn attribute(span: &Span, key: &str) -> Option<Value> {
+    span.attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?.value
+}
