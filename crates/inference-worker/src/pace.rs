@@ -11,6 +11,9 @@ const MEMORY: f64 = 15.0 / 16.0;
 const SPREAD_MIN: f64 = 0.01;
 /// Where many requests wait, at least so many share a batch.
 const SHARERS: u64 = 16;
+/// What is larger than any batch yet by more than this is taken for as much larger. By what a small batch took once, a large request would
+/// seem to take forever, be refused, and so never show how long it takes.
+const REACH: u64 = 16;
 
 /// How long batches of a model keep a thread busy: `fixed + per byte · bytes`, by least squares over the latest batches, of which older
 /// ones count less and less. Bytes, because a request's rows are known only once it is read, and its bytes go with them.
@@ -19,6 +22,8 @@ pub(crate) struct Pace {
     sums: Mutex<Sums>,
     fixed_ns: AtomicU64,
     picoseconds_per_byte: AtomicU64,
+    /// The bytes of the largest batch yet.
+    largest: AtomicU64,
 }
 
 /// Weighted sums over batches: of `1`, bytes `x`, nanoseconds `y` and their products.
@@ -39,6 +44,7 @@ impl Pace {
         sums.add(x, y);
         let (fixed_ns, ns_per_byte) = sums.line();
         drop(sums);
+        self.largest.fetch_max(bytes as u64, Ordering::Relaxed);
         self.fixed_ns.store(fixed_ns as u64, Ordering::Relaxed);
         self.picoseconds_per_byte.store(((ns_per_byte * 1000.0) as u64).max(1), Ordering::Relaxed);
     }
@@ -56,7 +62,8 @@ impl Pace {
     }
 
     fn growing_ns(&self, bytes: usize) -> u64 {
-        self.picoseconds_per_byte.load(Ordering::Relaxed).saturating_mul(bytes as u64) / 1000
+        let bytes = (bytes as u64).min(self.largest.load(Ordering::Relaxed).saturating_mul(REACH));
+        self.picoseconds_per_byte.load(Ordering::Relaxed).saturating_mul(bytes) / 1000
     }
 }
 
@@ -108,6 +115,15 @@ mod tests {
         assert!((4_100_000..4_300_000).contains(&alone), "{alone}");
         let many = 64 * pace.cost_ns(1000);
         assert!((12_000_000..40_000_000).contains(&many), "{many}");
+    }
+
+    #[test]
+    fn what_was_never_tried_is_not_refused_by_what_a_small_batch_took() {
+        let pace = Pace::default();
+        pace.took(Duration::from_millis(10), 1000);
+        assert_eq!(pace.cost_ns(1_000_000), 160_000_000);
+        pace.took(Duration::from_millis(100), 1_000_000);
+        assert!((90_000_000..110_000_000).contains(&pace.cost_ns(1_000_000)), "{}", pace.cost_ns(1_000_000));
     }
 
     #[test]
