@@ -168,7 +168,9 @@ impl<W: Work> Runner<W> {
         let began = Instant::now();
         self.instruments.running.inc();
         let (job, epoch) = (document.status().id.clone(), document.status().epoch);
-        tracing::Span::current().record("id", job.as_str()).record("epoch", epoch);
+        // Signed, since the attributes of a span know no other whole numbers: an unsigned one would be a text.
+        let signed = i64::try_from(epoch).ok();
+        tracing::Span::current().record("id", job.as_str()).record("epoch", signed);
         self.tell_begin(document.status()).await;
         let attempt = Attempt {
             work: &self.work,
