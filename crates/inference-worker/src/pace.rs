@@ -11,9 +11,9 @@ const MEMORY: f64 = 15.0 / 16.0;
 const SPREAD_MIN: f64 = 0.01;
 /// Where many requests wait, at least so many share a batch.
 const SHARERS: u64 = 16;
-/// What is larger than any batch yet by more than this is taken for as much larger. By what a small batch took once, a large request would
-/// seem to take forever, be refused, and so never show how long it takes.
-const REACH: u64 = 16;
+/// A request that is more times larger than the latest batches makes others wait as one that is so many times larger, about. By what a
+/// small batch took once, a large request would seem to take forever, and all behind it would be refused.
+const REACH: f64 = 16.0;
 
 /// How long batches of a model keep a thread busy: `fixed + per byte · bytes`, by least squares over the latest batches, of which older
 /// ones count less and less. Bytes, because a request's rows are known only once it is read, and its bytes go with them.
@@ -22,8 +22,8 @@ pub(crate) struct Pace {
     sums: Mutex<Sums>,
     fixed_ns: AtomicU64,
     picoseconds_per_byte: AtomicU64,
-    /// The bytes of the largest batch yet.
-    largest: AtomicU64,
+    /// Up to how many bytes the line is followed for what a request makes others wait.
+    bytes_known: AtomicU64,
 }
 
 /// Weighted sums over batches: of `1`, bytes `x`, nanoseconds `y` and their products.
@@ -34,6 +34,8 @@ struct Sums {
     y: f64,
     xx: f64,
     xy: f64,
+    /// The bytes of the largest batch, forgotten as the sums are.
+    largest: f64,
 }
 
 impl Pace {
@@ -43,8 +45,9 @@ impl Pace {
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums.add(x, y);
         let (fixed_ns, ns_per_byte) = sums.line();
+        let bytes_known = sums.largest * REACH;
         drop(sums);
-        self.largest.fetch_max(bytes as u64, Ordering::Relaxed);
+        self.bytes_known.store(bytes_known as u64, Ordering::Relaxed);
         self.fixed_ns.store(fixed_ns as u64, Ordering::Relaxed);
         self.picoseconds_per_byte.store(((ns_per_byte * 1000.0) as u64).max(1), Ordering::Relaxed);
     }
@@ -52,27 +55,28 @@ impl Pace {
     /// How much longer one request of so many bytes makes others wait when many do, about; 0 before the first batch.
     pub(crate) fn cost_ns(&self, bytes: usize) -> u64 {
         let fixed_ns = self.fixed_ns.load(Ordering::Relaxed);
+        let bytes = (bytes as u64).min(self.bytes_known.load(Ordering::Relaxed));
         self.growing_ns(bytes).saturating_add(fixed_ns / SHARERS)
     }
 
     /// How long a batch of so many bytes takes, about; none before the first one.
     pub(crate) fn batch_ns(&self, bytes: usize) -> Option<u64> {
         let is_known = self.picoseconds_per_byte.load(Ordering::Relaxed) > 0;
-        is_known.then(|| self.growing_ns(bytes).saturating_add(self.fixed_ns.load(Ordering::Relaxed)))
+        is_known.then(|| self.growing_ns(bytes as u64).saturating_add(self.fixed_ns.load(Ordering::Relaxed)))
     }
 
-    fn growing_ns(&self, bytes: usize) -> u64 {
-        let bytes = (bytes as u64).min(self.largest.load(Ordering::Relaxed).saturating_mul(REACH));
+    fn growing_ns(&self, bytes: u64) -> u64 {
         self.picoseconds_per_byte.load(Ordering::Relaxed).saturating_mul(bytes) / 1000
     }
 }
 
 impl Sums {
     fn add(&mut self, x: f64, y: f64) {
-        let Self { weight, x: sum_x, y: sum_y, xx, xy } = self;
+        let Self { weight, x: sum_x, y: sum_y, xx, xy, largest } = self;
         for (sum, value) in [(weight, 1.0), (sum_x, x), (sum_y, y), (xx, x * x), (xy, x * y)] {
             *sum = *sum * MEMORY + value;
         }
+        *largest = x.max(*largest * MEMORY);
     }
 
     /// The fixed part and what each byte adds, neither below zero. What cannot be told apart goes with the bytes.
@@ -118,12 +122,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_tried_is_not_refused_by_what_a_small_batch_took() {
+    fn what_a_large_request_costs_is_not_judged_by_small_ones_alone() {
         let pace = Pace::default();
         pace.took(Duration::from_millis(10), 1000);
         assert_eq!(pace.cost_ns(1_000_000), 160_000_000);
+        // Whether it is cheap enough to be answered at once is another question: there the worst is believed.
+        assert_eq!(pace.batch_ns(1_000_000), Some(10_000_000_000));
         pace.took(Duration::from_millis(100), 1_000_000);
         assert!((90_000_000..110_000_000).contains(&pace.cost_ns(1_000_000)), "{}", pace.cost_ns(1_000_000));
+        (0..400).for_each(|_| pace.took(Duration::from_millis(10), 1000));
+        let again = pace.cost_ns(1_000_000);
+        assert!((159_000_000..161_000_000).contains(&again), "{again}");
     }
 
     #[test]

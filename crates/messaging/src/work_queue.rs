@@ -165,30 +165,25 @@ impl WorkQueue {
     }
 
     async fn receive(&mut self, deadline: Instant) -> Result<Option<StoredMessage>, Error> {
-        // That nothing came means that nothing is there only when the last pull was answered.
-        let mut failure = None;
         loop {
-            let pulled = match self.pull().await {
-                Ok(()) => tokio::time::timeout_at(deadline, self.receive_pulled()).await,
-                Err(error @ (Error::Disconnected | Error::Timeout { .. })) => Ok(Err(error)),
-                Err(other) => return Err(other),
-            };
-            match pulled {
-                Err(_) => break,
-                Ok(Ok(Some(message))) => return Ok(Some(message)),
-                Ok(Ok(None)) => failure = None,
-                Ok(Err(error)) => {
-                    failure = Some(error);
-                    if Instant::now() + RETRY_PAUSE >= deadline {
-                        break;
-                    }
-                    tokio::time::sleep(RETRY_PAUSE).await;
+            if let Err(error) = self.pull().await {
+                let is_over = Instant::now() + RETRY_PAUSE >= deadline;
+                match error {
+                    Error::Disconnected | Error::Timeout { .. } if is_over => return Err(error),
+                    Error::Disconnected | Error::Timeout { .. } => tokio::time::sleep(RETRY_PAUSE).await,
+                    other => return Err(other),
                 }
+                continue;
             }
-        }
-        match failure {
-            None => Ok(None),
-            Some(error) => Err(self.explained(error).await),
+            match tokio::time::timeout_at(deadline, self.receive_pulled()).await {
+                Err(_) => return Ok(None),
+                Ok(Ok(Some(message))) => return Ok(Some(message)),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) if Instant::now() + RETRY_PAUSE >= deadline => {
+                    return Err(self.explained(error).await);
+                }
+                Ok(Err(_)) => tokio::time::sleep(RETRY_PAUSE).await,
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the stored values stand for, expanded a few at a time.
 
 use half::slice::HalfFloatSliceExt;
-use leat_pauses::{pause, pieces, spans};
+use leat_pauses::{pieces, spans};
 
 use super::{Mask, packing};
 use crate::{Encoding, Tensor};
@@ -11,7 +11,7 @@ const EXPANDED: usize = 1024;
 
 impl Tensor {
     /// Calls `visit` with every stored value in order, some at a time and with pauses, without expanding the tensor in memory.
-    pub(crate) fn for_each_piece(&self, mut visit: impl FnMut(&[f32])) {
+    pub(crate) fn for_each_piece(&self, visit: impl FnMut(&[f32])) {
         match &self.encoding {
             Encoding::F32(values) => pieces(values).for_each(visit),
             Encoding::F16(values) => {
@@ -29,21 +29,20 @@ impl Tensor {
                 );
             }
             Encoding::Int8 { codes, scales } => {
-                for (codes, scale) in codes.chunks(share(codes.len(), scales)).zip(scales) {
-                    let decode = |at: usize, piece: &mut [f32]| {
-                        for (value, code) in piece.iter_mut().zip(&codes[at..]) {
-                            *value = f32::from(*code) * scale;
-                        }
-                    };
-                    expand(codes.len(), decode, &mut visit);
-                }
+                let decode = |at: usize, scale: f32, piece: &mut [f32]| {
+                    for (value, code) in piece.iter_mut().zip(&codes[at..]) {
+                        *value = f32::from(*code) * scale;
+                    }
+                };
+                expand_scaled(codes.len(), scales, decode, visit);
             }
             Encoding::Int4 { packed, scales } => {
-                let share = share(self.stored(), scales);
-                for (first, scale) in (0..self.stored()).step_by(share).zip(scales) {
-                    let decode = |index| f32::from(packing::nibble(packed, first + index)) * scale;
-                    expand(share.min(self.stored() - first), one_by_one(decode), &mut visit);
-                }
+                let decode = |at: usize, scale: f32, piece: &mut [f32]| {
+                    for (offset, value) in piece.iter_mut().enumerate() {
+                        *value = f32::from(packing::nibble(packed, at + offset)) * scale;
+                    }
+                };
+                expand_scaled(self.stored(), scales, decode, visit);
             }
             Encoding::Sparse { mask, values } => {
                 let mut values = values.iter().copied();
@@ -85,17 +84,32 @@ fn expand(count: usize, mut fill: impl FnMut(usize, &mut [f32]), mut visit: impl
         fill(span.start, piece);
         visit(piece);
     }
-    pause();
+}
+
+/// As [`expand`], where each scale holds for an equal share of the codes, of which there are `count`. `fill` is given where a part of a piece begins, its
+/// scale, and the part. What would have no scale is left out.
+fn expand_scaled(
+    count: usize,
+    scales: &[f32],
+    mut fill: impl FnMut(usize, f32, &mut [f32]),
+    visit: impl FnMut(&[f32]),
+) {
+    let share = count.checked_div(scales.len()).unwrap_or(0).max(1);
+    let fill_parts = |at: usize, piece: &mut [f32]| {
+        let mut from = 0;
+        while from < piece.len() {
+            let index = at + from;
+            let until = piece.len().min(from + share - index % share);
+            fill(index, scales[index / share], &mut piece[from..until]);
+            from = until;
+        }
+    };
+    expand(count.min(share.saturating_mul(scales.len())), fill_parts, visit);
 }
 
 /// Fills pieces for [`expand`] from what each value is.
 fn one_by_one(value_at: impl Fn(usize) -> f32) -> impl Fn(usize, &mut [f32]) {
     move |at, piece| piece.iter_mut().enumerate().for_each(|(offset, value)| *value = value_at(at + offset))
-}
-
-/// How many of `count` codes each scale holds for.
-fn share(count: usize, scales: &[f32]) -> usize {
-    count.checked_div(scales.len()).unwrap_or(0).max(1)
 }
 
 /// Puts the next values where the mask has a bit, from bit `at` on, which begins a byte, and zeros elsewhere.

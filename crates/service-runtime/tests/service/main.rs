@@ -11,7 +11,6 @@
 mod broker;
 #[cfg(unix)]
 mod child;
-#[cfg(unix)]
 mod echo;
 mod life;
 mod orders;
