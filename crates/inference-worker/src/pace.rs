@@ -11,8 +11,8 @@ const MEMORY: f64 = 15.0 / 16.0;
 const SPREAD_MIN: f64 = 0.01;
 /// Where many requests wait, at least so many share a batch.
 const SHARERS: u64 = 16;
-/// A request that is more times larger than the latest batches makes others wait as one that is so many times larger, about. By what a
-/// small batch took once, a large request would seem to take forever, and all behind it would be refused.
+/// Where others wait for it, a request that exceeds the latest batches by a larger factor counts as if it exceeded them by this one. By
+/// what a small batch took once, a large request would seem to take forever, and all behind it would be refused.
 const REACH: f64 = 16.0;
 
 /// How long batches of a model keep a thread busy: `fixed + per byte · bytes`, by least squares over the latest batches, of which older

@@ -8,7 +8,8 @@ use super::http::{get, post, send};
 use super::town;
 use crate::town::Town;
 
-const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// A trace that a client began, and its span.
+pub(super) const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Takes one request for a model that only this test serves and answers it with `reply`.
 pub(super) async fn serve_once(

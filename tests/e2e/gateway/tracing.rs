@@ -8,15 +8,15 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::guarded::Guarded;
 use super::http::send;
-use super::passage::serve_once;
+use super::passage::{TRACE, serve_once};
 use super::town;
 use crate::town::Town;
 
-const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
-const CLIENT_SPAN_ID: &str = "b7ad6b7169203331";
-
-fn of_client() -> String {
-    format!("00-{TRACE_ID}-{CLIENT_SPAN_ID}-01")
+/// The ids of a trace and of the span in it that a `traceparent` names.
+fn ids(traceparent: &str) -> [&str; 2] {
+    let parts: Vec<&str> = traceparent.split('-').collect();
+    let ["00", trace, span, "01"] = parts[..] else { panic!("{traceparent} is not of a recorded span") };
+    [trace, span]
 }
 
 /// Asks once, and gives what the worker was told of a trace.
@@ -35,10 +35,10 @@ async fn the_gateway_is_a_span_of_its_own_in_the_trace_of_its_client() {
     let (town, _) = town().await;
     let gateway = Guarded::start(&town, "tracing", &[]).await;
     gateway.ready().await;
-    let traced = asked(&town, &gateway, &[("traceparent", &of_client())]).await.expect("a trace");
-    let span = traced.strip_prefix(&format!("00-{TRACE_ID}-")).expect("the same trace");
-    let span = span.strip_suffix("-01").expect("still recorded");
-    assert!(span.len() == CLIENT_SPAN_ID.len() && span != CLIENT_SPAN_ID, "{traced}");
+    let traced = asked(&town, &gateway, &[("traceparent", TRACE)]).await.expect("a trace");
+    let ([trace, span], [trace_of_client, span_of_client]) = (ids(&traced), ids(TRACE));
+    assert_eq!((trace, span.len()), (trace_of_client, span_of_client.len()));
+    assert_ne!(span, span_of_client);
     assert_eq!(asked(&town, &gateway, &[]).await, None, "nobody collects spans, so no trace begins here");
 }
 
@@ -50,7 +50,7 @@ async fn spans_of_requests_reach_the_collector_and_begin_a_trace_unless_there_is
     let gateway = Guarded::start(&town, "collecting", &settings).await;
     gateway.ready().await;
     let begun = asked(&town, &gateway, &[]).await.expect("a trace begins");
-    let continued = asked(&town, &gateway, &[("traceparent", &of_client())]).await.expect("a trace");
+    let continued = asked(&town, &gateway, &[("traceparent", TRACE)]).await.expect("a trace");
 
     let mut spans = Vec::new();
     eventually("both spans are collected", || {
@@ -61,7 +61,11 @@ async fn spans_of_requests_reach_the_collector_and_begin_a_trace_unless_there_is
     // Neither the probes of its health nor anything else that went before.
     let [root, child] = spans.as_slice() else { panic!("{spans:?}") };
     assert_eq!([traceparent(root), traceparent(child)], [begun, continued]);
-    assert_eq!((root.parent_span_id.len(), hex(&child.parent_span_id)), (0, CLIENT_SPAN_ID.to_owned()));
+    let [_, span_of_client] = ids(TRACE);
+    assert_eq!(
+        (hex(&root.parent_span_id).as_str(), hex(&child.parent_span_id).as_str()),
+        ("", span_of_client)
+    );
     for span in [root, child] {
         assert_eq!(span.kind(), SpanKind::Server);
         assert_eq!(attribute(span, "url.path"), Some(Value::StringValue("/v2/models/traced/infer".into())));

@@ -1,4 +1,4 @@
-//! What tests share: a real broker of their own on a free port, and waiting for a condition instead of for a time.
+//! What tests share: a real broker of their own on a free port, a collector of traces, and waiting for a condition instead of for a time.
 //!
 //! Nothing here stands in for a part of Leat; it only starts and waits.
 

@@ -14,20 +14,8 @@ impl Tensor {
     pub(crate) fn for_each_piece(&self, visit: impl FnMut(&[f32])) {
         match &self.encoding {
             Encoding::F32(values) => pieces(values).for_each(visit),
-            Encoding::F16(values) => {
-                expand(
-                    values.len(),
-                    |at, piece| values[at..][..piece.len()].convert_to_f32_slice(piece),
-                    visit,
-                );
-            }
-            Encoding::Bf16(values) => {
-                expand(
-                    values.len(),
-                    |at, piece| values[at..][..piece.len()].convert_to_f32_slice(piece),
-                    visit,
-                );
-            }
+            Encoding::F16(values) => expand_halves(values, visit),
+            Encoding::Bf16(values) => expand_halves(values, visit),
             Encoding::Int8 { codes, scales } => {
                 let decode = |at: usize, scale: f32, piece: &mut [f32]| {
                     for (value, code) in piece.iter_mut().zip(&codes[at..]) {
@@ -86,8 +74,16 @@ fn expand(count: usize, mut fill: impl FnMut(usize, &mut [f32]), mut visit: impl
     }
 }
 
-/// As [`expand`], where each scale holds for an equal share of the codes, of which there are `count`. `fill` is given where a part of a piece begins, its
-/// scale, and the part. What would have no scale is left out.
+/// As [`expand`], for values of 16 bits.
+fn expand_halves<T>(values: &[T], visit: impl FnMut(&[f32]))
+where
+    [T]: HalfFloatSliceExt,
+{
+    expand(values.len(), |at, piece| values[at..][..piece.len()].convert_to_f32_slice(piece), visit);
+}
+
+/// As [`expand`], where each scale holds for an equal share of `count` codes; what would have no scale is left out. `fill` is given
+/// where a part of a piece begins, its scale, and the part.
 fn expand_scaled(
     count: usize,
     scales: &[f32],
