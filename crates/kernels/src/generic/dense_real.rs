@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::epilogue;
-use super::tiling::{self, Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
+use super::tiling::{self, Ahead, Corner, Extent, MANY_STEPS, STEPS, Share, Steps, Tiles};
 use crate::panel::PANEL;
 use crate::simd::{Kernel, Simd};
 use crate::weight::Weight;
@@ -140,7 +140,7 @@ impl<W: Weight, R: Weight, const ROWS: usize, const PANELS: usize> Kernel
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         assert!(ROWS * PANELS <= S::SUMS, "the sums of a tile stay in registers");
-        let Self { part, output, panels, mut ahead } = self;
+        let Self { part, output, panels, ahead } = self;
         let mut operands = Operands::new(simd, &part, panels);
         let Part { layer, corner, inputs, .. } = part;
         let place = corner.place(layer.stride());
@@ -148,18 +148,8 @@ impl<W: Weight, R: Weight, const ROWS: usize, const PANELS: usize> Kernel
             Output::Values(values) if inputs.start > 0 => epilogue::stored(simd, &place, values),
             _ => biases(simd, layer, corner),
         };
-        for _ in 0..inputs.len() / STEPS {
-            ahead.fetch(simd);
-            for input in 0..STEPS {
-                // SAFETY: so many inputs are left.
-                unsafe { operands.add(simd, input, &mut sums) };
-            }
-            operands.skip(STEPS);
-        }
-        for input in 0..inputs.len() % STEPS {
-            // SAFETY: likewise.
-            unsafe { operands.add(simd, input, &mut sums) };
-        }
+        // SAFETY: the operands hold as many inputs.
+        unsafe { operands.add_all(simd, inputs.len(), ahead, &mut sums) };
         let is_complete = inputs.end == layer.inputs();
         let activation = if is_complete { layer.activation() } else { Activation::Identity };
         epilogue::finish(simd, sums, activation, &place, output);
@@ -196,6 +186,58 @@ impl<S: Simd, R: Weight, const ROWS: usize, const PANELS: usize> Operands<S, R, 
     fn skip(&mut self, inputs: usize) {
         self.rows = self.rows.map(|row| row.wrapping_add(inputs));
         self.panels = self.panels.map(|panel| panel.wrapping_add(inputs));
+    }
+
+    /// Adds the products of all inputs.
+    ///
+    /// # Safety
+    /// So many inputs are left.
+    #[inline(always)]
+    unsafe fn add_all(
+        &mut self,
+        simd: S,
+        mut left: usize,
+        mut ahead: Ahead<PANELS>,
+        sums: &mut [[S::Real; PANELS]; ROWS],
+    ) {
+        // Wide tiles have enough to do in a few steps.
+        if !tiling::is_wide(S::SUMS) && ahead.is_slow() {
+            for _ in 0..left / MANY_STEPS {
+                ahead.fetch_for_many(simd);
+                // One after the other: the compiler would make a loop of so much code again.
+                // SAFETY: so many inputs are left.
+                unsafe {
+                    self.add_steps(simd, 0, sums);
+                    self.add_steps(simd, STEPS, sums);
+                    self.add_steps(simd, 2 * STEPS, sums);
+                    self.add_steps(simd, 3 * STEPS, sums);
+                }
+                self.skip(MANY_STEPS);
+            }
+            left %= MANY_STEPS;
+        }
+        for _ in 0..left / STEPS {
+            ahead.fetch(simd);
+            // SAFETY: likewise.
+            unsafe { self.add_steps(simd, 0, sums) };
+            self.skip(STEPS);
+        }
+        for input in 0..left % STEPS {
+            // SAFETY: likewise.
+            unsafe { self.add(simd, input, sums) };
+        }
+    }
+
+    /// Adds the products of `STEPS` inputs.
+    ///
+    /// # Safety
+    /// So many inputs are left after the first ones.
+    #[inline(always)]
+    unsafe fn add_steps(&self, simd: S, first: usize, sums: &mut [[S::Real; PANELS]; ROWS]) {
+        for input in first..first + STEPS {
+            // SAFETY: likewise.
+            unsafe { self.add(simd, input, sums) };
+        }
     }
 
     /// Adds the products of one input.
