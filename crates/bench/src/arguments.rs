@@ -50,6 +50,11 @@ pub(crate) struct EngineOptions {
     #[arg(long, default_value_t = 300, value_name = "MILLISECONDS")]
     pub(crate) budget: u64,
 
+    /// Count calm rounds only, those in which nobody else slows the processor's core down, and wait at most so long for them in each cell;
+    /// then the calmest count.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) calm: Option<f64>,
+
     /// Write every figure to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

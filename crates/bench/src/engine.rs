@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::arguments::EngineOptions;
 use crate::contender::{Contender, Engine, Leat};
+use crate::gauge::Gauge;
 use crate::models::{self, Kind};
 #[cfg(feature = "peers")]
 use crate::peers::Peers;
 use crate::roofline::{Peak, Roofline};
 use crate::shapes::{self, Shape};
-use crate::timing::{Timing, timings};
+use crate::timing::{Timing, Timings, timings};
 use crate::{Error, report};
 
 /// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
@@ -52,6 +53,9 @@ pub(crate) struct Cell {
     pub(crate) of_peak: Option<f64>,
     /// The median of one run, ours first.
     pub(crate) times: Vec<Time>,
+    /// The rounds that count, and all.
+    pub(crate) counted: usize,
+    pub(crate) rounds: usize,
     /// How far the answers of the others are from ours on average, relative to their size. Nobody is there whose model is another one.
     pub(crate) distances: Vec<(Engine, f32)>,
 }
@@ -95,6 +99,7 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
         cells: Vec::new(),
     };
     report::opening(&run)?;
+    let mut gauge = options.calm.map(|seconds| Gauge::new(Duration::from_secs_f64(seconds)));
     for shape in shapes {
         let dense = models::dense(&shape, options.models.as_deref())?;
         for kind in Kind::ALL {
@@ -112,7 +117,8 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
                 if let Some(peers) = &peers {
                     contenders.extend(peers.of(&shape, kind, &input)?);
                 }
-                let cell = Subject { shape: &shape, kind, batch }.measure(contenders, budget)?;
+                let cell =
+                    Subject { shape: &shape, kind, batch }.measure(contenders, budget, gauge.as_mut())?;
                 report::line(&cell)?;
                 run.cells.push(cell);
             }
@@ -155,6 +161,7 @@ impl Subject<'_> {
         &self,
         contenders: Vec<(Engine, Box<dyn Contender>)>,
         budget: Duration,
+        gauge: Option<&mut Gauge>,
     ) -> Result<Cell, Error> {
         let (engines, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
         let distances = self.agree(&engines, &mut contenders)?;
@@ -162,7 +169,7 @@ impl Subject<'_> {
         let peak = Peak::of(self.kind, duration_of_ours(&mut contenders)?);
         let share = peak.as_ref().map(|peak| multiply_adds as f64 / peak.multiply_adds() as f64);
         contenders.extend(peak.map(|peak| Box::new(peak) as Box<dyn Contender>));
-        let timings = timings(&mut contenders, budget)?;
+        let Timings { contenders: timings, rounds, counted } = timings(&mut contenders, budget, gauge)?;
         let of_peak = share.zip(timings.last()).map(|(share, peak)| peak.ratio * share);
         let time = |(engine, Timing { us, ratio })| Time { engine, us, ratio };
         Ok(Cell {
@@ -172,6 +179,8 @@ impl Subject<'_> {
             multiply_adds,
             of_peak,
             times: engines.into_iter().zip(timings).map(time).collect(),
+            counted,
+            rounds,
             distances,
         })
     }

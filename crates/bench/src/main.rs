@@ -13,6 +13,7 @@ mod arguments;
 mod contender;
 mod engine;
 mod error;
+mod gauge;
 mod models;
 #[cfg(feature = "peers")]
 mod peers;

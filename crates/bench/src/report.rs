@@ -37,7 +37,11 @@ pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
         .iter()
         .map(|time| format!("{} {} µs", time.engine.name(), microseconds(time.us)))
         .collect();
-    say(&format!("{} {} batch {}: {}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
+    let counted = match (cell.counted, cell.rounds) {
+        (counted, rounds) if counted < rounds => format!(" ({counted} of {rounds} rounds)"),
+        _ => String::new(),
+    };
+    say(&format!("{} {} batch {}: {}{counted}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
 }
 
 pub(crate) fn tables(run: &Run) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::contender::Contender;
+use crate::gauge::Gauge;
 
 /// A sample lasts at least this long, so that reading the clock does not count.
 const SAMPLE_MIN: Duration = Duration::from_micros(50);
@@ -20,32 +21,89 @@ pub(crate) struct Timing {
     pub(crate) ratio: f64,
 }
 
+/// The time of one run of each contender, in microseconds, in turns.
+struct Round {
+    times: Vec<f64>,
+    spent: Duration,
+    /// The longest reading of the gauge between the turns; 0 without one.
+    reading: f64,
+}
+
+/// What was found out about the contenders of a cell.
+pub(crate) struct Timings {
+    /// In the order of the contenders.
+    pub(crate) contenders: Vec<Timing>,
+    pub(crate) rounds: usize,
+    /// How many of them count.
+    pub(crate) counted: usize,
+}
+
 /// Times contenders in rounds, in each of which all take a turn, the order turned round from one to the next. There are as many rounds
-/// as give each contender `budget` on average.
-pub(crate) fn timings(contenders: &mut [Box<dyn Contender>], budget: Duration) -> Result<Vec<Timing>, Error> {
+/// as give each contender `budget` on average. With a gauge only calm rounds count, and there are more until enough of them were
+/// calm or its patience is at an end; then the calmest count.
+pub(crate) fn timings(
+    contenders: &mut [Box<dyn Contender>],
+    budget: Duration,
+    mut gauge: Option<&mut Gauge>,
+) -> Result<Timings, Error> {
     let mut runs = Vec::with_capacity(contenders.len());
     for contender in &mut *contenders {
         runs.push(runs_per_sample(contender.as_mut())?);
     }
     let budget = budget * contenders.len() as u32;
-    let mut samples = vec![Vec::new(); contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let (mut rounds, mut spent) = (0, Duration::ZERO);
-    while rounds < ROUNDS_MIN || spent < budget {
-        for &index in &order {
-            let took = sample(contenders[index].as_mut(), runs[index])?;
-            spent += took;
-            samples[index].push(took.as_secs_f64() * 1e6 / f64::from(runs[index]));
-        }
+    let (began, mut rounds) = (Instant::now(), Vec::new());
+    loop {
+        rounds.push(round(contenders, &runs, &order, gauge.as_deref_mut())?);
         order.reverse();
-        rounds += 1;
+        let (limit, patience) =
+            gauge.as_ref().map_or((0.0, Duration::MAX), |gauge| (gauge.limit(), gauge.patience));
+        let calm = rounds.iter().filter(|round: &&Round| round.reading <= limit);
+        let (count, spent) =
+            calm.fold((0, Duration::ZERO), |(count, spent), round| (count + 1, spent + round.spent));
+        let is_enough = count >= ROUNDS_MIN && spent >= budget;
+        if is_enough || rounds.len() >= ROUNDS_MIN && began.elapsed() >= patience {
+            let all = rounds.len();
+            let counted = calmest(rounds, limit);
+            return Ok(Timings { contenders: medians(&counted), rounds: all, counted: counted.len() });
+        }
     }
-    let first = samples.first().cloned().unwrap_or_default();
-    let timing = |samples: Vec<f64>| {
-        let ratios = samples.iter().zip(&first).map(|(time, first)| time / first);
-        Timing { ratio: median(ratios.collect()), us: median(samples) }
+}
+
+/// A turn of each contender, in that order.
+fn round(
+    contenders: &mut [Box<dyn Contender>],
+    runs: &[u32],
+    order: &[usize],
+    mut gauge: Option<&mut Gauge>,
+) -> Result<Round, Error> {
+    let mut read = || gauge.as_deref_mut().map_or(0.0, Gauge::read);
+    let mut round = Round { times: vec![0.0; contenders.len()], spent: Duration::ZERO, reading: read() };
+    for &index in order {
+        let took = sample(contenders[index].as_mut(), runs[index])?;
+        round.reading = round.reading.max(read());
+        round.spent += took;
+        round.times[index] = took.as_secs_f64() * 1e6 / f64::from(runs[index]);
+    }
+    Ok(round)
+}
+
+/// The rounds within the limit, or the `ROUNDS_MIN` calmest where fewer are.
+fn calmest(mut rounds: Vec<Round>, limit: f64) -> Vec<Round> {
+    rounds.sort_by(|one, other| one.reading.total_cmp(&other.reading));
+    let calm = rounds.iter().filter(|round| round.reading <= limit).count();
+    rounds.truncate(calm.max(ROUNDS_MIN));
+    rounds
+}
+
+fn medians(rounds: &[Round]) -> Vec<Timing> {
+    let contenders = rounds.first().map_or(0, |round| round.times.len());
+    let of = |contender: usize| {
+        let us = median(rounds.iter().map(|round| round.times[contender]).collect());
+        let ratio = median(rounds.iter().map(|round| round.times[contender] / round.times[0]).collect());
+        Timing { us, ratio }
     };
-    Ok(samples.into_iter().map(timing).collect())
+    (0..contenders).map(of).collect()
 }
 
 fn runs_per_sample(contender: &mut dyn Contender) -> Result<u32, Error> {
@@ -103,11 +161,36 @@ mod tests {
     fn each_contender_gets_the_time_of_one_of_its_own_runs() {
         let waiting = |us| Box::new(Waiting(Duration::from_micros(us))) as Box<dyn Contender>;
         let timings =
-            timings(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5)).unwrap();
+            timings(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5), None).unwrap();
+        assert_eq!(timings.rounds, timings.counted);
+        let timings = timings.contenders;
         let [first, second, third] = timings[..] else { panic!("{timings:?}") };
         // Whoever else runs here makes a wait longer, never shorter.
         assert!(first.us >= 400.0 && second.us >= 10.0 && third.us >= 100.0, "{timings:?}");
         assert!(first.us > third.us && third.us > second.us, "{timings:?}");
         assert!(first.ratio == 1.0 && second.ratio < third.ratio && third.ratio < 1.0, "{timings:?}");
+    }
+
+    #[test]
+    fn calm_rounds_count_and_without_enough_of_them_the_calmest() {
+        let rounds = |calm: usize, loud: usize| -> Vec<Round> {
+            let round = |(count, reading)| (0..count).map(move |at| (at, reading));
+            let all = [(loud, 3.0), (calm, 1.0)].into_iter().flat_map(round);
+            all.map(|(at, reading)| Round { times: vec![at as f64, reading], spent: Duration::ZERO, reading })
+                .collect()
+        };
+        let counted = calmest(rounds(20, 30), 2.0);
+        assert_eq!((counted.len(), medians(&counted)[1].us), (20, 1.0));
+        let counted = calmest(rounds(5, 30), 2.0);
+        assert_eq!((counted.len(), medians(&counted)[1].us), (ROUNDS_MIN, 3.0));
+        assert_eq!(calmest(rounds(0, 3), 2.0).len(), 3);
+    }
+
+    #[test]
+    fn patience_has_an_end_where_nothing_is_calm() {
+        let mut gauge = Gauge::new(Duration::ZERO);
+        let mut contenders = [Box::new(Waiting(Duration::from_micros(100))) as Box<dyn Contender>];
+        let timings = timings(&mut contenders, Duration::from_secs(3600), Some(&mut gauge)).unwrap();
+        assert_eq!((timings.rounds, timings.counted), (ROUNDS_MIN, ROUNDS_MIN));
     }
 }
