@@ -13,7 +13,7 @@ use crate::models::{self, Kind};
 use crate::peers::Peers;
 use crate::roofline::{Peak, Roofline};
 use crate::shapes::{self, Shape};
-use crate::timing::{Timing, Timings, timings};
+use crate::timing::{Rounds, Timing, Timings, timings};
 use crate::{Error, report};
 
 /// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
@@ -53,9 +53,7 @@ pub(crate) struct Cell {
     pub(crate) of_peak: Option<f64>,
     /// The median of one run, ours first.
     pub(crate) times: Vec<Time>,
-    /// The rounds that count, and all.
-    pub(crate) counted: usize,
-    pub(crate) rounds: usize,
+    pub(crate) rounds: Rounds,
     /// How far the answers of the others are from ours on average, relative to their size. Nobody is there whose model is another one.
     pub(crate) distances: Vec<(Engine, f32)>,
 }
@@ -169,7 +167,7 @@ impl Subject<'_> {
         let peak = Peak::of(self.kind, duration_of_ours(&mut contenders)?);
         let share = peak.as_ref().map(|peak| multiply_adds as f64 / peak.multiply_adds() as f64);
         contenders.extend(peak.map(|peak| Box::new(peak) as Box<dyn Contender>));
-        let Timings { contenders: timings, rounds, counted } = timings(&mut contenders, budget, gauge)?;
+        let Timings { contenders: timings, rounds } = timings(&mut contenders, budget, gauge)?;
         let of_peak = share.zip(timings.last()).map(|(share, peak)| peak.ratio * share);
         let time = |(engine, Timing { us, ratio })| Time { engine, us, ratio };
         Ok(Cell {
@@ -179,7 +177,6 @@ impl Subject<'_> {
             multiply_adds,
             of_peak,
             times: engines.into_iter().zip(timings).map(time).collect(),
-            counted,
             rounds,
             distances,
         })

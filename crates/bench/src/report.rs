@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::Error;
 use crate::contender::Engine;
 use crate::engine::{Cell, Run};
+use crate::timing::Rounds;
 
 pub(crate) fn fail(error: &Error) -> ExitCode {
     // Whoever does not listen needs no answer; the exit code says it too.
@@ -37,9 +38,10 @@ pub(crate) fn line(cell: &Cell) -> Result<(), Error> {
         .iter()
         .map(|time| format!("{} {} µs", time.engine.name(), microseconds(time.us)))
         .collect();
-    let counted = match (cell.counted, cell.rounds) {
-        (counted, rounds) if counted < rounds => format!(" ({counted} of {rounds} rounds)"),
-        _ => String::new(),
+    let Rounds { all, calm, counted } = cell.rounds;
+    let counted = match calm < all {
+        true => format!(" ({counted} of {all} rounds, {calm} of them calm)"),
+        false => String::new(),
     };
     say(&format!("{} {} batch {}: {}{counted}", cell.shape, cell.kind.name(), cell.batch, times.join(", ")))
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::Error;
 use crate::contender::Contender;
 use crate::gauge::Gauge;
@@ -33,8 +35,15 @@ struct Round {
 pub(crate) struct Timings {
     /// In the order of the contenders.
     pub(crate) contenders: Vec<Timing>,
-    pub(crate) rounds: usize,
-    /// How many of them count.
+    pub(crate) rounds: Rounds,
+}
+
+/// How many rounds there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Rounds {
+    pub(crate) all: usize,
+    pub(crate) calm: usize,
+    /// The calm ones, or more where they were too few.
     pub(crate) counted: usize,
 }
 
@@ -64,8 +73,9 @@ pub(crate) fn timings(
         let is_enough = count >= ROUNDS_MIN && spent >= budget;
         if is_enough || rounds.len() >= ROUNDS_MIN && began.elapsed() >= patience {
             let all = rounds.len();
-            let counted = calmest(rounds, limit);
-            return Ok(Timings { contenders: medians(&counted), rounds: all, counted: counted.len() });
+            let counted = calmest(rounds, count);
+            let rounds = Rounds { all, calm: count, counted: counted.len() };
+            return Ok(Timings { contenders: medians(&counted), rounds });
         }
     }
 }
@@ -88,11 +98,10 @@ fn round(
     Ok(round)
 }
 
-/// The rounds within the limit, or the `ROUNDS_MIN` calmest where fewer are.
-fn calmest(mut rounds: Vec<Round>, limit: f64) -> Vec<Round> {
+/// So many of the calmest rounds, at least `ROUNDS_MIN`.
+fn calmest(mut rounds: Vec<Round>, count: usize) -> Vec<Round> {
     rounds.sort_by(|one, other| one.reading.total_cmp(&other.reading));
-    let calm = rounds.iter().filter(|round| round.reading <= limit).count();
-    rounds.truncate(calm.max(ROUNDS_MIN));
+    rounds.truncate(count.max(ROUNDS_MIN));
     rounds
 }
 
@@ -162,7 +171,8 @@ mod tests {
         let waiting = |us| Box::new(Waiting(Duration::from_micros(us))) as Box<dyn Contender>;
         let timings =
             timings(&mut [waiting(400), waiting(10), waiting(100)], Duration::from_millis(5), None).unwrap();
-        assert_eq!(timings.rounds, timings.counted);
+        let Rounds { all, calm, counted } = timings.rounds;
+        assert_eq!((calm, counted), (all, all));
         let timings = timings.contenders;
         let [first, second, third] = timings[..] else { panic!("{timings:?}") };
         // Whoever else runs here makes a wait longer, never shorter.
@@ -179,11 +189,11 @@ mod tests {
             all.map(|(at, reading)| Round { times: vec![at as f64, reading], spent: Duration::ZERO, reading })
                 .collect()
         };
-        let counted = calmest(rounds(20, 30), 2.0);
+        let counted = calmest(rounds(20, 30), 20);
         assert_eq!((counted.len(), medians(&counted)[1].us), (20, 1.0));
-        let counted = calmest(rounds(5, 30), 2.0);
+        let counted = calmest(rounds(5, 30), 5);
         assert_eq!((counted.len(), medians(&counted)[1].us), (ROUNDS_MIN, 3.0));
-        assert_eq!(calmest(rounds(0, 3), 2.0).len(), 3);
+        assert_eq!(calmest(rounds(0, 3), 0).len(), 3);
     }
 
     #[test]
@@ -191,6 +201,7 @@ mod tests {
         let mut gauge = Gauge::new(Duration::ZERO);
         let mut contenders = [Box::new(Waiting(Duration::from_micros(100))) as Box<dyn Contender>];
         let timings = timings(&mut contenders, Duration::from_secs(3600), Some(&mut gauge)).unwrap();
-        assert_eq!((timings.rounds, timings.counted), (ROUNDS_MIN, ROUNDS_MIN));
+        let Rounds { all, counted, .. } = timings.rounds;
+        assert_eq!((all, counted), (ROUNDS_MIN, ROUNDS_MIN));
     }
 }

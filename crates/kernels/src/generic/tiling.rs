@@ -170,12 +170,11 @@ impl<T: Tiles> Columns<'_, T> {
     }
 }
 
-/// How many steps a loop makes at once: few enough for the code to stay small, enough that what is no arithmetic hardly counts, also
-/// where another thread shares the processor's core.
+/// How many steps a loop makes at once: few enough for the code to stay small, enough that what is no arithmetic counts little.
 pub(crate) const STEPS: usize = 4;
 
-/// How many it makes at once where the weights of the next column are fetched so slowly that a line lasts for all of them: what is no
-/// arithmetic then takes another twentieth less.
+/// How many it makes at once where the weights of the next column are fetched so slowly that a line lasts for all of them, or not at all:
+/// nearly a tenth fewer instructions in a tile of six sums, which shows most where another thread shares the processor's core.
 pub(crate) const MANY_STEPS: usize = 4 * STEPS;
 
 /// How many bytes come from memory at once.
@@ -207,7 +206,7 @@ impl<const PANELS: usize> Ahead<PANELS> {
         Self { next: panels.map(|panel| panel.wrapping_add(start)), stride }
     }
 
-    /// Whether a line is more than belongs to `MANY_STEPS` steps, as it is in a column of many tiles.
+    /// Whether a line lasts for `MANY_STEPS` steps, as it does in a column of many tiles and where nothing has to be fetched.
     #[inline(always)]
     pub(crate) fn is_slow(&self) -> bool {
         MANY_STEPS / STEPS * self.stride <= LINE
