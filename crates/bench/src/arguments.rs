@@ -82,6 +82,11 @@ pub(crate) struct ServingOptions {
     #[arg(long, default_value_t = 1, value_parser = positive)]
     pub(crate) connections: usize,
 
+    /// Watch meanwhile how disturbed the processors are, and count only the least disturbed quarter of the rounds, but at least 15: ask for
+    /// `--rounds 60` or more.
+    #[arg(long)]
+    pub(crate) calm: bool,
+
     /// What `peers/environment` made.
     #[arg(long, default_value = "target/bench", value_name = "FOLDER")]
     pub(crate) environment: PathBuf,
@@ -142,6 +147,11 @@ pub(crate) struct LoadingOptions {
     /// Rounds of both.
     #[arg(long, default_value_t = 9, value_parser = positive)]
     pub(crate) rounds: usize,
+
+    /// Watch meanwhile how disturbed the processors are, and count only the least disturbed quarter of the rounds, but at least 15: ask for
+    /// `--rounds 60` or more.
+    #[arg(long)]
+    pub(crate) calm: bool,
 
     /// The `leat` program, when it does not stand beside this one.
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@
 //! `leat-bench serving` puts a digits classifier behind a broker and a gateway, each in a process of its own, beside a plain NATS echo
 //! and beside ONNX Runtime behind nats-py and FastAPI.
 //!
-//! Reading order: `arguments`; `engine`, `shapes`, `models`, `contender`, `peers`, `timing`, `roofline`, `report`; `serving`.
+//! Reading order: `arguments`; `engine`, `shapes`, `models`, `contender`, `peers`, `timing`, `gauge`, `roofline`, `report`; `serving`, `watch`.
 
 mod arguments;
 mod contender;
@@ -22,6 +22,7 @@ mod roofline;
 mod serving;
 mod shapes;
 mod timing;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -4,9 +4,10 @@
 //! turns in every round. Before anything is timed their answers are compared.
 //!
 //! Reading order: `lane` (who is asked how), `process` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
-//! measurement), `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another).
+//! measurement), `calmest`, `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another).
 
 mod agreement;
+mod calmest;
 mod deployment;
 mod echo;
 mod figures;

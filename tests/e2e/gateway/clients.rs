@@ -59,6 +59,9 @@ async fn schemathesis_finds_no_server_error() {
     ];
     let output = Command::new(venv().await.join("bin/schemathesis"))
         .args(arguments)
+        .env("SCHEMATHESIS_HOOKS", "fuzzing")
+        .env("PYTHONPATH", scripts())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .output()
         .await

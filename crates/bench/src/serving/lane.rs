@@ -11,8 +11,8 @@ use crate::arguments::Server;
 
 /// Longer than any request waits that is answered at all.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
-/// Enough for connections and caches; what warms up more slowly does so in the first round.
-const WARM_UP: Duration = Duration::from_millis(300);
+/// At most so long, enough for connections and caches; what warms up more slowly does so in the first round.
+const WARM_UP_MAX: Duration = Duration::from_millis(300);
 
 /// A server with requests in one encoding.
 #[derive(Clone, Debug)]
@@ -24,10 +24,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Asks for so long.
+    /// Asks for so long, after a warm-up of at most half as long.
     pub(super) fn load(&self, duration: Duration) -> Load {
         let (target, requests) = (self.target.clone(), self.requests.clone());
-        Load { target, requests, timeout: TIMEOUT, warm_up: WARM_UP, duration }
+        Load { target, requests, timeout: TIMEOUT, warm_up: WARM_UP_MAX.min(duration / 2), duration }
     }
 
     /// For people.

@@ -10,11 +10,12 @@ use leat_load::{Arrivals, Pace, Percentiles};
 use leat_model::{Body, Model};
 use tokio_util::sync::CancellationToken;
 
+use super::calmest::{Sample, of_calmest};
 use super::deployment::Deployer;
 use super::lane::Lane;
 use super::stage::Stage;
 use crate::arguments::LoadingOptions;
-use crate::timing::median;
+use crate::watch::{Disturbance, Watch};
 use crate::{Error, models, report, shapes};
 
 const OTHER: &str = "other";
@@ -27,6 +28,8 @@ const OUTSTANDING_MAX: usize = 1024;
 struct Latencies {
     p50: f64,
     p99: f64,
+    /// How disturbed the processors were meanwhile; none when nobody watched.
+    disturbance: Option<Disturbance>,
 }
 
 /// Measures and gives what there is to say.
@@ -37,13 +40,15 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
     let (lane, mut deployer) = stage.raise_worker(options.leat.as_deref()).await?;
     let digests = store(&deployer, &options.shape).await?;
     let mut others = digests.iter().cycle();
+    let watch = options.calm.then(Watch::start).transpose()?;
+    let watch = watch.as_ref();
     let (mut quiet, mut loading, mut loads) = (Vec::new(), Vec::new(), 0);
     for round in 1..=options.rounds {
-        let before = ask(&lane, options).await?;
+        let before = ask(&lane, options, watch).await?;
         let end = CancellationToken::new();
         let replacing = replace(&mut deployer, &mut others, Duration::from_millis(options.pause), &end);
         let asking = async {
-            let asked = ask(&lane, options).await;
+            let asked = ask(&lane, options, watch).await;
             end.cancel();
             asked
         };
@@ -57,22 +62,33 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
         quiet.push(before);
         loading.push(meanwhile);
     }
-    let ratio = |of: fn(&Latencies) -> f64| {
-        median(quiet.iter().zip(&loading).map(|(quiet, loading)| of(loading) / of(quiet)).collect())
+    let pairs = quiet.iter().zip(&loading);
+    // Both times of a round count or none, so that all medians are of the same rounds.
+    let middle = |of: &dyn Fn(&Latencies, &Latencies) -> f64| {
+        let sample = |(quiet, loading): (&Latencies, &Latencies)| {
+            let both = quiet.disturbance.zip(loading.disturbance);
+            // Loading is one of those who make readings slow, and must not choose the rounds in which it did least.
+            let disturbance =
+                both.map(|(quiet, loading)| Disturbance { slow: quiet.slow, ..quiet.and(loading) });
+            Sample { value: of(quiet, loading), disturbance }
+        };
+        of_calmest(pairs.clone().map(sample).collect())
     };
-    let middle = |all: &[Latencies], of: fn(&Latencies) -> f64| median(all.iter().map(of).collect());
+    let p99 = middle(&|quiet, loading| loading.p99 / quiet.p99);
+    let counted = p99.disturbance.map(|_| format!("{}:\n", p99.basis()));
     Ok(format!(
         "{} requests/s, another model ({}) loaded {loads} times:\n\
-         p50 {:.0} µs without loading, {:.0} µs with it, {:.2} times as long\n\
+         {}p50 {:.0} µs without loading, {:.0} µs with it, {:.2} times as long\n\
          p99 {:.0} µs without loading, {:.0} µs with it, {:.2} times as long",
         options.rate,
         shapes::named(&options.shape)?.describe(),
-        middle(&quiet, |at| at.p50),
-        middle(&loading, |at| at.p50),
-        ratio(|at| at.p50),
-        middle(&quiet, |at| at.p99),
-        middle(&loading, |at| at.p99),
-        ratio(|at| at.p99),
+        counted.unwrap_or_default(),
+        middle(&|quiet, _| quiet.p50).value,
+        middle(&|_, loading| loading.p50).value,
+        middle(&|quiet, loading| loading.p50 / quiet.p50).value,
+        middle(&|quiet, _| quiet.p99).value,
+        middle(&|_, loading| loading.p99).value,
+        p99.value,
     ))
 }
 
@@ -116,7 +132,7 @@ async fn replace(
     Ok(count)
 }
 
-async fn ask(lane: &Lane, options: &LoadingOptions) -> Result<Latencies, Error> {
+async fn ask(lane: &Lane, options: &LoadingOptions, watch: Option<&Watch>) -> Result<Latencies, Error> {
     let pace = Pace::Open {
         rate: options.rate,
         arrivals: Arrivals::Poisson,
@@ -124,11 +140,13 @@ async fn ask(lane: &Lane, options: &LoadingOptions) -> Result<Latencies, Error> 
         seed: 0,
     };
     let duration = Duration::from_secs_f64(options.seconds);
+    let watched = watch.map(|watch| (watch, watch.begin()));
     let report = lane.load(duration).run(pace, &CancellationToken::new()).await?;
+    let disturbance = watched.map(|(watch, begun)| watch.since(&begun));
     let figures = Percentiles::of(&report.latency);
     let figures = figures.filter(|_| report.failed.is_empty() && report.unsent == 0).ok_or_else(|| {
         let (failed, unsent) = (report.failed_total(), report.unsent);
         Error::Usage(format!("{failed} requests failed and {unsent} were never sent: ask for a lower rate"))
     })?;
-    Ok(Latencies { p50: figures.p50, p99: figures.p99 })
+    Ok(Latencies { p50: figures.p50, p99: figures.p99, disturbance })
 }

@@ -28,7 +28,9 @@ fn figures(cells: &[Cell]) -> Table {
 fn row(cell: &Cell, cells: &[Cell]) -> Vec<String> {
     let own = (cell.server, cell.encoding);
     let rate = |one: &Turn, other: &Turn| one.per_second / other.per_second;
-    let over = |server, encoding| compared(cells, [own, (server, encoding)], cell.concurrency, rate);
+    let over = |server, encoding| {
+        compared(cells, [own, (server, encoding)], cell.concurrency, rate).map(|found| found.value)
+    };
     let of_echo = if cell.server == Server::Echo { None } else { over(Server::Echo, cell.encoding) };
     let of_peer = peer(cell.server).and_then(|peer| over(peer, cell.encoding));
     vec![
@@ -54,8 +56,8 @@ const fn peer(server: Server) -> Option<Server> {
 
 fn verdict(Verdict { target, found, is_met }: &Verdict) -> String {
     match (found, is_met) {
-        (Some(found), Some(true)) => format!("- met: {target} ({found:.2})"),
-        (Some(found), _) => format!("- **not met**: {target} ({found:.2})"),
+        (Some(found), Some(true)) => format!("- met: {target} ({found})"),
+        (Some(found), _) => format!("- **not met**: {target} ({found})"),
         (None, _) => format!("- not measured: {target}"),
     }
 }

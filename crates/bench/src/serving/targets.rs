@@ -3,6 +3,7 @@
 use leat_contract::Encoding::{Json, MessagePack};
 use serde::Serialize;
 
+use super::calmest::Median;
 use super::figures::{Cell, Turn, compared};
 use crate::arguments::Server::{Echo, FastApi, Gateway, Leat, NatsPy};
 
@@ -11,7 +12,7 @@ use crate::arguments::Server::{Echo, FastApi, Gateway, Leat, NatsPy};
 pub(super) struct Verdict {
     pub(super) target: &'static str,
     /// None when a server was not measured.
-    pub(super) found: Option<f64>,
+    pub(super) found: Option<Median>,
     pub(super) is_met: Option<bool>,
 }
 
@@ -62,10 +63,10 @@ pub(super) fn judge(cells: &[Cell]) -> Vec<Verdict> {
     ]
 }
 
-fn at_least(target: &'static str, found: Option<f64>, limit: f64) -> Verdict {
-    Verdict { target, found, is_met: found.map(|found| found >= limit) }
+fn at_least(target: &'static str, found: Option<Median>, limit: f64) -> Verdict {
+    Verdict { target, found, is_met: found.map(|found| found.value >= limit) }
 }
 
-fn at_most(target: &'static str, found: Option<f64>, limit: f64) -> Verdict {
-    Verdict { target, found, is_met: found.map(|found| found <= limit) }
+fn at_most(target: &'static str, found: Option<Median>, limit: f64) -> Verdict {
+    Verdict { target, found, is_met: found.map(|found| found.value <= limit) }
 }
