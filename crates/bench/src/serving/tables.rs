@@ -11,7 +11,14 @@ use crate::report::align;
 /// Everything that is printed at the end.
 pub(super) fn of(run: &Run) -> String {
     let verdicts: Vec<String> = run.verdicts.iter().map(verdict).collect();
-    format!("\n{}\n\n{}", figures(&run.cells), verdicts.join("\n"))
+    let watched = run.cells.iter().flat_map(|cell| &cell.turns).any(|turn| turn.disturbance.is_some());
+    // A row's ratio need not be that of the medians beside it.
+    let note = if watched {
+        "\nThe least disturbed rounds count, of each figure and of each ratio its own.\n"
+    } else {
+        ""
+    };
+    format!("{note}\n{}\n\n{}", figures(&run.cells), verdicts.join("\n"))
 }
 
 fn figures(cells: &[Cell]) -> Table {
