@@ -7,13 +7,12 @@ use serde::Serialize;
 
 use crate::arguments::EngineOptions;
 use crate::contender::{Contender, Engine, Leat};
-use crate::gauge::Gauge;
 use crate::models::{self, Kind};
 #[cfg(feature = "peers")]
 use crate::peers::Peers;
 use crate::roofline::{Peak, Roofline};
 use crate::shapes::{self, Shape};
-use crate::timing::{Rounds, Timing, Timings, timings};
+use crate::timing::{Calm, Rounds, Timing, Timings, timings};
 use crate::{Error, report};
 
 /// How far outputs may be from those of another engine in `f32`, on average and relative to their size: sums run in another
@@ -97,7 +96,7 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
         cells: Vec::new(),
     };
     report::opening(&run)?;
-    let mut gauge = options.calm.map(|seconds| Gauge::new(Duration::from_secs_f64(seconds)));
+    let mut calm = options.calm.map(|seconds| Calm::new(Duration::from_secs_f64(seconds)));
     for shape in shapes {
         let dense = models::dense(&shape, options.models.as_deref())?;
         for kind in Kind::ALL {
@@ -116,7 +115,7 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
                     contenders.extend(peers.of(&shape, kind, &input)?);
                 }
                 let cell =
-                    Subject { shape: &shape, kind, batch }.measure(contenders, budget, gauge.as_mut())?;
+                    Subject { shape: &shape, kind, batch }.measure(contenders, budget, calm.as_mut())?;
                 report::line(&cell)?;
                 run.cells.push(cell);
             }
@@ -159,7 +158,7 @@ impl Subject<'_> {
         &self,
         contenders: Vec<(Engine, Box<dyn Contender>)>,
         budget: Duration,
-        gauge: Option<&mut Gauge>,
+        calm: Option<&mut Calm>,
     ) -> Result<Cell, Error> {
         let (engines, mut contenders): (Vec<_>, Vec<_>) = contenders.into_iter().unzip();
         let distances = self.agree(&engines, &mut contenders)?;
@@ -167,7 +166,7 @@ impl Subject<'_> {
         let peak = Peak::of(self.kind, duration_of_ours(&mut contenders)?);
         let share = peak.as_ref().map(|peak| multiply_adds as f64 / peak.multiply_adds() as f64);
         contenders.extend(peak.map(|peak| Box::new(peak) as Box<dyn Contender>));
-        let Timings { contenders: timings, rounds } = timings(&mut contenders, budget, gauge)?;
+        let Timings { contenders: timings, rounds } = timings(&mut contenders, budget, calm)?;
         let of_peak = share.zip(timings.last()).map(|(share, peak)| peak.ratio * share);
         let time = |(engine, Timing { us, ratio })| Time { engine, us, ratio };
         Ok(Cell {

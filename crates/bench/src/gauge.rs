@@ -15,13 +15,11 @@ const CALM: f64 = 1.05;
 pub(crate) struct Gauge {
     /// The shortest reading so far, in seconds.
     shortest: f64,
-    /// How long a cell may wait for calm rounds.
-    pub(crate) patience: Duration,
 }
 
 impl Gauge {
-    pub(crate) fn new(patience: Duration) -> Self {
-        let mut gauge = Self { shortest: f64::INFINITY, patience };
+    pub(crate) fn new() -> Self {
+        let mut gauge = Self { shortest: f64::INFINITY };
         let began = Instant::now();
         while began.elapsed() < FIRST {
             gauge.read();
@@ -63,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_shortest_reading_is_calm_and_twice_as_long_is_not() {
-        let mut gauge = Gauge::new(Duration::ZERO);
+        let mut gauge = Gauge::new();
         let readings: Vec<f64> = (0..20).map(|_| gauge.read()).collect();
         let shortest = readings.into_iter().fold(f64::INFINITY, f64::min);
         assert!(gauge.shortest > 0.0 && gauge.shortest <= shortest);

@@ -10,7 +10,8 @@ use crate::gauge::Gauge;
 
 /// A sample lasts at least this long, so that reading the clock does not count.
 const SAMPLE_MIN: Duration = Duration::from_micros(50);
-const ROUNDS_MIN: usize = 15;
+/// Fewer say little about a median.
+pub(crate) const ROUNDS_MIN: usize = 15;
 const RUNS_MAX: u32 = 1 << 16;
 
 /// What the rounds say about one contender.
@@ -21,6 +22,18 @@ pub(crate) struct Timing {
     /// The median, over the rounds, of its time in terms of that of the first contender. What slows the machine down for longer than a round
     /// meets both alike.
     pub(crate) ratio: f64,
+}
+
+/// What tells calm rounds from others, and how long a cell may wait for them.
+pub(crate) struct Calm {
+    gauge: Gauge,
+    patience: Duration,
+}
+
+impl Calm {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self { gauge: Gauge::new(), patience }
+    }
 }
 
 /// The time of one run of each contender, in microseconds, in turns.
@@ -48,12 +61,12 @@ pub(crate) struct Rounds {
 }
 
 /// Times contenders in rounds, in each of which all take a turn, the order turned round from one to the next. There are as many rounds
-/// as give each contender `budget` on average. With a gauge only calm rounds count, and there are more until enough of them were
-/// calm or its patience is at an end; then the calmest count.
+/// as give each contender `budget` on average. Where calm rounds are told from others only these count, and there are more until
+/// there are enough of them or patience is at an end; then the calmest count.
 pub(crate) fn timings(
     contenders: &mut [Box<dyn Contender>],
     budget: Duration,
-    mut gauge: Option<&mut Gauge>,
+    mut calm: Option<&mut Calm>,
 ) -> Result<Timings, Error> {
     let mut runs = Vec::with_capacity(contenders.len());
     for contender in &mut *contenders {
@@ -61,21 +74,43 @@ pub(crate) fn timings(
     }
     let budget = budget * contenders.len() as u32;
     let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let (began, mut rounds) = (Instant::now(), Vec::new());
+    let (began, mut rounds, mut found) = (Instant::now(), Vec::new(), Found::default());
     loop {
-        rounds.push(round(contenders, &runs, &order, gauge.as_deref_mut())?);
+        let round = round(contenders, &runs, &order, calm.as_mut().map(|calm| &mut calm.gauge))?;
         order.reverse();
         let (limit, patience) =
-            gauge.as_ref().map_or((0.0, Duration::MAX), |gauge| (gauge.limit(), gauge.patience));
-        let calm = rounds.iter().filter(|round: &&Round| round.reading <= limit);
-        let (count, spent) =
-            calm.fold((0, Duration::ZERO), |(count, spent), round| (count + 1, spent + round.spent));
-        let is_enough = count >= ROUNDS_MIN && spent >= budget;
+            calm.as_ref().map_or((0.0, Duration::MAX), |calm| (calm.gauge.limit(), calm.patience));
+        if limit < found.limit {
+            found = Found { limit, ..Found::default() };
+            rounds.iter().for_each(|round| found.add(round));
+        }
+        found.limit = limit;
+        found.add(&round);
+        rounds.push(round);
+        let is_enough = found.count >= ROUNDS_MIN && found.spent >= budget;
         if is_enough || rounds.len() >= ROUNDS_MIN && began.elapsed() >= patience {
-            let all = rounds.len();
-            let counted = calmest(rounds, count);
-            let rounds = Rounds { all, calm: count, counted: counted.len() };
+            let (all, calm) = (rounds.len(), found.count);
+            let counted = calmest(rounds, calm);
+            let rounds = Rounds { all, calm, counted: counted.len() };
             return Ok(Timings { contenders: medians(&counted), rounds });
+        }
+    }
+}
+
+/// The calm rounds so far. To go through all rounds after each would take ever longer, and the caches from the contenders.
+#[derive(Default)]
+struct Found {
+    /// The longest reading of a calm round.
+    limit: f64,
+    count: usize,
+    spent: Duration,
+}
+
+impl Found {
+    fn add(&mut self, round: &Round) {
+        if round.reading <= self.limit {
+            self.count += 1;
+            self.spent += round.spent;
         }
     }
 }
@@ -198,9 +233,9 @@ mod tests {
 
     #[test]
     fn patience_has_an_end_where_nothing_is_calm() {
-        let mut gauge = Gauge::new(Duration::ZERO);
+        let mut calm = Calm::new(Duration::ZERO);
         let mut contenders = [Box::new(Waiting(Duration::from_micros(100))) as Box<dyn Contender>];
-        let timings = timings(&mut contenders, Duration::from_secs(3600), Some(&mut gauge)).unwrap();
+        let timings = timings(&mut contenders, Duration::from_secs(3600), Some(&mut calm)).unwrap();
         let Rounds { all, counted, .. } = timings.rounds;
         assert_eq!((all, counted), (ROUNDS_MIN, ROUNDS_MIN));
     }

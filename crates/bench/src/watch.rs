@@ -46,7 +46,7 @@ impl Watch {
     pub(crate) fn start() -> Result<Self, Error> {
         let readings = Arc::new(Mutex::new(Readings::default()));
         let kept = Arc::downgrade(&readings);
-        let mut gauge = Gauge::new(Duration::ZERO);
+        let mut gauge = Gauge::new();
         // All readings are measured against the same.
         let limit = gauge.limit();
         let read = move || {

@@ -4,11 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::timing::median;
+use crate::timing::{ROUNDS_MIN, median};
 use crate::watch::Disturbance;
 
-/// Fewer say little about a median.
-const COUNTED_MIN: usize = 15;
 /// One round of so many counts.
 const OF: usize = 4;
 
@@ -36,7 +34,7 @@ pub(super) fn of_calmest(mut samples: Vec<Sample>) -> Median {
     if samples.iter().all(|sample| sample.disturbance.is_some()) {
         let disturbance = |sample: &Sample| sample.disturbance.unwrap_or_default();
         samples.sort_by(|one, other| disturbance(one).order(&disturbance(other)));
-        samples.truncate((samples.len() / OF).max(COUNTED_MIN));
+        samples.truncate((samples.len() / OF).max(ROUNDS_MIN));
     }
     Median {
         value: median(samples.iter().map(|sample| sample.value).collect()),
