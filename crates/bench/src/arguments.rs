@@ -140,6 +140,10 @@ pub(crate) struct LoadingOptions {
     #[arg(long, default_value_t = 100, value_name = "MILLISECONDS")]
     pub(crate) pause: u64,
 
+    /// Let the worker keep models in a folder, and load each one once before: those that count are read from there.
+    #[arg(long)]
+    pub(crate) kept: bool,
+
     /// Time with and time without loads in a round.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     pub(crate) seconds: f64,

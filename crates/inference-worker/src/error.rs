@@ -1,5 +1,6 @@
 //! What can go wrong in a worker, each case with the code that a producer or the lease gets.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use leat_contract::{ErrorCode, ErrorDetail};
@@ -119,6 +120,17 @@ pub enum Error {
         /// Which model version.
         version: String,
     },
+    /// The folder in which blobs are to be kept cannot be made.
+    #[error(
+        "the folder {} for models cannot be made (setting inference_worker.blob_cache_folder): {reason}",
+        folder.display()
+    )]
+    BlobCache {
+        /// Which one.
+        folder: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The broker could not be asked.
     #[error(transparent)]
     Messaging(#[from] leat_messaging::Error),
@@ -162,6 +174,7 @@ impl Error {
             | Self::Model(_)
             | Self::Engine(_)
             | Self::Panicked { .. }
+            | Self::BlobCache { .. }
             | Self::Thread { .. } => ErrorCode::Internal,
         }
     }

@@ -21,6 +21,7 @@
 mod admission;
 mod answering;
 mod batch;
+mod blob_cache;
 mod board;
 mod budget;
 mod claim;

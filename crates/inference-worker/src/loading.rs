@@ -65,17 +65,26 @@ impl Loading {
         load: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (done, outcome) = oneshot::channel();
-        let load = std::panic::AssertUnwindSafe(load);
-        let load = move || {
-            // A model that makes the compiler panic costs itself, never the thread.
-            if let Ok(value) = std::panic::catch_unwind(load) {
-                // Whoever asked may want something else by now.
-                let _ = done.send(value);
-            }
-        };
-        self.sender.send(Box::new(load)).await.map_err(|_| failed("it has ended"))?;
+        let load = caught(move || {
+            let value = load();
+            // Whoever asked may want something else by now.
+            let _ = done.send(value);
+        });
+        self.sender.send(load).await.map_err(|_| failed("it has ended"))?;
         outcome.await.map_err(|_| failed("it panicked: this is a defect"))
     }
+
+    /// As [`Loading::run`], for what nobody waits for. It is not done when too many loads wait.
+    pub(crate) fn run_later(&self, load: impl FnOnce() + Send + 'static) {
+        if self.sender.try_send(caught(load)).is_err() {
+            tracing::debug!("too many loads wait for what can be left out");
+        }
+    }
+}
+
+/// A model that makes the compiler panic costs itself, never the thread.
+fn caught(load: impl FnOnce() + Send + 'static) -> Load {
+    Box::new(move || drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(load))))
 }
 
 impl Drop for Awaited<'_> {

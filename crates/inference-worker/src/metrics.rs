@@ -19,6 +19,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) replies_lost: Counter,
     pub(crate) predictions_dropped: Counter,
     pub(crate) loads_failed: Counter,
+    pub(crate) blobs_fetched: Counter,
+    pub(crate) blobs_from_cache: Counter,
     pub(crate) durable_answered: Counter,
     pub(crate) durable_given_up: Counter,
     pub(crate) bodies: BodySizes,
@@ -42,6 +44,10 @@ impl WorkerMetrics {
                 "Versions that could not be loaded",
                 own.loads_failed.clone(),
             );
+            let help = "Models that were fetched from the broker";
+            registry.register("worker_blobs_fetched", help, own.blobs_fetched.clone());
+            let help = "Models that were read from the folder in which they are kept";
+            registry.register("worker_blobs_from_cache", help, own.blobs_from_cache.clone());
             let help = "Durable requests that were answered";
             registry.register("worker_durable_answered", help, own.durable_answered.clone());
             let help = "Durable requests that became dead letters";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use leat_service_runtime::{Invalid, Validate, within};
@@ -38,6 +39,10 @@ pub struct Settings {
     /// Bytes that the plans of all models take in memory: their weights as they are packed. Beyond it those that were used least recently give way, and come back when
     /// somebody asks for them. None keeps everything.
     pub memory_budget_bytes: Option<usize>,
+    /// A folder in which blobs that were fetched are kept, so that what is loaded again costs the broker nothing. Workers of one machine may share it. None keeps none.
+    pub blob_cache_folder: Option<PathBuf>,
+    /// Bytes that the kept blobs may take together; those that were used least recently go.
+    pub blob_cache_bytes_max: u64,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,
     /// Durable requests to one model that this worker has in hand at once; 0 leaves them to others. They take their turn like any
@@ -85,6 +90,8 @@ impl Default for Settings {
             compute_threads: 1,
             threads_per_batch: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory_budget_bytes: None,
+            blob_cache_folder: None,
+            blob_cache_bytes_max: 4 << 30,
             warm_versions_max: 4,
             durable_requests_max: 2,
             durable_wait_max_ms: 86_400_000,
@@ -149,6 +156,7 @@ impl Validate for Settings {
         within("threads_per_batch", self.threads_per_batch.get(), 1..=256)?;
         let budget = self.memory_budget_bytes.unwrap_or(usize::MAX);
         within("memory_budget_bytes", budget, 1..=usize::MAX)?;
+        within("blob_cache_bytes_max", self.blob_cache_bytes_max, 1 << 20..=1 << 50)?;
         within("warm_versions_max", self.warm_versions_max, 0..=64)?;
         within("durable_requests_max", self.durable_requests_max, 0..=256)?;
         within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;

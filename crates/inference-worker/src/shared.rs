@@ -6,6 +6,7 @@ use leat_messaging::micro;
 use leat_service_runtime::Context;
 use tokio::sync::Notify;
 
+use crate::blob_cache::BlobCache;
 use crate::board::Board;
 use crate::budget::Budget;
 use crate::ingest::Lane;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
+    /// None when no blobs are to be kept.
+    pub(crate) blob_cache: Option<BlobCache>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) budget: Budget,
     pub(crate) payloads: Arc<Payloads>,
@@ -41,7 +44,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// # Errors
-    /// When the operating system refuses the thread for loading.
+    /// When the operating system refuses the thread for loading, or the folder for blobs cannot be made.
     pub(crate) fn new(
         settings: Settings,
         context: Context,
@@ -49,6 +52,8 @@ impl Shared {
         (budget, lanes): (Budget, Vec<Arc<Lane>>),
     ) -> Result<Self, Error> {
         let metrics = WorkerMetrics::new(&context.metrics);
+        let open = |folder| BlobCache::open(folder, settings.blob_cache_bytes_max, context.instance.as_str());
+        let blob_cache = settings.blob_cache_folder.clone().map(open).transpose()?;
         Ok(Self {
             payloads: Payloads::new(&settings, &context, &metrics),
             queue: Queue::new(
@@ -61,6 +66,7 @@ impl Shared {
             board: Board::new(context.readiness.clone()),
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
             loading: Loading::start()?,
+            blob_cache,
             traffic: Arc::new(Traffic::new()),
             budget,
             lanes,

@@ -18,7 +18,9 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use fmt::Write as _;
-        let hash = Sha256::digest(bytes);
+        let mut hash = Sha256::new();
+        leat_pauses::pieces(bytes).for_each(|piece| hash.update(piece));
+        let hash = hash.finalize();
         let mut text = String::with_capacity(PREFIX.len() + HEX_DIGITS);
         text.push_str(PREFIX);
         for byte in hash {

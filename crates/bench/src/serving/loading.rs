@@ -37,8 +37,13 @@ struct Latencies {
 /// # Errors
 /// When the worker does not start, or a request fails.
 pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Result<String, Error> {
-    let (lane, mut deployer) = stage.raise_worker(options.leat.as_deref()).await?;
+    let (lane, mut deployer) = stage.raise_worker(options.leat.as_deref(), options.kept).await?;
     let digests = store(&deployer, &options.shape).await?;
+    if options.kept {
+        for digest in &digests {
+            deployer.deploy(OTHER, digest.clone()).await?;
+        }
+    }
     let mut others = digests.iter().cycle();
     let watch = options.calm.then(Watch::start).transpose()?;
     let watch = watch.as_ref();

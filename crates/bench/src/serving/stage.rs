@@ -31,7 +31,8 @@ const READY_POLL: Duration = Duration::from_millis(50);
 pub(super) struct Stage {
     processes: Vec<Process>,
     broker: Broker,
-    logs: TempDir,
+    /// For logs, and for blobs that the worker keeps.
+    scratch: TempDir,
 }
 
 /// What the peers need.
@@ -47,13 +48,13 @@ impl Stage {
     /// # Errors
     /// When none can be found or started.
     pub(super) async fn open() -> Result<Self, Error> {
-        let logs = TempDir::with_prefix("leat-bench-").map_err(|cause| Error::File {
+        let scratch = TempDir::with_prefix("leat-bench-").map_err(|cause| Error::File {
             path: "a temporary folder".to_owned(),
             reason: cause.to_string(),
         })?;
         let binary = find_binary(&Search::from_environment()).await?;
         let broker = Broker::start(&binary, &BrokerOptions::default()).await?;
-        Ok(Self { processes: Vec::new(), broker, logs })
+        Ok(Self { processes: Vec::new(), broker, scratch })
     }
 
     /// Starts the contenders that are asked for and waits until each answers. Peers without an environment are left out.
@@ -76,7 +77,7 @@ impl Stage {
         }
         if has(Server::Leat) || has(Server::Gateway) {
             let folder = peers.is_some().then(|| options.environment.join("models"));
-            self.start_worker(options.leat.as_deref(), folder.as_deref()).await?;
+            self.start_worker(options.leat.as_deref(), folder.as_deref(), false).await?;
         }
         if has(Server::Leat) {
             let model: ModelName = MODEL.parse()?;
@@ -115,7 +116,7 @@ impl Stage {
     }
 
     fn start(&mut self, name: &'static str, command: &mut Command) -> Result<(), Error> {
-        self.processes.push(Process::start(name, command, self.logs.path())?);
+        self.processes.push(Process::start(name, command, self.scratch.path())?);
         Ok(())
     }
 
@@ -124,12 +125,16 @@ impl Stage {
         self.start("echo", Command::new(own_executable()?).args(["echo", &url, ECHO_SUBJECT]))
     }
 
-    /// Starts a worker alone, and gives the lane to it in MessagePack with what deploys further models to it.
+    /// Starts a worker alone, which may keep blobs, and gives the lane to it in MessagePack with what deploys further models to it.
     ///
     /// # Errors
     /// When it does not start or does not answer within a minute.
-    pub(super) async fn raise_worker(&mut self, leat: Option<&Path>) -> Result<(Lane, Deployer), Error> {
-        let deployer = self.start_worker(leat, None).await?;
+    pub(super) async fn raise_worker(
+        &mut self,
+        leat: Option<&Path>,
+        keeps_blobs: bool,
+    ) -> Result<(Lane, Deployer), Error> {
+        let deployer = self.start_worker(leat, None, keeps_blobs).await?;
         let mut lanes = Lanes::new(&self.broker.url(), 1).await?;
         lanes.nats(Server::Leat, &Subjects::default().infer(&MODEL.parse()?))?;
         let lane = lanes.made.swap_remove(0);
@@ -138,8 +143,16 @@ impl Stage {
     }
 
     /// A worker with the model, whose weights are in `folder` when the peers have them too.
-    async fn start_worker(&mut self, leat: Option<&Path>, folder: Option<&Path>) -> Result<Deployer, Error> {
+    async fn start_worker(
+        &mut self,
+        leat: Option<&Path>,
+        folder: Option<&Path>,
+        keeps_blobs: bool,
+    ) -> Result<Deployer, Error> {
         let mut command = self.service(leat, "inference-worker")?;
+        if keeps_blobs {
+            command.env("LEAT_INFERENCE_WORKER__BLOB_CACHE_FOLDER", self.scratch.path().join("blobs"));
+        }
         self.start("worker", &mut command)?;
         let model = deployment::classifier(models::dense(&shapes::named(MODEL)?, folder)?);
         let connection = Connection::connect(&ConnectOptions::new(self.broker.url(), "leat-bench")).await?;

@@ -10,6 +10,7 @@ mod answers;
 mod at_once;
 mod cluster;
 mod durable;
+mod kept_blobs;
 mod lifetime;
 mod load;
 mod models;

@@ -1,0 +1,114 @@
+use tempfile::TempDir;
+
+use super::*;
+
+const BYTES: usize = 1000;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn cache(folder: &TempDir, blobs: usize) -> BlobCache {
+    BlobCache::open(folder.path().join("blobs"), (blobs * BYTES) as u64, "w1").unwrap()
+}
+
+fn blob(number: u8) -> (Digest, Vec<u8>) {
+    let bytes = vec![number; BYTES];
+    (Digest::new(leat_model::Digest::of(&bytes).as_str()).unwrap(), bytes)
+}
+
+fn keep(cache: &BlobCache, number: u8) {
+    let (digest, bytes) = blob(number);
+    cache.keep(&digest, &bytes);
+}
+
+fn has(cache: &BlobCache, number: u8) -> bool {
+    let (digest, bytes) = blob(number);
+    cache.get(&digest).is_some_and(|found| found == bytes)
+}
+
+/// As if a file had been used so long ago.
+fn age(path: &Path, age: Duration) {
+    File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+}
+
+#[test]
+fn what_was_kept_is_there_also_for_others_and_later() {
+    let folder = folder();
+    keep(&cache(&folder, 2), 1);
+    let other = cache(&folder, 2);
+    assert!(has(&other, 1) && !has(&other, 2));
+    // Nothing but the blob is in the folder.
+    assert_eq!(fs::read_dir(&other.folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_damaged_file_is_none_and_goes() {
+    let folder = folder();
+    let cache = cache(&folder, 2);
+    let (digest, bytes) = blob(1);
+    let too_long = [bytes.as_slice(), &[0; 5 * BYTES]].concat();
+    for damaged in [&bytes[..BYTES - 1], &[2; BYTES], &[], &too_long] {
+        fs::write(cache.path(&digest), damaged).unwrap();
+        assert_eq!(cache.get(&digest), None);
+        assert!(!cache.path(&digest).exists());
+    }
+    keep(&cache, 1);
+    assert!(has(&cache, 1));
+}
+
+#[test]
+fn those_used_least_recently_go_and_nothing_that_is_not_ours() {
+    let folder = folder();
+    let cache = cache(&folder, 2);
+    let foreign = cache.folder.join("notes.txt");
+    fs::write(&foreign, [0; 10 * BYTES]).unwrap();
+    keep(&cache, 1);
+    keep(&cache, 2);
+    let hour = Duration::from_secs(3600);
+    age(&cache.path(&blob(1).0), 2 * hour);
+    age(&cache.path(&blob(2).0), hour);
+    assert!(has(&cache, 1));
+    keep(&cache, 3);
+    assert!(has(&cache, 1) && !has(&cache, 2) && has(&cache, 3));
+    assert!(foreign.exists());
+}
+
+#[test]
+fn what_is_larger_than_all_may_be_is_not_kept() {
+    let folder = folder();
+    let cache = cache(&folder, 1);
+    keep(&cache, 1);
+    let large = vec![7; BYTES + 1];
+    let digest = Digest::new(leat_model::Digest::of(&large).as_str()).unwrap();
+    cache.keep(&digest, &large);
+    assert_eq!(cache.get(&digest), None);
+    assert!(has(&cache, 1));
+}
+
+#[test]
+fn what_a_crash_left_half_written_goes_when_it_is_old() {
+    let folder = folder();
+    let cache = cache(&folder, 2);
+    let [old, new] =
+        ["w2", "w3"].map(|writer| cache.folder.join(format!("{}.{writer}.{PARTIAL}", blob(1).0)));
+    for path in [&old, &new] {
+        fs::write(path, [1; 10]).unwrap();
+    }
+    age(&old, PARTIAL_AGE_MAX * 2);
+    keep(&cache, 2);
+    assert!(!old.exists() && new.exists() && has(&cache, 2));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_costs_only_what_it_would_have_kept() {
+    let folder = folder();
+    let cache = cache(&folder, 2);
+    fs::remove_dir_all(&cache.folder).unwrap();
+    keep(&cache, 1);
+    assert!(!has(&cache, 1));
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = BlobCache::open(file, 1, "w1").unwrap_err().to_string();
+    assert!(error.contains("file"), "{error}");
+}
