@@ -120,9 +120,9 @@ pub enum Error {
         /// Which model version.
         version: String,
     },
-    /// The folder in which blobs are to be kept cannot be made.
+    /// The folder in which blobs are to be kept cannot be made or written.
     #[error(
-        "the folder {} for models cannot be made (setting inference_worker.blob_cache_folder): {reason}",
+        "the folder {} for models cannot be used (setting inference_worker.blob_cache_folder): {reason}",
         folder.display()
     )]
     BlobCache {

@@ -38,6 +38,7 @@ mod lease;
 mod loaded;
 mod loader;
 mod loading;
+mod making;
 mod meter;
 mod metrics;
 mod pace;

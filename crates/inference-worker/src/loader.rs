@@ -8,9 +8,9 @@ use tracing::info;
 
 use crate::Error;
 use crate::loaded::{LoadedVersion, Meant};
+use crate::making::{Blob, Made, Making};
 use crate::served::RouteTable;
 use crate::shared::Shared;
-use crate::yielding::Slices;
 
 /// Gives the version that a route of a deployment means, ready to answer. `current` are the routes in force.
 ///
@@ -84,74 +84,52 @@ pub(crate) async fn build(
         let shared = shared.clone();
         move || begun.elapsed() < patience && shared.traffic.is_flowing() && !shared.loading.is_awaited()
     };
-    let _awaited = (haste == Haste::IsAwaited).then(|| shared.loading.awaited());
     let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
-    let mut blobs = Vec::new();
-    for digest in std::iter::once(&meant.route.digest).chain(members) {
-        blobs.push(blob(shared, digest, || gives_way(timeout / PATIENT_PART_OF_FETCHING)).await?);
-    }
-    let making = gives_way(timeout / PATIENT_PART);
-    let building = shared.loading.run(move || {
-        in_slices(making, || LoadedVersion::build(meant, &blobs, rows_max).map(|version| (version, blobs)))
-    });
-    let (version, blobs) = building.await??;
-    keep(shared, blobs, gives_way(timeout / PATIENT_PART));
+    let loads = shared.clone();
+    let making = Making {
+        blobs: std::iter::once(&meant.route.digest).chain(members).map(Blob::of).collect(),
+        meant,
+        rows_max,
+        cache: shared.blob_cache.clone(),
+        blobs_from_cache: shared.metrics.blobs_from_cache.clone(),
+        awaited: (haste == Haste::IsAwaited).then(|| shared.loading.awaited()),
+        gives_way: Arc::new(gives_way(timeout / PATIENT_PART)),
+        is_awaited: Arc::new(move || loads.loading.is_awaited()),
+    };
+    let version = make(shared, making, gives_way(timeout / PATIENT_PART_OF_FETCHING)).await?;
     // How much a plan takes is known when there is one: a blob may be far smaller.
     shared.budget.check(version.plan.bytes)?;
-    Ok(Arc::new(version))
+    Ok(version)
 }
 
-/// The bytes of a model as they are stored.
-struct Blob {
-    digest: Digest,
-    bytes: Vec<u8>,
-    is_kept: bool,
-}
-
-impl AsRef<[u8]> for Blob {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+/// Makes a version of blobs that are kept, and else of those of the store.
+async fn make(
+    shared: &Shared,
+    mut making: Making,
+    gives_way: impl Fn() -> bool,
+) -> Result<Arc<LoadedVersion>, Error> {
+    if making.cache.is_none() {
+        fetch_missing(shared, &mut making.blobs, &gives_way).await?;
     }
-}
-
-/// A blob: the one that is kept here, or else that of the store.
-async fn blob<G>(shared: &Shared, digest: &Digest, gives_way: impl Fn() -> G) -> Result<Blob, Error>
-where
-    G: Fn() -> bool + Send + 'static,
-{
-    let kept = match &shared.blob_cache {
-        Some(cache) => {
-            let (cache, digest, reading) = (cache.clone(), digest.clone(), gives_way());
-            shared.loading.run(move || in_slices(reading, || cache.get(&digest))).await?
+    loop {
+        match shared.loading.run(move |done| making.make(done)).await? {
+            Made::Version(version) => return version,
+            Made::Missing(rest) => making = rest,
         }
-        None => None,
-    };
-    let is_kept = kept.is_some();
-    let bytes = match kept {
-        Some(bytes) => bytes,
-        None => fetch(shared, digest, gives_way()).await?,
-    };
-    let counter = if is_kept { &shared.metrics.blobs_from_cache } else { &shared.metrics.blobs_fetched };
-    counter.inc();
-    Ok(Blob { digest: digest.clone(), bytes, is_kept })
-}
-
-/// Keeps what was fetched, once nobody waits for it any more.
-fn keep(shared: &Shared, blobs: Vec<Blob>, gives_way: impl Fn() -> bool + Send + 'static) {
-    let Some(cache) = shared.blob_cache.clone() else { return };
-    let fetched: Vec<Blob> = blobs.into_iter().filter(|blob| !blob.is_kept).collect();
-    if fetched.is_empty() {
-        return;
+        fetch_missing(shared, &mut making.blobs, &gives_way).await?;
     }
-    shared.loading.run_later(move || {
-        in_slices(gives_way, || fetched.iter().for_each(|blob| cache.keep(&blob.digest, &blob.bytes)));
-    });
 }
 
-/// Does work that can wait on the thread for loading.
-fn in_slices<T>(gives_way: impl Fn() -> bool + 'static, work: impl FnOnce() -> T) -> T {
-    let slices = Slices::begin(gives_way);
-    leat_pauses::with_pauses(move || slices.pause(), work)
+async fn fetch_missing(
+    shared: &Shared,
+    blobs: &mut [Blob],
+    gives_way: impl Fn() -> bool,
+) -> Result<(), Error> {
+    for blob in blobs.iter_mut().filter(|blob| blob.bytes.is_none()) {
+        blob.bytes = Some(fetch(shared, &blob.digest, &gives_way).await?);
+        shared.metrics.blobs_fetched.inc();
+    }
+    Ok(())
 }
 
 async fn fetch(shared: &Shared, digest: &Digest, gives_way: impl Fn() -> bool) -> Result<Vec<u8>, Error> {

@@ -1,6 +1,7 @@
 //! The thread on which models are read, compiled and warmed up: one after the other, with low priority and with rests (`yielding`), so
 //! that requests to models that serve already wait less for it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
@@ -20,12 +21,15 @@ type Load = Box<dyn FnOnce() + Send>;
 pub(crate) struct Loading {
     sender: mpsc::Sender<Load>,
     /// How many loads there are that requests wait for.
-    awaited: AtomicUsize,
+    awaited: Arc<AtomicUsize>,
 }
 
 /// Says until it is dropped that requests wait for a load.
 #[derive(Debug)]
-pub(crate) struct Awaited<'a>(&'a Loading);
+pub(crate) struct Awaited(Arc<AtomicUsize>);
+
+/// Where a load says what came of it. It may go on with what nobody waits for.
+pub(crate) struct Done<T>(oneshot::Sender<T>);
 
 impl Loading {
     /// Starts the thread.
@@ -42,13 +46,13 @@ impl Loading {
         };
         let started = std::thread::Builder::new().name("loading".to_owned()).spawn(work);
         started.map_err(|error| failed(&error.to_string()))?;
-        Ok(Self { sender, awaited: AtomicUsize::new(0) })
+        Ok(Self { sender, awaited: Arc::default() })
     }
 
     /// Requests wait for what will be handed in: no other load may let it wait for its rests.
-    pub(crate) fn awaited(&self) -> Awaited<'_> {
+    pub(crate) fn awaited(&self) -> Awaited {
         self.awaited.fetch_add(1, Ordering::Relaxed);
-        Awaited(self)
+        Awaited(self.awaited.clone())
     }
 
     /// Whether requests wait for a load.
@@ -56,40 +60,33 @@ impl Loading {
         self.awaited.load(Ordering::Relaxed) > 0
     }
 
-    /// Runs something on the thread, after what was handed in before.
+    /// Runs something on the thread, after what was handed in before, and gives what it says.
     ///
     /// # Errors
-    /// When it panics.
+    /// When it panics or ends without a word.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        load: impl FnOnce() -> T + Send + 'static,
+        load: impl FnOnce(Done<T>) + Send + 'static,
     ) -> Result<T, Error> {
         let (done, outcome) = oneshot::channel();
-        let load = caught(move || {
-            let value = load();
-            // Whoever asked may want something else by now.
-            let _ = done.send(value);
-        });
-        self.sender.send(load).await.map_err(|_| failed("it has ended"))?;
+        let load = std::panic::AssertUnwindSafe(move || load(Done(done)));
+        // A model that makes the compiler panic costs itself, never the thread.
+        let load = move || drop(std::panic::catch_unwind(load));
+        self.sender.send(Box::new(load)).await.map_err(|_| failed("it has ended"))?;
         outcome.await.map_err(|_| failed("it panicked: this is a defect"))
     }
+}
 
-    /// As [`Loading::run`], for what nobody waits for. It is not done when too many loads wait.
-    pub(crate) fn run_later(&self, load: impl FnOnce() + Send + 'static) {
-        if self.sender.try_send(caught(load)).is_err() {
-            tracing::debug!("too many loads wait for what can be left out");
-        }
+impl<T> Done<T> {
+    /// Says what came of it. Whoever asked may want something else by now.
+    pub(crate) fn with(self, value: T) {
+        let _ = self.0.send(value);
     }
 }
 
-/// A model that makes the compiler panic costs itself, never the thread.
-fn caught(load: impl FnOnce() + Send + 'static) -> Load {
-    Box::new(move || drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(load))))
-}
-
-impl Drop for Awaited<'_> {
+impl Drop for Awaited {
     fn drop(&mut self) {
-        self.0.awaited.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -114,8 +111,9 @@ mod tests {
     #[tokio::test]
     async fn a_load_that_panics_costs_only_itself() {
         let loading = Loading::start().unwrap();
-        let panicking = loading.run(|| assert!(std::hint::black_box(false), "a test asked for a panic"));
+        let panicking =
+            loading.run(|_: Done<()>| assert!(std::hint::black_box(false), "a test asked for a panic"));
         assert!(panicking.await.unwrap_err().to_string().contains("panicked"));
-        assert_eq!(loading.run(|| 7).await.unwrap(), 7);
+        assert_eq!(loading.run(|done| done.with(7)).await.unwrap(), 7);
     }
 }

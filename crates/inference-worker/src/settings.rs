@@ -39,9 +39,10 @@ pub struct Settings {
     /// Bytes that the plans of all models take in memory: their weights as they are packed. Beyond it those that were used least recently give way, and come back when
     /// somebody asks for them. None keeps everything.
     pub memory_budget_bytes: Option<usize>,
-    /// A folder in which blobs that were fetched are kept, so that what is loaded again costs the broker nothing. Workers of one machine may share it. None keeps none.
+    /// A folder on a disk of this machine in which blobs that were fetched are kept, so that what is loaded again costs the broker nothing.
+    /// Workers may share it. None keeps none.
     pub blob_cache_folder: Option<PathBuf>,
-    /// Bytes that the kept blobs may take together; those that were used least recently go.
+    /// Bytes that the kept blobs may take together; those that were loaded least recently go.
     pub blob_cache_bytes_max: u64,
     /// Versions that left every route and are kept compiled, so that a rollback does not load again.
     pub warm_versions_max: usize,

@@ -44,7 +44,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// # Errors
-    /// When the operating system refuses the thread for loading, or the folder for blobs cannot be made.
+    /// When the operating system refuses the thread for loading, or the folder for blobs cannot be used.
     pub(crate) fn new(
         settings: Settings,
         context: Context,

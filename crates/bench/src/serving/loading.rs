@@ -43,6 +43,7 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
         for digest in &digests {
             deployer.deploy(OTHER, digest.clone()).await?;
         }
+        stage.wait_until_kept(&digests).await?;
     }
     let mut others = digests.iter().cycle();
     let watch = options.calm.then(Watch::start).transpose()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use leat_broker::{Broker, BrokerOptions, Search, find_binary};
-use leat_contract::{Encoding, ModelName, Subjects};
+use leat_contract::{Digest, Encoding, ModelName, Subjects};
 use leat_load::{HttpTarget, NatsTarget, Target};
 use leat_messaging::{ConnectOptions, Connection};
 use tempfile::TempDir;
@@ -142,6 +142,25 @@ impl Stage {
         Ok((lane, deployer))
     }
 
+    fn blob_cache(&self) -> PathBuf {
+        self.scratch.path().join("blobs")
+    }
+
+    /// Waits until the worker keeps all of these blobs.
+    ///
+    /// # Errors
+    /// When it does not within a minute.
+    pub(super) async fn wait_until_kept(&self, digests: &[Digest]) -> Result<(), Error> {
+        let (folder, deadline) = (self.blob_cache(), Instant::now() + READY_TIMEOUT);
+        while !digests.iter().all(|digest| folder.join(digest.as_str()).is_file()) {
+            if Instant::now() > deadline {
+                return Err(self.last_failure("did not keep the models"));
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+        Ok(())
+    }
+
     /// A worker with the model, whose weights are in `folder` when the peers have them too.
     async fn start_worker(
         &mut self,
@@ -151,7 +170,7 @@ impl Stage {
     ) -> Result<Deployer, Error> {
         let mut command = self.service(leat, "inference-worker")?;
         if keeps_blobs {
-            command.env("LEAT_INFERENCE_WORKER__BLOB_CACHE_FOLDER", self.scratch.path().join("blobs"));
+            command.env("LEAT_INFERENCE_WORKER__BLOB_CACHE_FOLDER", self.blob_cache());
         }
         self.start("worker", &mut command)?;
         let model = deployment::classifier(models::dense(&shapes::named(MODEL)?, folder)?);

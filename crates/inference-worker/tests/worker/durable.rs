@@ -161,6 +161,28 @@ async fn durable_requests_are_taken_again_after_their_consumer_was_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_keeps_yet_is_no_failed_attempt() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let deleted: Value =
+        cluster.ask("$JS.API.STREAM.DELETE.LEAT_RESULT".to_owned(), "").await.unwrap().json().unwrap();
+    assert_eq!(deleted["success"], true, "{deleted}");
+    hand_in(&cluster, "early", r#"{"id":"early","instances":[[1,2]]}"#).await;
+    // More than it would take to become a dead letter.
+    let often = Delivery::ATTEMPTS_MAX + 2;
+    eventually("the model is asked often", || async {
+        let figures = cluster.ask("$SRV.STATS.leat-inference-worker".to_owned(), "").await.unwrap();
+        let figures: Value = figures.json().unwrap();
+        (figures["endpoints"][0]["num_requests"].as_u64()? >= often).then_some(())
+    })
+    .await;
+    leat_messaging::Storage::provision(&cluster.connection, &cluster.subjects).await.unwrap();
+    assert_eq!(result(&cluster, "early").await.unwrap()["predictions"][0][0], 5.0);
+    worker.stop().await;
+    let depth = cluster.storage.async_queue(&model()).depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.in_work), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_known_are_given_again() {
     let cluster = Cluster::start().await;
     let worker = cluster.worker("w1", quick()).await;
