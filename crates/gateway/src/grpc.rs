@@ -72,6 +72,7 @@ pub(crate) async fn answer(
             within(edge, operation, call).await
         }
     };
+    let reply = worded(reply);
     // A call that ends well says so behind its body.
     let code = status_of(reply.headers()).unwrap_or(Code::Ok);
     let code = u16::try_from(code as i32).unwrap_or(u16::MAX);
@@ -132,6 +133,27 @@ fn operation(path: &str) -> (&'static str, Option<Right>) {
 
 fn status_of(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// The same reply, as [`with_setting`] words it.
+fn worded(reply: Response<tonic::body::Body>) -> Response<tonic::body::Body> {
+    match Status::from_header_map(reply.headers()) {
+        Some(status) if is_of_transport(&status) => with_setting(status).into_http(),
+        _ => reply,
+    }
+}
+
+/// Names the setting where the transport refuses a message that is too long: it knows the limit alone.
+pub(crate) fn with_setting(status: Status) -> Status {
+    if !is_of_transport(&status) {
+        return status;
+    }
+    let message = status.message().trim_start_matches("Error").trim_start_matches([',', ' ']);
+    Status::out_of_range(format!("{message} (setting gateway.body_bytes_max)"))
+}
+
+fn is_of_transport(status: &Status) -> bool {
+    status.code() == Code::OutOfRange && status.message().starts_with("Error")
 }
 
 /// The longest time that a caller gives a call (`grpc-timeout`).

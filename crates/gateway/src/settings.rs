@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use leat_service_runtime::{Invalid, Validate, within};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::keys::KeySettings;
 
@@ -31,7 +31,9 @@ pub struct Settings {
     pub keys: Vec<KeySettings>,
     /// A JSON file with a list of further keys, each an object with the fields of `keys`.
     pub keys_file: Option<PathBuf>,
-    /// Origins whose pages may ask from a browser, for example `https://board.example`; `*` for all. None by default.
+    /// Origins whose pages may ask from a browser, for example `https://board.example`; `*` for all. None by default. One text
+    /// with commas, as variables have it, is a list too.
+    #[serde(deserialize_with = "list")]
     pub cors_origins: Vec<String>,
     /// Bytes of one request body, decompressed. 64 MiB, as Triton has it.
     pub body_bytes_max: usize,
@@ -129,9 +131,33 @@ impl Validate for Settings {
     }
 }
 
+/// A list of texts, or one text with commas between them.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::List(list) => list,
+        Written::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_a_list_or_a_text_with_commas() {
+        let read = |origins: serde_json::Value| {
+            let settings = serde_json::json!({ "cors_origins": origins });
+            serde_json::from_value::<Settings>(settings).unwrap().cors_origins
+        };
+        assert_eq!(read(serde_json::json!(["https://a", "https://b"])), ["https://a", "https://b"]);
+        assert_eq!(read(serde_json::json!("https://a, https://b")), ["https://a", "https://b"]);
+    }
 
     #[test]
     fn the_defaults_make_sense_and_contradictions_are_refused() {

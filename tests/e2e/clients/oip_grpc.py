@@ -38,9 +38,27 @@ def fails(call, code, word):
     raise AssertionError(f"expected {code}")
 
 
+def health(channel):
+    """grpc.health.v1 by its bytes: a service has field 1, and status 1 is SERVING."""
+    same = {"request_serializer": bytes, "response_deserializer": bytes}
+    check = channel.unary_unary("/grpc.health.v1.Health/Check", **same)
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch", **same)
+    named = lambda service: bytes([10, len(service)]) + service.encode()
+    for service in (b"", named("inference.GRPCInferenceService")):
+        assert check(service, timeout=10) == bytes([8, 1]), service
+    watching = watch(b"", timeout=10)
+    assert next(watching) == bytes([8, 1])
+    watching.cancel()
+    fails(lambda: check(named("nobody"), timeout=10), grpc.StatusCode.NOT_FOUND, "service")
+    # Status 3 is SERVICE_UNKNOWN.
+    assert list(watch(named("nobody"), timeout=10)) == [bytes([8, 3])]
+
+
 def main(http_address, address, path):
     values = rows(path, 3)
-    stub = GRPCInferenceServiceStub(grpc.insecure_channel(address))
+    channel = grpc.insecure_channel(address)
+    health(channel)
+    stub = GRPCInferenceServiceStub(channel)
     assert stub.ServerLive(ServerLiveRequest()).live and stub.ServerReady(ServerReadyRequest()).ready
     assert stub.ServerMetadata(ServerMetadataRequest()).name == "leat"
     assert stub.ModelReady(ModelReadyRequest(name="digits", version="1")).ready
@@ -74,6 +92,13 @@ def main(http_address, address, path):
     fails(lambda: stub.ModelInfer(both), grpc.StatusCode.INVALID_ARGUMENT, "input")
     fails(lambda: stub.ModelInfer(request(values, True, model_name="nobody")), grpc.StatusCode.NOT_FOUND, "nobody")
     fails(lambda: stub.ModelInfer(request(values[:, :9], True, model_name="digits")), grpc.StatusCode.INVALID_ARGUMENT, "64")
+    huge = ModelInferRequest(model_name="digits", raw_input_contents=[bytes(65 << 20)])
+    # The generated client has no streams.
+    stream = channel.stream_stream(
+        "/inference.GRPCInferenceService/ModelStreamInfer", request_serializer=ModelInferRequest.SerializeToString, response_deserializer=bytes
+    )
+    for ask in (lambda: stub.ModelInfer(huge), lambda: next(stream(iter([huge])))):
+        fails(ask, grpc.StatusCode.OUT_OF_RANGE, "gateway.body_bytes_max")
     print("open-inference: gRPC, raw and typed contents, errors")
 
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::clients::python;
 use super::guarded::Guarded;
-use super::http::{exchange, get, send};
+use super::http::{Reply, exchange, get, send};
 use super::town;
 use crate::town::digits_path;
 
@@ -60,6 +60,37 @@ async fn every_request_of_a_stream_is_taken_from_its_key() {
     let address = format!("127.0.0.1:{}", gateway.grpc);
     let said = python("limited.py", &[&address, &digits_path().to_string_lossy(), "stream"]).await;
     assert!(said.contains("three of six were answered"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_the_origins_that_are_named_may_ask() {
+    let (town, _) = town().await;
+    let settings = [("LEAT_GATEWAY__CORS_ORIGINS", "https://board.example")];
+    let gateway = Guarded::start(&town, "for-pages", &settings).await;
+    gateway.ready().await;
+    let ask = async |request: &str, origin: &str, more: &[(&str, &str)]| {
+        let headers = [&[("origin", origin)], more].concat();
+        send(gateway.http, request, &headers, b"").await
+    };
+    let wanted = [("access-control-request-method", "POST"), ("access-control-request-headers", "x-api-key")];
+    let infer = "OPTIONS /v2/models/digits/infer";
+    let preflight = ask(infer, "https://board.example", &wanted).await;
+    let told = |reply: &Reply, name: &str| reply.headers.get(name).cloned().unwrap_or_default();
+    assert_eq!(preflight.status, 204, "{preflight:?}");
+    assert_eq!(told(&preflight, "access-control-allow-origin"), "https://board.example");
+    assert!(told(&preflight, "access-control-allow-methods").contains("POST"), "{preflight:?}");
+    assert!(told(&preflight, "access-control-allow-headers").contains("x-api-key"), "{preflight:?}");
+    assert_eq!(told(&preflight, "access-control-max-age"), "7200");
+    let page = ask("GET /v2/models/digits", "https://board.example", &[]).await;
+    assert_eq!(
+        (page.status, told(&page, "access-control-allow-origin").as_str()),
+        (200, "https://board.example")
+    );
+    assert!(told(&page, "access-control-expose-headers").contains("x-request-id"), "{page:?}");
+    for (request, more) in [(infer, &wanted[..]), ("GET /v2/models/digits", &[])] {
+        let stranger = ask(request, "https://elsewhere.example", more).await;
+        assert!(!stranger.headers.contains_key("access-control-allow-origin"), "{stranger:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

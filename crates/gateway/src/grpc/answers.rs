@@ -42,11 +42,11 @@ pub(super) fn config(config: Described) -> ModelConfig {
         input: config.inputs.iter().map(input).collect(),
         output: config.outputs.iter().map(output).collect(),
         dynamic_batching: Some(ModelDynamicBatching {
-            preferred_batch_size: Vec::new(),
+            preferred_batch_size: config.preferred_batch_size,
             max_queue_delay_microseconds: config.max_queue_delay_microseconds,
         }),
         model_transaction_policy: Some(ModelTransactionPolicy { decoupled: false }),
-        response_cache: Some(ModelResponseCache { enable: false }),
+        response_cache: Some(ModelResponseCache { enable: config.has_response_cache }),
     }
 }
 

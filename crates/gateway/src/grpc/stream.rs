@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 use super::in_time::in_time;
 use super::inference::infer;
 use super::tensors;
+use super::with_setting;
 use crate::connection::Running;
 use crate::edge::Edge;
 use crate::keys::{Keys, Right};
@@ -42,7 +43,7 @@ pub(super) fn answers(
     let answers = paced(requests, edge.bodies.memory().clone()).map(move |request| {
         let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
         async move {
-            let Paced { request, share, _place } = request?;
+            let Paced { request, share, _place } = request.map_err(with_setting)?;
             let answered = match admitted.and(share) {
                 Ok(share) => infer(&edge, &headers, (request, share)).await,
                 Err(refusal) => Err(refusal),

@@ -1,6 +1,6 @@
 //! What the gateway and its models say of themselves over HTTP.
 
-use leat_contract::{Batching, ModelMetadata, TimeTotal};
+use leat_contract::{ModelMetadata, TimeTotal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -72,13 +72,13 @@ fn config_json(config: &ModelConfig) -> Value {
         "input": config.inputs.iter().map(tensor).collect::<Vec<_>>(),
         "output": config.outputs.iter().map(tensor).collect::<Vec<_>>(),
         "dynamic_batching": {
-            "preferred_batch_size": [],
+            "preferred_batch_size": config.preferred_batch_size,
             "max_queue_delay_microseconds": config.max_queue_delay_microseconds,
         },
         "instance_group": [],
         "parameters": {},
         "model_transaction_policy": { "decoupled": false },
-        "response_cache": { "enable": false },
+        "response_cache": { "enable": config.has_response_cache },
     })
 }
 
@@ -177,12 +177,7 @@ impl Edge {
     pub(crate) async fn model_config(&self, named: &Named) -> Result<ModelConfig, Refusal> {
         let target = self.workers.target(named)?;
         let metadata = self.workers.metadata(&target).await?;
-        let batching: Batching = self
-            .workers
-            .served
-            .deployment(&target.model)
-            .map(|deployment| deployment.batching)
-            .unwrap_or_default();
-        Ok(model_config::of(&metadata, &batching))
+        let deployment = self.workers.served.deployment(&target.model);
+        Ok(model_config::of(&metadata, deployment.as_ref()))
     }
 }

@@ -10,7 +10,7 @@ use leat_test_harness::eventually;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, deployment, quick};
-use crate::models::regression;
+use crate::models::{classifier, regression};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_is_compared_and_never_answers() {
@@ -162,6 +162,41 @@ async fn a_version_that_cannot_come_back_costs_the_others_nothing() {
             (_, other) => panic!("request {request}: {other:?}"),
         }
     }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_answer_one_after_the_other_and_by_vote() {
+    use leat_contract::{Pipeline, PipelineMember, PipelineMode};
+    let cluster = Cluster::start().await;
+    let worker = cluster.worker("w1", quick()).await;
+    // Two values that halve twice and more, and the classes of two values.
+    let (halving, classes) = (crate::models::slow(2, 2), classifier());
+    let member = |route: &leat_contract::Route, model: &str| PipelineMember {
+        model: model.parse().unwrap(),
+        version: route.version,
+        digest: route.digest.clone(),
+    };
+    let second = cluster.store(1, 0, &classes).await;
+    let mut sequence = deployment(vec![cluster.store(1, 100, &halving).await]);
+    let members = vec![member(&second, "classes")];
+    sequence.pipeline = Some(Pipeline { mode: PipelineMode::Sequence, members });
+    let revision = cluster.deploy(&sequence).await;
+    cluster.applied(&worker, revision).await;
+    // Each layer gives the mean twice, so both classes are as likely, whatever goes in.
+    let reply = cluster.predict(r#"{"instances":[[1,7]]}"#).await.unwrap();
+    assert_eq!(reply["predictions"][0]["probabilities"], serde_json::json!([0.5, 0.5]), "{reply}");
+    assert_eq!(reply["predictions"][0]["label"], "no");
+
+    let mut vote = deployment(vec![cluster.store(2, 100, &classes).await]);
+    let members = vec![member(&second, "classes"), member(&second, "classes")];
+    vote.pipeline = Some(Pipeline { mode: PipelineMode::Vote, members });
+    let revision = cluster.deploy(&vote).await;
+    cluster.applied(&worker, revision).await;
+    let reply = cluster.predict(r#"{"instances":[[1,7],[7,1]]}"#).await.unwrap();
+    let labels: Vec<&Value> =
+        reply["predictions"].as_array().unwrap().iter().map(|answer| &answer["label"]).collect();
+    assert_eq!(labels, ["yes", "no"], "{reply}");
     worker.stop().await;
 }
 
