@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use leat_contract::{Deployment, ModelName, ModelTelemetry, ModelVersion, RolloutEnd};
 use leat_statistics::LatencyHistogram;
 
-pub(crate) use trial::Right;
+pub(crate) use trial::Scored;
 use trial::Trial;
 
 /// The canaries that are being judged.
@@ -49,7 +49,7 @@ impl Canaries {
     pub(crate) fn judge<'desired>(
         &mut self,
         deployments: impl Iterator<Item = (&'desired Deployment, u64)>,
-        right: impl Fn(&ModelName, ModelVersion) -> Right,
+        scored: impl Fn(&ModelName, ModelVersion) -> Scored,
         now: u64,
     ) -> Vec<Decision> {
         let mut present = BTreeSet::new();
@@ -62,7 +62,7 @@ impl Canaries {
             if trial.revision() != revision {
                 *trial = Trial::new(canary, revision);
             }
-            let accuracy = |version| right(&deployment.model, version);
+            let accuracy = |version| scored(&deployment.model, version);
             let verdict = trial.judge(deployment, accuracy, now);
             if let Some((end, reason)) = trial.settle(verdict, self.windows) {
                 let (deployment, version) = (deployment.clone(), canary.version);

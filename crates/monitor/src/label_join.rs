@@ -13,7 +13,7 @@ mod waiting;
 use leat_contract::{Accuracy, Label, LabelValue, ModelVersion, PredictedValue, PredictionRecord, RequestId};
 use score::Score;
 
-use crate::canary::Right;
+use crate::canary::Scored;
 use tally::{Placed, Tallies};
 use waiting::Waiting;
 
@@ -150,8 +150,8 @@ impl LabelJoin {
     }
 
     /// On how many rows of its latest labels a version was right; none for one that predicts no classes.
-    pub(crate) fn right(&self, version: ModelVersion) -> Option<Right> {
-        self.tallies.right(version)
+    pub(crate) fn scored(&self, version: ModelVersion) -> Option<Scored> {
+        self.tallies.scored(version)
     }
 
     /// Labels for which no prediction is known.

@@ -137,7 +137,7 @@ impl Observatory {
         }
         let joins = &self.joins;
         let right = |model: &ModelName, version| {
-            joins.get(model).and_then(|join| join.right(version)).unwrap_or_default()
+            joins.get(model).and_then(|join| join.scored(version)).unwrap_or_default()
         };
         self.canaries.judge(desired.with_revisions(), right, now)
     }

@@ -3,12 +3,12 @@
 /// The standard normal quantile for a two-sided 95 % interval.
 pub const Z_95: f64 = 1.959_963_984_540_054;
 
-/// A range that holds the true ratio with the confidence that was asked for.
+/// A range that holds the true value with the confidence that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Lower end, 0 or more.
+    /// Lower end; of a ratio 0 or more.
     pub low: f64,
-    /// Upper end, 1 or less.
+    /// Upper end; of a ratio 1 or less.
     pub high: f64,
 }
 

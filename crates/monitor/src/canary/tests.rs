@@ -39,7 +39,7 @@ impl Bench {
     fn new(canary: Canary) -> Self {
         let mut bench = Self { canaries: Canaries::new(2), deployment: deployment(canary), revision: 5 };
         bench.tell(2, &Traffic { failed: 1000, ..GOOD });
-        assert!(bench.settled(SINCE, Right::default()).is_none(), "that was before the change");
+        assert!(bench.settled(SINCE, Scored::default()).is_none(), "that was before the change");
         bench
     }
 
@@ -68,20 +68,30 @@ impl Bench {
     fn after(&mut self, others: &Traffic, tried: &Traffic, now: u64) -> Option<Decision> {
         self.tell(1, others);
         self.tell(2, tried);
-        self.settled(now, Right::default())
+        self.settled(now, Scored::default())
     }
 
-    fn settled(&mut self, now: u64, tried_right: Right) -> Option<Decision> {
-        assert!(self.judge(now, tried_right).is_none(), "one window decides nothing");
-        self.judge(now, tried_right)
+    fn settled(&mut self, now: u64, tried: Scored) -> Option<Decision> {
+        assert!(self.judge(now, tried).is_none(), "one window decides nothing");
+        self.judge(now, tried)
     }
 
-    fn judge(&mut self, now: u64, tried_right: Right) -> Option<Decision> {
-        let others_right = Right { rows: 1000, correct: 950 };
-        let right = |_: &ModelName, of| if of == version(2) { tried_right } else { others_right };
+    fn judge(&mut self, now: u64, tried: Scored) -> Option<Decision> {
+        let others = if tried.errors.count() > 0 { numbers(400, 1.0) } else { classes(1000, 950) };
+        let scored = |_: &ModelName, of| if of == version(2) { tried } else { others };
         let desired = std::iter::once((&self.deployment, self.revision));
-        self.canaries.judge(desired, right, now).pop()
+        self.canaries.judge(desired, scored, now).pop()
     }
+}
+
+fn classes(rows: u64, correct: u64) -> Scored {
+    Scored { rows, correct, ..Scored::default() }
+}
+
+/// Absolute errors between nothing and twice a mean.
+fn numbers(count: u64, mean: f64) -> Scored {
+    let errors = (0..count).map(|number| mean * 2.0 * number as f64 / (count - 1) as f64).collect();
+    Scored { errors, ..Scored::default() }
 }
 
 fn policy() -> Canary {
@@ -92,7 +102,7 @@ fn policy() -> Canary {
 fn a_canary_that_does_as_well_is_promoted_when_its_time_has_come() {
     let mut bench = Bench::new(policy());
     assert!(bench.after(&GOOD, &GOOD, LATE - 1).is_none());
-    let decision = bench.settled(LATE, Right::default()).unwrap();
+    let decision = bench.settled(LATE, Scored::default()).unwrap();
     assert_eq!((decision.end, decision.requests, decision.revision), (RolloutEnd::Promoted, 1000, 5));
 }
 
@@ -146,12 +156,25 @@ fn a_slower_canary_is_rolled_back() {
 fn a_less_accurate_canary_is_rolled_back_and_one_without_labels_waits_for_them_if_it_must() {
     let mut bench = Bench::new(Canary { needs_labels: true, ..policy() });
     assert!(bench.after(&GOOD, &GOOD, LATE).is_none());
-    assert!(bench.settled(LATE, Right { rows: 199, correct: 199 }).is_none());
-    let as_good = bench.settled(LATE, Right { rows: 500, correct: 475 }).unwrap();
+    assert!(bench.settled(LATE, classes(199, 199)).is_none());
+    let as_good = bench.settled(LATE, classes(500, 475)).unwrap();
     assert_eq!(as_good.end, RolloutEnd::Promoted);
-    let worse = bench.settled(LATE, Right { rows: 500, correct: 400 }).unwrap();
+    let worse = bench.settled(LATE, classes(500, 400)).unwrap();
     assert_eq!(worse.end, RolloutEnd::RolledBack);
     assert!(worse.reason.contains("400 of 500"), "{}", worse.reason);
+}
+
+#[test]
+fn a_regression_is_judged_by_its_mean_absolute_error() {
+    let mut bench = Bench::new(Canary { needs_labels: true, ..policy() });
+    assert!(bench.after(&GOOD, &GOOD, LATE).is_none());
+    assert!(bench.settled(LATE, numbers(199, 0.5)).is_none(), "too few labels");
+    assert_eq!(bench.settled(LATE, numbers(400, 1.02)).unwrap().end, RolloutEnd::Promoted);
+    // A tenth more is over what is allowed, but so few labels do not show it.
+    assert!(bench.settled(LATE, numbers(400, 1.1)).is_none());
+    let worse = bench.settled(LATE, numbers(400, 1.5)).unwrap();
+    assert_eq!(worse.end, RolloutEnd::RolledBack);
+    assert!(worse.reason.contains("mean absolute error was 1.5 in 400"), "{}", worse.reason);
 }
 
 #[test]
@@ -159,8 +182,8 @@ fn a_change_of_the_deployment_begins_anew() {
     let mut bench = Bench::new(policy());
     bench.tell(1, &GOOD);
     bench.tell(2, &Traffic { failed: 500, ..GOOD });
-    assert!(bench.judge(SINCE, Right::default()).is_none());
+    assert!(bench.judge(SINCE, Scored::default()).is_none());
     bench.revision += 1;
-    assert!(bench.settled(LATE, Right::default()).is_none(), "nothing was counted since");
+    assert!(bench.settled(LATE, Scored::default()).is_none(), "nothing was counted since");
     assert_eq!(bench.after(&GOOD, &GOOD, LATE).unwrap().revision, 6);
 }

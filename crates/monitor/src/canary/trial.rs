@@ -1,7 +1,9 @@
 //! One canary beside the others.
 
 use leat_contract::{Canary, Deployment, ErrorCode, ModelTelemetry, ModelVersion, RolloutEnd};
-use leat_statistics::{LatencyHistogram, Share, difference_interval, wilson_interval};
+use leat_statistics::{
+    LatencyHistogram, Sample, Share, difference_interval, mean_difference_interval, wilson_interval,
+};
 
 /// The normal quantile of a two-sided 99.9 % interval. Stricter than the usual 95 %, because a verdict may fall after every
 /// window, and looking often at a 95 % interval finds a difference where there is none.
@@ -11,11 +13,15 @@ const SETTLING: u32 = 2;
 /// Requests above the 99th percentile.
 const SLOW: f64 = 0.01;
 
-/// How often a version was right among its latest labels.
+/// How well a version did by its latest labels.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Right {
+pub(crate) struct Scored {
+    /// Rows with a class.
     pub(crate) rows: u64,
+    /// Of them, those whose class was right.
     pub(crate) correct: u64,
+    /// The absolute errors of numbers, each the mean of one request.
+    pub(crate) errors: Sample,
 }
 
 /// What was counted of a canary and of the others since the deployment has its revision.
@@ -79,7 +85,7 @@ impl Trial {
     pub(super) fn judge(
         &mut self,
         deployment: &Deployment,
-        right: impl Fn(ModelVersion) -> Right,
+        scored: impl Fn(ModelVersion) -> Scored,
         now: u64,
     ) -> Option<(RolloutEnd, String)> {
         self.settling = self.settling.saturating_sub(1);
@@ -87,7 +93,7 @@ impl Trial {
         if !enough(self.canary.requests_min.div_ceil(2)) {
             return None;
         }
-        let findings = [self.errors(), self.latency(), self.accuracy(deployment, right)];
+        let findings = [self.errors(), self.latency(), self.accuracy(deployment, scored)];
         let mut is_open = false;
         for finding in findings {
             match finding {
@@ -152,20 +158,42 @@ impl Trial {
         if slow as f64 <= SLOW * trials as f64 { Finding::Fine } else { Finding::Open }
     }
 
-    fn accuracy(&self, deployment: &Deployment, right: impl Fn(ModelVersion) -> Right) -> Finding {
+    fn accuracy(&self, deployment: &Deployment, scored: impl Fn(ModelVersion) -> Scored) -> Finding {
         let others = deployment.routes.iter().filter(|route| route.version != self.canary.version);
-        let others = others.map(|route| right(route.version)).fold(Right::default(), Right::add);
-        let tried = right(self.canary.version);
-        let has_enough = |right: &Right| right.rows >= self.canary.labels_min;
+        let others = others.map(|route| scored(route.version)).fold(Scored::default(), Scored::add);
+        let tried = scored(self.canary.version);
+        let has_enough = |scored: &Scored| scored.labels() >= self.canary.labels_min;
         if !(has_enough(&tried) && has_enough(&others)) {
             return if self.canary.needs_labels { Finding::Open } else { Finding::Fine };
         }
-        let wrong = |right: Right| Share { successes: right.rows - right.correct, trials: right.rows };
+        if tried.errors.count() > 0 {
+            return self.deviation(tried.errors, others.errors);
+        }
+        let wrong = |scored: Scored| Share { successes: scored.rows - scored.correct, trials: scored.rows };
         let reason = || {
-            let of = |right: &Right| format!("{} of {} rows", right.correct, right.rows);
+            let of = |scored: &Scored| format!("{} of {} rows", scored.correct, scored.rows);
             format!("it was right on {}, the others on {}", of(&tried), of(&others))
         };
         increase(wrong(tried), wrong(others), self.canary.accuracy_drop_max, reason)
+    }
+
+    /// Compares mean absolute errors: that of the canary may be larger by a share of that of the others.
+    fn deviation(&self, tried: Sample, others: Sample) -> Finding {
+        let factor = 1.0 + self.canary.accuracy_drop_max;
+        let interval = mean_difference_interval(tried, others, factor, Z);
+        let (Some(interval), Some(mean), Some(usual)) = (interval, tried.mean(), others.mean()) else {
+            return Finding::Open;
+        };
+        if interval.low > 0.0 {
+            let (count, more) = (tried.count(), others.count());
+            // Four digits say enough.
+            let [mean, usual] =
+                [mean, usual].map(|value| format!("{value:.3e}").parse::<f64>().unwrap_or(value));
+            return Finding::Worse(format!(
+                "its mean absolute error was {mean} in {count} requests with labels, that of the others {usual} in {more}"
+            ));
+        }
+        if mean <= factor * usual { Finding::Fine } else { Finding::Open }
     }
 }
 
@@ -187,9 +215,18 @@ impl Figures {
     }
 }
 
-impl Right {
+impl Scored {
     fn add(self, other: Self) -> Self {
-        Self { rows: self.rows + other.rows, correct: self.correct + other.correct }
+        Self {
+            rows: self.rows + other.rows,
+            correct: self.correct + other.correct,
+            errors: self.errors.merge(other.errors),
+        }
+    }
+
+    /// Labels that say how well it did: of rows with a class, or of requests for numbers.
+    fn labels(&self) -> u64 {
+        self.rows.max(self.errors.count())
     }
 }
 

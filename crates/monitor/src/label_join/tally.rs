@@ -4,7 +4,7 @@ use leat_contract::{Accuracy, Interval, ModelVersion};
 use leat_statistics::{Z_95, wilson_interval};
 
 use super::score::Score;
-use crate::canary::Right;
+use crate::canary::Scored;
 
 /// The counts of each version.
 #[derive(Debug, Default)]
@@ -42,9 +42,12 @@ impl Tallies {
         self.0.get(&version).map(Tally::accuracy)
     }
 
-    pub(super) fn right(&self, version: ModelVersion) -> Option<Right> {
-        let Score { classified, correct, .. } = Score::sum(&self.0.get(&version)?.recent);
-        (classified > 0).then_some(Right { rows: classified, correct })
+    pub(super) fn scored(&self, version: ModelVersion) -> Option<Scored> {
+        let recent = &self.0.get(&version)?.recent;
+        let Score { classified, correct, values, .. } = Score::sum(recent);
+        let with_values = recent.iter().filter(|score| score.values > 0);
+        let errors = with_values.map(|score| score.absolute_error / score.values as f64).collect();
+        (classified + values > 0).then_some(Scored { rows: classified, correct, errors })
     }
 
     /// Forgets versions without predictions that are not among those to keep.

@@ -25,10 +25,10 @@ pub(super) struct Rollout {
     /// How much longer a canary's 99th percentile of latency may be (unless told otherwise 0.5: half as long again).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_latency_increase: Option<f64>,
-    /// How much smaller a canary's accuracy may be, 0 to 1 (unless told otherwise 0.02).
+    /// How much smaller a canary's accuracy may be, 0 to 1, or of a regression how much larger its mean absolute error, as a share (unless told otherwise 0.02).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_accuracy_drop: Option<f64>,
-    /// Labels of a classifier's canary, and of the others, that it waits for before it is promoted (unless told otherwise for none).
+    /// Labels of a canary, and of the others, that it waits for before it is promoted (unless told otherwise for none).
     #[arg(long, value_name = "LABELS", requires = "canary")]
     min_labels: Option<u64>,
     /// Send the version copies of this share of live requests, 0 to 1, and compare its answers; it answers nobody. 0 ends it.
