@@ -144,7 +144,7 @@ fn worded(reply: Response<tonic::body::Body>) -> Response<tonic::body::Body> {
 }
 
 /// Names the setting where the transport refuses a message that is too long: it knows the limit alone.
-pub(crate) fn with_setting(status: Status) -> Status {
+fn with_setting(status: Status) -> Status {
     if !is_of_transport(&status) {
         return status;
     }

@@ -81,7 +81,8 @@ impl BlobCache {
     /// fetched next time.
     pub(crate) fn keep(&self, digest: &Digest, blob: &[u8], goes_on: &dyn Fn() -> bool) {
         let bytes = blob.len() as u64;
-        let is_here = fs::metadata(self.path(digest)).is_ok_and(|file| file.len() == bytes);
+        let is_here =
+            fs::symlink_metadata(self.path(digest)).is_ok_and(|file| file.is_file() && file.len() == bytes);
         if is_here || bytes > self.bytes_max {
             return;
         }

@@ -1,6 +1,6 @@
 //! The service that follows desired state, loads models and answers inference requests.
 //!
-//! It never trains or changes a model, never writes desired state, and keeps nothing but what is loaded. A request is
+//! It never trains or changes a model, never writes desired state, and keeps nothing but what is loaded and, when told to, the blobs of that. A request is
 //! answered at most once, and never after its deadline.
 //!
 //! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`), or is
@@ -10,7 +10,7 @@
 //! of them does. A body that no message can hold is an object: `payloads` fetches and stores such bodies, `referenced` brings a request to its own.
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
-//! `loaded` versions on the thread of `loading` (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
+//! `loaded` versions by `making` them on the thread of `loading`, of blobs that the store has or `blob_cache` keeps (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
 //! Models that answer together are one plan by `pipeline`.
 //! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
 //! A version that is only tried gets copies of requests in `shadow`.

@@ -1,4 +1,4 @@
-//! Gets the version that a route means: from the routes in force, from the warm ones, or from the store.
+//! Gets the version that a route means: from the routes in force, from the warm ones, or from its blobs, kept or in the store.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ const PATIENT_PART: u32 = 4;
 /// Likewise before fetching does: an eighth, so that the rest is left for the making.
 const PATIENT_PART_OF_FETCHING: u32 = 8;
 
-/// Fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
+/// Reads or fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
 ///
 /// # Errors
 /// As [`obtain`], and when it is larger than the memory budget.

@@ -79,9 +79,10 @@ impl Making {
                 if let Some(cache) = &self.cache {
                     self.blobs.iter_mut().for_each(|blob| blob.read(cache));
                 }
-                match self.blobs.iter().all(|blob| blob.bytes.is_some()) {
-                    true => self.make_of_all(done),
-                    false => done.with(Made::Missing(self)),
+                if self.blobs.iter().all(|blob| blob.bytes.is_some()) {
+                    self.make_of_all(done);
+                } else {
+                    done.with(Made::Missing(self));
                 }
             },
         );

@@ -149,7 +149,7 @@ impl LabelJoin {
         self.tallies.accuracy(version).map(|accuracy| Accuracy { orphans: self.orphans, ..accuracy })
     }
 
-    /// On how many rows of its latest labels a version was right; none for one that predicts no classes.
+    /// How well a version did by its latest labels; none for one of which nothing is known.
     pub(crate) fn scored(&self, version: ModelVersion) -> Option<Scored> {
         self.tallies.scored(version)
     }

@@ -136,10 +136,10 @@ impl Observatory {
             return Vec::new();
         }
         let joins = &self.joins;
-        let right = |model: &ModelName, version| {
+        let scored = |model: &ModelName, version| {
             joins.get(model).and_then(|join| join.scored(version)).unwrap_or_default()
         };
-        self.canaries.judge(desired.with_revisions(), right, now)
+        self.canaries.judge(desired.with_revisions(), scored, now)
     }
 
     /// Forgets the figures of versions and models that are neither deployed nor heard of.

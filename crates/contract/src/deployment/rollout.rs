@@ -69,8 +69,8 @@ pub struct Canary {
     /// How much longer than that of the others its 99th percentile of latency may be; 0.5 is half as long again.
     #[serde(default = "Canary::default_latency_increase_max")]
     pub latency_increase_max: f64,
-    /// How much smaller than that of the others its accuracy may be, 0 to 1; of a regression, how much larger its mean absolute error, as a share
-    /// of theirs. Judged once both have `labels_min` labels.
+    /// How much smaller than that of the others its accuracy may be, 0 to 1; of a regression, how much larger its mean absolute
+    /// error, as a share of theirs. Judged once both have `labels_min` labels.
     #[serde(default = "Canary::default_accuracy_drop_max")]
     pub accuracy_drop_max: f64,
     /// Labels of each before accuracy is judged.

@@ -27,7 +27,7 @@ fn has(cache: &BlobCache, number: u8) -> bool {
     cache.get(&digest).is_some_and(|found| found == bytes)
 }
 
-/// As if a file had been used so long ago.
+/// As if a file had been loaded so long ago.
 fn age(path: &Path, age: Duration) {
     File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
 }
@@ -115,6 +115,20 @@ fn an_entry_that_cannot_be_removed_does_not_stop_others_from_going() {
     }
     let here: Vec<u8> = (1..=9).filter(|&number| has(&cache, number)).collect();
     assert_eq!(here, [4, 5]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_not_followed_and_a_blob_takes_its_place() {
+    let folder = folder();
+    let cache = cache(&folder, 2);
+    let (digest, bytes) = blob(1);
+    let elsewhere = folder.path().join("elsewhere");
+    fs::write(&elsewhere, &bytes).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, cache.path(&digest)).unwrap();
+    assert!(!has(&cache, 1));
+    keep(&cache, 1);
+    assert!(has(&cache, 1) && fs::symlink_metadata(cache.path(&digest)).unwrap().is_file());
 }
 
 #[test]

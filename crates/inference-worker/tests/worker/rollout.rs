@@ -170,20 +170,20 @@ async fn models_answer_one_after_the_other_and_by_vote() {
     use leat_contract::{Pipeline, PipelineMember, PipelineMode};
     let cluster = Cluster::start().await;
     let worker = cluster.worker("w1", quick()).await;
-    // Two values that halve twice and more, and the classes of two values.
-    let (halving, classes) = (crate::models::slow(2, 2), classifier());
+    // One gives the mean of two values twice, the other the classes of two values.
+    let (means, classes) = (crate::models::slow(2, 2), classifier());
     let member = |route: &leat_contract::Route, model: &str| PipelineMember {
         model: model.parse().unwrap(),
         version: route.version,
         digest: route.digest.clone(),
     };
     let second = cluster.store(1, 0, &classes).await;
-    let mut sequence = deployment(vec![cluster.store(1, 100, &halving).await]);
+    let mut sequence = deployment(vec![cluster.store(1, 100, &means).await]);
     let members = vec![member(&second, "classes")];
     sequence.pipeline = Some(Pipeline { mode: PipelineMode::Sequence, members });
     let revision = cluster.deploy(&sequence).await;
     cluster.applied(&worker, revision).await;
-    // Each layer gives the mean twice, so both classes are as likely, whatever goes in.
+    // Both classes are as likely, whatever goes in.
     let reply = cluster.predict(r#"{"instances":[[1,7]]}"#).await.unwrap();
     assert_eq!(reply["predictions"][0]["probabilities"], serde_json::json!([0.5, 0.5]), "{reply}");
     assert_eq!(reply["predictions"][0]["label"], "no");

@@ -44,10 +44,10 @@ impl Tallies {
 
     pub(super) fn scored(&self, version: ModelVersion) -> Option<Scored> {
         let recent = &self.0.get(&version)?.recent;
-        let Score { classified, correct, values, .. } = Score::sum(recent);
+        let Score { classified, correct, .. } = Score::sum(recent);
         let with_values = recent.iter().filter(|score| score.values > 0);
         let errors = with_values.map(|score| score.absolute_error / score.values as f64).collect();
-        (classified + values > 0).then_some(Scored { rows: classified, correct, errors })
+        Some(Scored { rows: classified, correct, errors })
     }
 
     /// Forgets versions without predictions that are not among those to keep.

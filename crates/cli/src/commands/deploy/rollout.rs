@@ -25,7 +25,8 @@ pub(super) struct Rollout {
     /// How much longer a canary's 99th percentile of latency may be (unless told otherwise 0.5: half as long again).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_latency_increase: Option<f64>,
-    /// How much smaller a canary's accuracy may be, 0 to 1, or of a regression how much larger its mean absolute error, as a share (unless told otherwise 0.02).
+    /// How much smaller a canary's accuracy may be, 0 to 1, or of a regression how much larger its mean absolute error, as a
+    /// share (unless told otherwise 0.02).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_accuracy_drop: Option<f64>,
     /// Labels of a canary, and of the others, that it waits for before it is promoted (unless told otherwise for none).
