@@ -259,7 +259,8 @@ fn job_queue(subjects: &Subjects) -> Asset {
     }
 }
 
-/// None is ever too old for the broker: a worker that finds one too late makes a dead letter of it, so that none is lost silently.
+/// None is ever too old for the broker: a worker that finds one too late makes a dead letter of it, or the monitor when none finds it, so
+/// that none is lost silently.
 fn async_queue(subjects: &Subjects) -> Asset {
     let facts = Facts {
         token: "async",

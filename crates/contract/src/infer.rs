@@ -5,6 +5,7 @@
 mod bin;
 mod datatype;
 mod decoding;
+mod durable;
 mod element;
 mod envelope;
 mod plain_reply;
@@ -21,6 +22,7 @@ mod tensor_data;
 use std::collections::BTreeMap;
 
 pub use datatype::Datatype;
+pub use durable::DurableRequest;
 pub use envelope::{Envelope, Priority};
 pub use plain_reply::PlainReplies;
 pub use plain_request::PlainRequest;

@@ -52,9 +52,9 @@ pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use figures::{CacheFigures, InferenceFigures, ShadowFigures, TimeTotal, VersionFigures, VersionTotals};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
-    Datatype, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances, Parameters,
-    PlainReplies, PlainRequest, PredictionsResponse, Priority, ReplyForm, RequestBody, RequestedOutput,
-    Tensor, TensorData,
+    Datatype, DurableRequest, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances,
+    Parameters, PlainReplies, PlainRequest, PredictionsResponse, Priority, ReplyForm, RequestBody,
+    RequestedOutput, Tensor, TensorData,
 };
 pub use job_status::{CheckpointRef, JobEvent, JobEventKind, JobProgress, JobResult, JobState, JobStatus};
 pub use jobs::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::assets::AssetRole;
-use leat_contract::{ErrorCode, ErrorDetail, InferRequest, ModelName, RequestId};
+use leat_contract::{DurableRequest, ErrorCode, ErrorDetail, ModelName};
 use leat_messaging::{Delivery, Error as MessagingError, EventLog, Reply};
 use leat_service_runtime::unix_ms;
 use tokio::sync::oneshot;
@@ -114,24 +114,23 @@ impl Answering {
     }
 
     async fn handle(&self, delivery: Delivery) -> Result<(), MessagingError> {
-        let (id, encoding, deadline_ms) = match InferRequest::decode(delivery.payload()) {
-            Ok((InferRequest { id: Some(id), deadline_ms, .. }, encoding)) => (id, encoding, deadline_ms),
-            Ok(_) => return self.give_up(delivery, "a durable request needs an id").await,
+        let request = match DurableRequest::read(delivery.payload()) {
+            Ok(request) => request,
             Err(error) => return self.give_up(delivery, &error.to_string()).await,
         };
-        let wait_ms = deadline_ms.unwrap_or(self.shared.settings.durable_wait_max_ms);
-        let until = delivery.accepted_at_ms().saturating_add(wait_ms);
+        let until = request.waits_until(delivery.accepted_at_ms(), self.shared.settings.durable_wait_max_ms);
         let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
             let reason = format!("{} workers took it and ended", Delivery::ATTEMPTS_MAX);
             Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
         } else {
             self.ask(&delivery, until).await
         };
+        let subject = self.shared.context.subjects.result(&request.id);
+        let message_id = request.result_message_id(&self.model);
         match outcome {
             Outcome::Interrupted => delivery.hand_over().await,
             Outcome::Answered(reply) => {
-                let subject = self.shared.context.subjects.result(&id);
-                let told = self.log.publish(subject, Some(&self.message_id(&id)), reply.into_payload()).await;
+                let told = self.log.publish(subject, Some(&message_id), reply.into_payload()).await;
                 if let Err(error) = told {
                     // It is asked again, and no worker has failed at it.
                     delivery.hand_over().await?;
@@ -141,8 +140,7 @@ impl Answering {
                 delivery.done().await
             }
             Outcome::Failed(detail) => {
-                let subject = self.shared.context.subjects.result(&id);
-                self.log.publish_error(subject, &self.message_id(&id), &detail, encoding).await?;
+                self.log.publish_error(subject, &message_id, &detail, request.encoding).await?;
                 self.give_up(delivery, &detail.to_string()).await
             }
         }
@@ -157,12 +155,15 @@ impl Answering {
         let mut progress = tokio::time::interval(Delivery::PROGRESS_EVERY);
         let mut leaving = std::pin::pin!(self.leaves());
         loop {
-            if unix_ms() >= until {
+            let left = Duration::from_millis(until.saturating_sub(unix_ms()));
+            if left.is_zero() {
                 let reason = "the request waited for longer than it may";
                 return Outcome::Failed(ErrorDetail::new(ErrorCode::DeadlineExceeded, reason));
             }
+            // Nobody has a request in hand for long after it should have been answered: the monitor ends those that no worker does.
+            let patience = attempt.min(left);
             let mut asking =
-                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), attempt));
+                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), patience));
             let answer = loop {
                 tokio::select! {
                     answer = &mut asking => break answer,
@@ -200,10 +201,6 @@ impl Answering {
     async fn give_up(&self, delivery: Delivery, reason: &str) -> Result<(), MessagingError> {
         self.shared.metrics.durable_given_up.inc();
         delivery.dead_letter(reason).await
-    }
-
-    fn message_id(&self, id: &RequestId) -> String {
-        format!("result/{}/{id}", self.model)
     }
 }
 

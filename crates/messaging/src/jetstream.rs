@@ -145,15 +145,22 @@ impl JetStream {
 
     /// The last message of a stream on a subject.
     pub(crate) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, Error> {
-        let message = self
-            .patient(Subject::from(format!("$JS.API.DIRECT.GET.{stream}.{subject}")), Bytes::new())
-            .await?;
+        self.read_directly(format!("{stream}.{subject}"), Bytes::new()).await
+    }
+
+    /// One message of a stream, described as in ADR-31.
+    pub(crate) async fn direct(&self, stream: &str, which: &Value) -> Result<Option<Message>, Error> {
+        self.read_directly(stream.to_owned(), which.to_string().into()).await
+    }
+
+    async fn read_directly(&self, what: String, request: Bytes) -> Result<Option<Message>, Error> {
+        let message = self.patient(Subject::from(format!("$JS.API.DIRECT.GET.{what}")), request).await?;
         match message.status().map(|status| status.as_u16()) {
             None => Ok(Some(message)),
             Some(404) => Ok(None),
             Some(status) => Err(Error::Storage {
                 code: u64::from(status),
-                description: format!("reading {subject}: {}", message.description().unwrap_or_default()),
+                description: format!("reading {what}: {}", message.description().unwrap_or_default()),
             }),
         }
     }

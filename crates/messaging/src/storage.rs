@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::jetstream::JetStream;
 use crate::work_queue::QueueIdentity;
-use crate::{Connection, Error, EventLog, KeyValue, Objects, WorkQueue, provision};
+use crate::{Backlog, Connection, Error, EventLog, KeyValue, Objects, WorkQueue, provision};
 
 /// The streams, buckets and object stores under one prefix.
 #[derive(Debug, Clone)]
@@ -84,6 +84,13 @@ impl Storage {
             self.jetstream.clone(),
             QueueIdentity { stream, consumer, filter, dead_letter_subject },
         )
+    }
+
+    /// Durable requests to all models, to be looked at.
+    pub fn async_backlog(&self) -> Backlog {
+        let stream = self.asset(AssetRole::AsyncQueue).name;
+        let dead_letter_subject = self.subjects.dead_letter(&stream);
+        Backlog::new(self.jetstream.clone(), stream, dead_letter_subject)
     }
 
     fn asset(&self, role: AssetRole) -> Asset {

@@ -1,6 +1,8 @@
 //! Work that is done at least once, by one worker at a time, and never silently lost.
 
+mod backlog;
 mod delivery;
+mod letter;
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use backlog::{Backlog, Waiting};
 pub use delivery::Delivery;
 
 use crate::jetstream::{ConsumerInfo, JetStream, nanoseconds};

@@ -1,12 +1,13 @@
 //! The service that merges what workers tell and what labels say into windows, alerts and metrics.
 //!
-//! No request waits for it, and losing it loses figures, never predictions. All that it writes besides is the end of a canary. Quantiles are computed here and
+//! No request waits for it, and losing it loses figures, never predictions. All that it writes besides is the end of a canary and that of
+//! durable requests which nobody takes. Quantiles are computed here and
 //! only here, from histograms that workers send as differences, so that they are those of all requests together.
 //!
 //! Reading order: [`Monitor`] (what comes in and what goes out), `observatory` (the state and what each message does to
 //! it), then the parts of that state: `roster`, `workers`, `report`, `window`, `label_join`, `conditions`, `alerts`; `canary` (how a version
 //! on trial does, and `rollouts`, which writes its end); `desired` (what should be served, refreshed in the background),
-//! `publisher`, `metrics`.
+//! `publisher`, `metrics`; `overdue` (durable requests).
 
 mod alerts;
 mod canary;
@@ -16,6 +17,7 @@ mod error;
 mod label_join;
 mod metrics;
 mod observatory;
+mod overdue;
 mod progress;
 mod publisher;
 mod report;

@@ -37,6 +37,7 @@ struct Figures {
     labels: BTreeMap<ModelName, (u64, u64)>,
     events_dropped: u64,
     sketch_gaps: u64,
+    durable_overdue: u64,
 }
 
 /// Sums over the life of this monitor.
@@ -141,6 +142,11 @@ impl ModelMetrics {
     /// A message could not be used.
     pub(crate) fn dropped_event(&self) {
         self.lock().events_dropped += 1;
+    }
+
+    /// A durable request was ended because no worker had.
+    pub(crate) fn durable_overdue(&self) {
+        self.lock().durable_overdue += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Figures> {
@@ -353,7 +359,11 @@ impl Writer<'_, '_> {
         let help = "Telemetry messages that never came";
         let mut family =
             self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
-        family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.sketch_gaps, None)
+        family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.sketch_gaps, None)?;
+        let help = "Durable requests that no worker ended in time";
+        let mut family =
+            self.encoder.encode_descriptor("durable_requests_overdue", help, None, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.durable_overdue, None)
     }
 
     fn workers(&mut self) -> Result<(), fmt::Error> {

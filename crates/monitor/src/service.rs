@@ -15,6 +15,7 @@ use crate::canary::Decision;
 use crate::desired::{self, Desired};
 use crate::metrics::ModelMetrics;
 use crate::observatory::Observatory;
+use crate::overdue::Overdue;
 use crate::progress::Progress;
 use crate::publisher::{Outbox, outbox};
 use crate::{Error, Settings, rollouts};
@@ -42,11 +43,13 @@ impl Service for Monitor {
         let metrics = ModelMetrics::default();
         context.metrics.register(|registry| registry.register_collector(Box::new(metrics.clone())));
         let window = Duration::from_millis(self.settings.window_ms);
+        let (listings, desired) = watch::channel(Desired::default());
+        let overdue = Overdue::new(&context.storage, &self.settings, metrics.clone(), desired.clone());
         let observatory = Observatory::new(self.settings, metrics, unix_ms());
         let (outbox, publisher) = outbox(&context.subjects);
         let (decisions, to_write) = mpsc::channel(rollouts::DECISIONS_MAX);
         let watching = Watching::start(&context, observatory, outbox, decisions).await?;
-        let (listings, desired) = watch::channel(Desired::default());
+        context.tasks.spawn("overdue", until_stopped(&context, overdue.watch()));
         context.tasks.spawn(
             "desired",
             until_stopped(&context, desired::follow(context.storage.clone(), window, listings)),

@@ -26,6 +26,12 @@ pub struct Settings {
     pub models_max: usize,
     /// A worker that has been silent for this long, in milliseconds, and did not say good-bye, is lost.
     pub worker_silence_ms: u64,
+    /// How long a durable request without a deadline may wait, in milliseconds, also for a model that nobody serves. As the workers'
+    /// setting of this name.
+    pub durable_wait_max_ms: u64,
+    /// How long after that workers may take to end it themselves, in milliseconds, before it gets its error and becomes a dead
+    /// letter.
+    pub durable_grace_ms: u64,
     /// When to raise an alert.
     pub alerts: AlertSettings,
 }
@@ -59,6 +65,8 @@ impl Default for Settings {
             accuracy_labels: 2_000,
             models_max: 1_000,
             worker_silence_ms: 4_000,
+            durable_wait_max_ms: 86_400_000,
+            durable_grace_ms: 60_000,
             alerts: AlertSettings::default(),
         }
     }
@@ -99,6 +107,8 @@ impl Validate for Settings {
         within("accuracy_labels", self.accuracy_labels, 1..=1_000_000)?;
         within("models_max", self.models_max, 1..=100_000)?;
         within("worker_silence_ms", self.worker_silence_ms, 1_500..=600_000)?;
+        within("durable_wait_max_ms", self.durable_wait_max_ms, 1000..=30 * 86_400_000)?;
+        within("durable_grace_ms", self.durable_grace_ms, 400..=3_600_000)?;
         within("alerts.error_ratio", self.alerts.error_ratio, 0.0..=1.0)?;
         within("alerts.accuracy_drop", self.alerts.accuracy_drop, 0.0..=1.0)?;
         within("alerts.labels_min", self.alerts.labels_min, 1..=self.accuracy_labels as u64)?;

@@ -49,6 +49,11 @@ impl Subjects {
         self.after(subject, "metadata.")?.parse().ok()
     }
 
+    /// The model of a subject of durable requests.
+    pub fn parse_async_infer(&self, subject: &str) -> Option<ModelName> {
+        self.after(subject, "async.")?.parse().ok()
+    }
+
     /// The model of a label subject.
     pub fn parse_label(&self, subject: &str) -> Option<ModelName> {
         self.after(subject, "label.")?.parse().ok()

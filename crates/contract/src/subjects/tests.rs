@@ -36,6 +36,7 @@ fn every_subject_parses_back() {
         Some((model(), Some(version)))
     );
     assert_eq!(subjects.parse_metadata(&subjects.metadata(&model())), Some(model()));
+    assert_eq!(subjects.parse_async_infer(&subjects.async_infer(&model())), Some(model()));
     assert_eq!(subjects.parse_label(&subjects.label(&model())), Some(model()));
     assert_eq!(subjects.parse_prediction(&subjects.prediction(&model())), Some(model()));
     assert_eq!(subjects.parse_telemetry(&subjects.telemetry(&worker)), Some(worker.clone()));

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use async_nats::Subject;
 use bytes::Bytes;
-use leat_contract::headers::{
-    ACCEPTED_MESSAGE_ID, ACCEPTED_MS, DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE,
-    DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED, FAILED_ATTEMPTS, MESSAGE_ID,
-};
+use leat_contract::headers::{ACCEPTED_MESSAGE_ID, ACCEPTED_MS, FAILED_ATTEMPTS, MESSAGE_ID};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::letter::{self, Letter};
 use super::{ATTEMPTS_MAX, PROGRESS_EVERY, QueueIdentity};
 use crate::jetstream::{JetStream, nanoseconds};
 use crate::jitter::jittered;
@@ -53,7 +51,7 @@ impl Delivery {
 
     /// Which attempt this is, from 1. One that ended by [`Delivery::hand_over`] does not count.
     pub fn attempt(&self) -> u64 {
-        let failed = self.number(FAILED_ATTEMPTS).unwrap_or(0);
+        let failed = letter::number(self.message(), FAILED_ATTEMPTS).unwrap_or(0);
         self.message.place().delivered.saturating_add(failed)
     }
 
@@ -69,8 +67,7 @@ impl Delivery {
 
     /// When it was accepted, in Unix milliseconds.
     pub fn accepted_at_ms(&self) -> u64 {
-        let stored_at = self.message.stored_at_ms();
-        self.number(ACCEPTED_MS).map_or(stored_at, |accepted| accepted.min(stored_at))
+        letter::accepted_at_ms(self.message(), self.message.stored_at_ms())
     }
 
     /// The message itself, for [`crate::trace::extract`].
@@ -129,20 +126,11 @@ impl Delivery {
         let mut headers = self.message.message().headers().without_instructions();
         headers.insert(ACCEPTED_MS, self.accepted_at_ms().to_string());
         headers.insert(FAILED_ATTEMPTS, self.attempt().saturating_sub(1).to_string());
-        if let Some(id) = self.submitted_as() {
+        if let Some(id) = letter::submitted_as(self.message()) {
             headers.insert(ACCEPTED_MESSAGE_ID, id);
         }
         // With the id it was submitted with, the stream would take it for the same message once more and drop it.
         headers.with(MESSAGE_ID, format!("handed-over-{stream}-{sequence}"))
-    }
-
-    /// The id that whoever submitted it gave it.
-    fn submitted_as(&self) -> Option<&str> {
-        self.message.header(ACCEPTED_MESSAGE_ID).or_else(|| self.message.header(MESSAGE_ID))
-    }
-
-    fn number(&self, header: &str) -> Option<u64> {
-        self.message.header(header)?.parse().ok()
     }
 
     /// Ends it as a dead letter: a copy with the reason in its headers is kept, and nobody gets it again.
@@ -150,44 +138,15 @@ impl Delivery {
     /// The copy has the headers of the message. Content that does not fit beside the reason is left out, and a header
     /// says how much it was.
     pub async fn dead_letter(self, reason: &str) -> Result<(), Error> {
-        self.keep_letter(reason).await?;
-        let (subject, sequence, attempt) = (self.subject(), self.sequence(), self.attempt());
-        tracing::warn!(subject, sequence, attempt, reason, "work given up");
+        let letter = Letter {
+            stream: &self.queue.stream,
+            subject: self.subject(),
+            sequence: self.sequence(),
+            attempts: self.attempt(),
+            message: self.message(),
+        };
+        letter.keep(&self.jetstream, &self.queue.dead_letter_subject, reason).await?;
         self.end("+TERM".into(), Ending::Removed).await
-    }
-
-    /// Publishes as much of the dead letter as the broker takes: all, all but the content, or only the reason.
-    async fn keep_letter(&self, reason: &str) -> Result<(), Error> {
-        let own = self.message.message().headers().without_instructions();
-        let bytes = self.payload().len().to_string();
-        let whole = (self.add_reason(own.clone(), reason), self.payload().clone());
-        let empty = (self.add_reason(own, reason).with(DEAD_TRUNCATED, &bytes), Bytes::new());
-        let least = (self.add_reason(Headers::new(), reason).with(DEAD_TRUNCATED, &bytes), Bytes::new());
-        let mut outcome = Ok(());
-        for (headers, payload) in [whole, empty, least] {
-            let subject = self.queue.dead_letter_subject.clone();
-            let kept = self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await;
-            outcome = kept.map(|_| ());
-            if !matches!(outcome, Err(Error::TooLarge { .. })) {
-                break;
-            }
-        }
-        outcome
-    }
-
-    fn add_reason(&self, headers: Headers, reason: &str) -> Headers {
-        let sequence = self.sequence().to_string();
-        let mut headers = headers
-            .with(DEAD_REASON, reason)
-            .with(DEAD_SUBJECT, self.subject())
-            .with(DEAD_STREAM, &self.queue.stream)
-            .with(DEAD_SEQUENCE, &sequence)
-            .with(DEAD_ATTEMPTS, self.attempt().to_string())
-            .with(MESSAGE_ID, format!("dead-{}-{sequence}", self.queue.stream));
-        if let Some(id) = self.submitted_as() {
-            headers.insert(DEAD_MESSAGE_ID, id);
-        }
-        headers
     }
 
     fn reply(&self) -> Subject {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is how the helpers of a test fail")]
 
+mod backlog;
 mod certificates;
 mod connection;
 mod credentials;
