@@ -137,6 +137,7 @@ impl Batch {
     ) {
         match self.read(&work, limits) {
             Ok((wanted, deadline_ms, (rows, known))) => {
+                work.escort.note(wanted.id.as_ref(), self.version.version);
                 // What is refused or known from before says nothing about how long the others take.
                 if known.is_none() {
                     self.bytes += work.payload.len();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_contract::{Encoding, Envelope, ErrorCode, ErrorDetail, Priority, headers};
+use leat_contract::{Encoding, Envelope, ErrorCode, ErrorDetail, ModelVersion, Priority, RequestId, headers};
 use leat_messaging::{Message, Subject};
 use leat_service_runtime::{Inflight, InflightGuard};
-use tracing::Span;
+use tracing::{Span, field};
 
 use crate::Error;
 use crate::claim::Claim;
@@ -100,13 +100,23 @@ impl ByObject {
 #[derive(Debug)]
 pub(crate) struct Escort {
     /// The span of a request that came with a trace.
-    _span: Option<Span>,
+    span: Option<Span>,
     _inflight: InflightGuard,
 }
 
 impl Escort {
     pub(crate) fn new(span: Option<Span>, inflight: InflightGuard) -> Self {
-        Self { _span: span, _inflight: inflight }
+        Self { span, _inflight: inflight }
+    }
+
+    /// Notes in the span what is known once the request was read.
+    pub(crate) fn note(&self, id: Option<&RequestId>, version: ModelVersion) {
+        let Some(span) = &self.span else { return };
+        // Signed, since the attributes of a span know no other whole numbers.
+        span.record("version", i64::from(version.get()));
+        if let Some(id) = id {
+            span.record("request.id", id.as_str());
+        }
     }
 }
 
@@ -120,7 +130,13 @@ impl Work {
     ) -> Option<Self> {
         let reply = message.reply()?.clone();
         let span = message.has_headers().then(|| {
-            let span = tracing::info_span!("infer", model = %target.served.name);
+            let span = tracing::info_span!(
+                "infer",
+                otel.kind = "server",
+                model = %target.served.name,
+                version = field::Empty,
+                request.id = field::Empty,
+            );
             leat_messaging::trace::extract(&message, &span);
             span
         });

@@ -71,6 +71,13 @@ def main(http_address, address, path):
     probabilities = struct.unpack("<30f", answers[0].raw_output_contents[0])
     assert abs(sum(probabilities) - 3) < 1e-3, probabilities
 
+    def called(metadata):
+        _, call = stub.ModelInfer.with_call(request(values, True, model_name="digits"), timeout=10, metadata=metadata)
+        return dict(call.initial_metadata())["x-request-id"]
+
+    assert called([("x-request-id", "order-18")]) == "order-18"
+    assert len({called([]), called([])}) == 2, "a request without a name gets one of its own"
+
     # The digits are whole numbers up to 16, which halves of both kinds hold too: the upper half of a float is a BF16.
     upper = (values.astype("<f4").view("<u4") >> 16).astype("<u2")
     for datatype, halves in (("FP16", values.astype("<f2")), ("BF16", upper)):

@@ -40,8 +40,9 @@ impl Collector {
         let (sender, received) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                let sender = sender.clone();
                 // Who sends breaks off when it ends; what it sent before was passed on.
-                let _ = take_requests(stream, &sender);
+                std::thread::spawn(move || take_requests(stream, &sender));
             }
         });
         Self { endpoint: format!("http://{address}"), received }

@@ -7,13 +7,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
-use tracing::Instrument;
+use tracing::{Instrument, debug};
 
-use super::{Edge, finish, traced};
+use super::{Edge, REQUEST_ID, finish, traced};
 use crate::answer::Answer;
 use crate::body::Held;
 use crate::coding::Coding;
@@ -36,20 +36,24 @@ pub(crate) struct Connected {
 impl Connected {
     /// Answers one request; whatever happens there is an answer.
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let span = traced::span(&request, self.edge.begins_traces);
-        let reply = self.answered(request).instrument(span.clone()).await;
+        let id = traced::id(request.headers());
+        let span = traced::span(&request, &id, self.edge.begins_traces);
+        let mut reply = self.answered(request, &id).instrument(span.clone()).await;
         traced::note(&span, &reply);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            reply.headers_mut().insert(REQUEST_ID, id);
+        }
         Ok(reply)
     }
 
-    async fn answered(self, request: Request<Incoming>) -> Response<Body> {
+    async fn answered(self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let began = Instant::now();
         let _inflight = self.edge.inflight.enter();
         let _present = self.edge.metrics.request();
         if is_grpc(&request) {
             grpc::answer(&self, request, began).await.map(Either::Right)
         } else {
-            self.edge.http(request, began).await.map(Either::Left)
+            self.edge.http(request, id, began).await.map(Either::Left)
         }
     }
 }
@@ -60,7 +64,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 impl Edge {
-    async fn http(&self, request: Request<Incoming>, began: Instant) -> Response<Full<Bytes>> {
+    async fn http(&self, request: Request<Incoming>, id: &str, began: Instant) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let is_preflight = self.cors.is_preflight(&parts.method, &parts.headers);
         let routed = Route::of(&parts.method, parts.uri.path());
@@ -72,7 +76,11 @@ impl Edge {
         };
         let answer = answered.unwrap_or_else(Answer::from);
         let answer = finish::compressed(answer, &parts.headers).await;
-        let mut reply = finish::response(answer, &parts, began);
+        if answer.status.is_client_error() || answer.status.is_server_error() {
+            let (method, path, status) = (&parts.method, parts.uri.path(), answer.status.as_u16());
+            debug!(id, %method, path, status, elapsed_us = began.elapsed().as_micros(), "a request was refused");
+        }
+        let mut reply = finish::response(answer);
         self.cors.mark(parts.headers.get(ORIGIN), is_preflight, reply.headers_mut());
         self.metrics.answered("http", operation, reply.status().as_u16(), began);
         reply

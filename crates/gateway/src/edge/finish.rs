@@ -1,21 +1,15 @@
 //! What every reply over HTTP gets at the end.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::Full;
 use leat_service_runtime::Metrics;
-use tracing::debug;
 
-use super::REQUEST_ID;
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::parts::by_size;
 use crate::refusal::Refusal;
-use crate::v2::infer::request_id;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -31,22 +25,11 @@ pub(super) async fn compressed(mut answer: Answer, request: &HeaderMap) -> Answe
     answer
 }
 
-/// The reply with the name of its request, which is a new one when the caller gave none.
-pub(super) fn response(answer: Answer, request: &Parts, began: Instant) -> Response<Full<Bytes>> {
-    let id = match request_id(&request.headers) {
-        Some(id) => HeaderValue::from_str(id.as_str()).ok(),
-        None => HeaderValue::from_str(&nuid::next()).ok(),
-    };
-    if answer.status.is_client_error() || answer.status.is_server_error() {
-        let (method, path, status) = (&request.method, request.uri.path(), answer.status.as_u16());
-        debug!(?id, %method, path, status, elapsed_us = began.elapsed().as_micros(), "a request was refused");
-    }
+/// The reply as it goes out.
+pub(super) fn response(answer: Answer) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.bytes));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
     response
 }
 

@@ -1,13 +1,20 @@
-//! The span of a request, for those who trace.
+//! By what a request is found again: its id, and its span for those who trace.
 
 use http::{HeaderMap, Method, Request, Response};
 use leat_contract::headers::{TRACEPARENT, TRACESTATE};
 use leat_messaging::{Headers, trace};
 use tracing::{Span, field, info_span};
 
+use crate::v2::infer::request_id;
+
+/// The name of a request, which its reply and its span have too: a new one when its caller gave none.
+pub(super) fn id(headers: &HeaderMap) -> String {
+    request_id(headers).map_or_else(|| nuid::next().to_string(), |id| id.to_string())
+}
+
 /// The span of a request that belongs to a trace. One that does not and asks for something, unlike the probes of health, begins a trace
 /// where spans are collected; elsewhere its span is a disabled one, which costs nothing.
-pub(super) fn span<B>(request: &Request<B>, begins: bool) -> Span {
+pub(super) fn span<B>(request: &Request<B>, id: &str, begins: bool) -> Span {
     let parent = header(request.headers(), TRACEPARENT);
     if parent.is_none() && !(begins && request.method() == Method::POST) {
         return Span::none();
@@ -16,6 +23,7 @@ pub(super) fn span<B>(request: &Request<B>, begins: bool) -> Span {
     let span = info_span!(
         "request",
         otel.kind = "server",
+        request.id = id,
         http.request.method = %request.method(),
         url.path = request.uri().path(),
         http.response.status_code = field::Empty,
