@@ -8,6 +8,7 @@ mod hostile;
 mod http;
 mod keys;
 mod large;
+mod leaving;
 mod passage;
 mod splitting;
 mod tracing;

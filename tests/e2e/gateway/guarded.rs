@@ -1,8 +1,8 @@
 //! A gateway of its own beside the cluster's, with other settings.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
-use leat_test_harness::eventually;
+use leat_test_harness::{PATIENCE, eventually};
 use tokio::process::{Child, Command};
 
 use super::http::get;
@@ -40,6 +40,12 @@ impl Guarded {
 
     pub(super) fn id(&self) -> u32 {
         self.process.id().expect("it runs")
+    }
+
+    /// Waits until the process has ended.
+    pub(super) async fn ended(mut self) -> ExitStatus {
+        let ending = tokio::time::timeout(PATIENCE, self.process.wait());
+        ending.await.expect("the gateway ends").expect("its status is known")
     }
 
     /// Waits until it takes requests, where it speaks without TLS.

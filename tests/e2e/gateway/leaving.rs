@@ -1,0 +1,51 @@
+//! A gateway that is stopped while it has requests in hand.
+
+use futures_util::future::join_all;
+use leat_test_harness::eventually;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use super::guarded::Guarded;
+use super::http::{get, post};
+use super::town;
+use crate::process::ids;
+
+const REQUESTS: usize = 8;
+
+fn process(id: u32) -> Pid {
+    Pid::from_raw(id.cast_signed()).expect("a process")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_stopped_answers_what_it_has_in_hand_and_takes_no_more() {
+    let (town, _) = town().await;
+    let gateway = Guarded::start(&town, "leaving", &[]).await;
+    gateway.ready().await;
+    let worker = process(ids(&town.cluster, &["worker-1"])[0].1);
+    let row = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 64], "data": vec![0.0; 64] }] });
+    kill_process(worker, Signal::STOP).expect("stopped");
+    let port = gateway.http;
+    let asked = join_all((0..REQUESTS).map(|_| post(port, "/v2/models/digits/infer", &row)));
+    let stopped = async {
+        // Together with the one that asks for the metrics.
+        let line = format!("leat_gateway_inflight {}", REQUESTS + 1);
+        eventually("every request is in hand", || async {
+            let metrics = String::from_utf8(get(port, "/metrics").await.body).expect("text");
+            metrics.lines().any(|shown| shown == line).then_some(())
+        })
+        .await;
+        kill_process(process(gateway.id()), Signal::TERM).expect("told to stop");
+        eventually("nobody new is let in", || async {
+            TcpStream::connect(("127.0.0.1", port)).await.is_err().then_some(())
+        })
+        .await;
+        kill_process(worker, Signal::CONT).expect("goes on");
+    };
+    let (replies, ()) = tokio::join!(asked, stopped);
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.json()["outputs"][0]["shape"], json!([1, 10]));
+    }
+    assert!(gateway.ended().await.success());
+}
