@@ -77,11 +77,11 @@ impl Computing {
     }
 
     /// Waits for a larger batch when the deployment says so, it paid lately, and nobody else is held up: everything taken is
-    /// for one model, and the wait ends when a request for another comes. Rows are known only once a request is read, so here
+    /// for one model, and the wait ends when a request for another comes, or one that has less time. Rows are known only once a request is read, so here
     /// sizes count requests: each has at least one row.
     fn wait_for_more(&mut self, taken: &mut Vec<Work>) {
         let Some(first) = taken.first() else { return };
-        let (served, received) = (first.target.served.clone(), first.received);
+        let served = first.target.served.clone();
         let is_same = |work: &Work| Arc::ptr_eq(&work.target.served, &served);
         let batching = served.routes().batching.clone();
         let wanted = batching.preferred_size.unwrap_or(batching.max_size);
@@ -91,9 +91,12 @@ impl Computing {
         if batching.max_delay_us == 0 || !is_alone || !self.patience.should_wait() {
             return;
         }
-        let until = received + Duration::from_micros(batching.max_delay_us.into());
+        let delay = Duration::from_micros(batching.max_delay_us.into());
+        let latest = |work: &Work| work.waiting.gathers_until(delay, work.received);
+        let Some(until) = taken.iter().map(latest).min() else { return };
+        let can_wait = |work: &Work| is_same(work) && latest(work) >= until;
         let before = taken.len();
-        self.shared.queue.take_until(self.index, taken, Enough { count: wanted, until }, is_same);
+        self.shared.queue.take_until(self.index, taken, Enough { count: wanted, until }, can_wait);
         self.patience.waited(taken.len() - before);
     }
 }

@@ -74,6 +74,13 @@ impl Waiting {
         is_late || wait > self.limit.duration()
     }
 
+    /// Until when a request that was received then may wait for others to share its batch, where its deployment lets it wait for `delay`.
+    /// Half of its own time is kept, as above.
+    pub(crate) fn gathers_until(&self, delay: Duration, received: Instant) -> Instant {
+        let own = self.until(received).saturating_duration_since(received);
+        received + delay.min(own / 2)
+    }
+
     /// Why a request that was received then is no longer worth running, if it is not.
     pub(crate) fn is_over(&self, received: Instant, now: Instant) -> Option<Error> {
         if let Some(claim) = self.claim.as_ref().filter(|claim| claim.due <= now) {
@@ -157,6 +164,15 @@ mod tests {
         assert_eq!(hurried.caller_until(received), Some(received + Duration::from_millis(20)));
         hurried.body_took(Duration::from_millis(50));
         assert_eq!(code_after(&hurried, received, 20), Some(ErrorCode::DeadlineExceeded));
+    }
+
+    #[test]
+    fn a_request_gives_half_of_its_time_to_a_larger_batch() {
+        let received = Instant::now();
+        let after = |waiting: &Waiting| waiting.gathers_until(Duration::from_millis(40), received) - received;
+        assert_eq!(after(&waiting(None, None, received)), Duration::from_millis(40));
+        assert_eq!(after(&waiting(Some(20), None, received)), Duration::from_millis(10));
+        assert_eq!(after(&waiting(Some(200), Some(30_000), received)), Duration::from_millis(15));
     }
 
     #[test]

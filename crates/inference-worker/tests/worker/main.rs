@@ -8,6 +8,7 @@
 
 mod answers;
 mod at_once;
+mod batching;
 mod cluster;
 mod durable;
 mod kept_blobs;
