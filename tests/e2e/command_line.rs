@@ -1,6 +1,8 @@
 //! The commands, one after the other, as a person would type them.
 
 use leat_contract::AssetRole;
+use leat_contract::headers::{DEAD_SUBJECT, DEAD_TRUNCATED};
+use leat_messaging::Headers;
 use serde_json::Value;
 
 use crate::town::{Town, digits_path, run};
@@ -115,6 +117,29 @@ async fn rows_can_be_handed_in_looked_up_later_and_sent_again_when_they_were_giv
             .then_some(())
     })
     .await;
+
+    let subject = town.cluster.subjects().async_infer(&"digits".parse().expect("a name"));
+    queue.submit(subject, "digits/worse", "nonsense").await.expect("it is accepted");
+    let numbers = async |count: usize| {
+        leat_test_harness::eventually("every letter is there", || async {
+            let letters = letters().await;
+            let numbers = letters.as_array()?.iter().map(|letter| letter["number"].as_u64());
+            numbers.collect::<Option<Vec<u64>>>().filter(|numbers| numbers.len() == count)
+        })
+        .await
+    };
+    let before = numbers(2).await;
+    // A letter whose content was left out cannot be sent again, and keeps none of the others.
+    let dead = town.storage.event_log(AssetRole::Dead);
+    let headers = Headers::new().with(DEAD_TRUNCATED, "9").with(DEAD_SUBJECT, "nowhere");
+    dead.resend(&town.cluster.subjects().dead_letter("LEAT_ASYNC"), headers, "").await.expect("kept");
+    let replayed = town.leat(&["dead", "replay", "--all", "--output", "json"]).await;
+    let said = String::from_utf8_lossy(&replayed.stderr);
+    assert!(!replayed.status.success() && said.contains("without its content of 9 bytes"), "{said}");
+    let sent: Value = serde_json::from_slice(&replayed.stdout).expect("a document");
+    assert_eq!(sent, serde_json::json!({ "replayed": before }));
+    let after = numbers(3).await;
+    assert!(before.iter().all(|number| !after.contains(number)), "{before:?} {after:?}");
 }
 
 /// The first ten rows of the data set in a file of their own.

@@ -105,6 +105,11 @@ impl EventLog {
     pub async fn messages(&self) -> Result<u64, Error> {
         Ok(self.jetstream.stream_info(&self.stream).await?.state.messages)
     }
+
+    /// The sequence of the last message that was stored, whether it is kept or not; 0 before the first one.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        Ok(self.jetstream.stream_info(&self.stream).await?.state.last_seq)
+    }
 }
 
 /// The messages of a log, in order and each once, for as long as someone reads.

@@ -4,14 +4,14 @@ use leat_contract::headers::{
     DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED,
     MESSAGE_ID,
 };
-use leat_messaging::{EventLog, Headers, Position, StoredMessage};
+use leat_messaging::{EventLog, Follower, Headers, Position, StoredMessage};
 use serde_json::json;
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
 use crate::{Error, output};
 
-/// Dead letters that are read at once, the oldest first.
+/// Dead letters that are read at once.
 const LETTERS_MAX: usize = 10_000;
 
 /// Look at messages that were given up, and send them again.
@@ -39,12 +39,53 @@ pub(crate) struct Replay {
 pub(crate) async fn run(global: &GlobalOptions, dead: Dead) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let log = session.storage.event_log(AssetRole::Dead);
-    let mut follower = log.follow(&session.subjects.dead_letter_all(), Position::Beginning);
-    let letters = follower.take_stored(LETTERS_MAX).await?;
     match dead {
-        Dead::Ls => list(&session, &letters),
-        Dead::Replay(replay) => self::replay(&session, &log, &letters, &replay).await,
+        Dead::Ls => {
+            let letters = newest(&session, &log).await?;
+            list(&session, &letters)
+        }
+        Dead::Replay(Replay { all: true, .. }) => {
+            let mut replay = Replayed::default();
+            replay.all(&session, &log).await?;
+            replay.tell(&session)
+        }
+        Dead::Replay(Replay { numbers, .. }) => {
+            let mut letters = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                letters.push(letter(&session, &log, number).await?);
+            }
+            let mut replay = Replayed::default();
+            replay.letters(&log, &letters).await?;
+            replay.tell(&session)
+        }
     }
+}
+
+/// The newest letters, as many as are read at once, and a word about older ones.
+async fn newest(session: &Session, log: &EventLog) -> Result<Vec<StoredMessage>, Error> {
+    let (kept, last) = (log.messages().await?, log.last_sequence().await?);
+    let most = LETTERS_MAX as u64;
+    let from = if kept <= most { Position::Beginning } else { Position::After(last.saturating_sub(most)) };
+    let letters = follow(session, log, from).take_stored(LETTERS_MAX).await?;
+    let older = kept.saturating_sub(letters.len() as u64);
+    if older > 0 {
+        output::say(&format!("{older} older ones are not shown"));
+    }
+    Ok(letters)
+}
+
+/// The letter with a number.
+async fn letter(session: &Session, log: &EventLog, number: u64) -> Result<StoredMessage, Error> {
+    let mut follower = follow(session, log, Position::After(number.saturating_sub(1)));
+    let found = follower.take_stored(1).await?.into_iter().find(|letter| letter.sequence() == number);
+    found.ok_or_else(|| {
+        let hint = "`leat dead ls` shows those there are".to_owned();
+        Error::Unknown { what: "dead letter", name: number.to_string(), hint }
+    })
+}
+
+fn follow(session: &Session, log: &EventLog, from: Position) -> Follower {
+    log.follow(&session.subjects.dead_letter_all(), from)
 }
 
 fn list(session: &Session, letters: &[StoredMessage]) -> Result<(), Error> {
@@ -74,40 +115,66 @@ fn list(session: &Session, letters: &[StoredMessage]) -> Result<(), Error> {
     Ok(())
 }
 
-async fn replay(
-    session: &Session,
-    log: &EventLog,
-    letters: &[StoredMessage],
-    replay: &Replay,
-) -> Result<(), Error> {
-    let missing =
-        replay.numbers.iter().find(|number| letters.iter().all(|letter| letter.sequence() != **number));
-    if let Some(number) = missing {
-        let hint = "`leat dead ls` shows those there are".to_owned();
-        return Err(Error::Unknown { what: "dead letter", name: number.to_string(), hint });
-    }
-    let is_meant = |letter: &&StoredMessage| replay.all || replay.numbers.contains(&letter.sequence());
-    let mut sent = Vec::new();
-    for letter in letters.iter().filter(is_meant) {
-        send_again(log, letter).await?;
-        sent.push(letter.sequence());
-    }
-    if session.is_json() {
-        return output::json(&json!({ "replayed": sent }));
-    }
-    output::line(&format!("{} sent again", sent.len()));
-    Ok(())
+/// What became of letters that were to be sent again.
+#[derive(Default)]
+struct Replayed {
+    sent: Vec<u64>,
+    /// Those that cannot be sent, and why.
+    kept: Vec<(u64, String)>,
 }
 
-async fn send_again(log: &EventLog, letter: &StoredMessage) -> Result<(), Error> {
-    let number = letter.sequence();
-    if let Some(bytes) = letter.header(DEAD_TRUNCATED) {
-        let text = format!("letter {number} was kept without its content of {bytes} bytes; send it anew");
-        return Err(Error::Usage(text));
+impl Replayed {
+    /// Every letter that is there now. What is given up once more meanwhile is not sent a second time.
+    async fn all(&mut self, session: &Session, log: &EventLog) -> Result<(), Error> {
+        let last = log.last_sequence().await?;
+        let mut read_to = 0;
+        while read_to < last {
+            let mut page = follow(session, log, Position::After(read_to)).take_stored(LETTERS_MAX).await?;
+            page.retain(|letter| letter.sequence() <= last);
+            let Some(end) = page.last() else { break };
+            read_to = end.sequence();
+            self.letters(log, &page).await?;
+        }
+        Ok(())
     }
-    let Some(subject) = letter.header(DEAD_SUBJECT) else {
-        return Err(Error::Usage(format!("letter {number} does not say where it came from")));
-    };
+
+    async fn letters(&mut self, log: &EventLog, letters: &[StoredMessage]) -> Result<(), Error> {
+        for letter in letters {
+            match origin(letter) {
+                Ok(subject) => {
+                    send_again(log, letter, subject).await?;
+                    self.sent.push(letter.sequence());
+                }
+                Err(reason) => self.kept.push((letter.sequence(), reason)),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(self, session: &Session) -> Result<(), Error> {
+        if session.is_json() {
+            output::json(&json!({ "replayed": self.sent }))?;
+        } else {
+            output::line(&format!("{} sent again", self.sent.len()));
+        }
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        let kept = self.kept.iter().map(|(number, reason)| format!("letter {number} {reason}"));
+        Err(Error::Usage(kept.collect::<Vec<_>>().join("\n")))
+    }
+}
+
+/// Where a letter came from, or why it cannot be sent there again.
+fn origin(letter: &StoredMessage) -> Result<&str, String> {
+    match letter.header(DEAD_TRUNCATED) {
+        Some(bytes) => Err(format!("was kept without its content of {bytes} bytes; send it anew")),
+        None => letter.header(DEAD_SUBJECT).ok_or_else(|| "does not say where it came from".to_owned()),
+    }
+}
+
+async fn send_again(log: &EventLog, letter: &StoredMessage, subject: &str) -> Result<(), Error> {
+    let number = letter.sequence();
     // Another id than the first time, or the stream would take it for a copy; the same when this is tried again.
     let headers = Headers::new().with(MESSAGE_ID, format!("replay-{number}"));
     log.resend(subject, headers, letter.payload().clone()).await?;
