@@ -6,6 +6,7 @@ mod encryption;
 mod guarded;
 mod hostile;
 mod http;
+mod http2;
 mod keys;
 mod large;
 mod leaving;
