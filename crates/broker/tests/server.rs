@@ -37,6 +37,23 @@ async fn starts_on_a_free_port_and_stops() {
     assert!(!answers(port));
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn collects_garbage_seldom() {
+    let broker = Broker::start(&binary().await, &BrokerOptions::default()).await.unwrap();
+    let environment = std::fs::read(format!("/proc/{}/environ", broker.process_id())).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    let of =
+        |name: &str| environment.split('\0').find_map(|variable| variable.strip_prefix(&format!("{name}=")));
+    let names = ["GOGC", "GOMEMLIMIT"];
+    let outside = names.map(|name| std::env::var(name).ok());
+    let expected = match &outside {
+        [None, None] => [Some("1000"), Some("1GiB")],
+        named => named.each_ref().map(|value| value.as_deref()),
+    };
+    assert_eq!(names.map(of), expected);
+}
+
 #[tokio::test]
 async fn runs_several_servers_side_by_side() {
     let binary = binary().await;
