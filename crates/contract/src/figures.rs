@@ -63,8 +63,15 @@ pub struct VersionTotals {
     pub fail: TimeTotal,
     /// Of both, in the queue.
     pub queue: TimeTotal,
-    /// In the model; every request counts the time of its whole batch, and one with a kept answer does not count.
+    /// Reading the requests of a batch into its rows; every request counts the time of its whole batch, and one with a kept answer
+    /// does not count.
+    #[serde(default, skip_serializing_if = "TimeTotal::is_none")]
+    pub input: TimeTotal,
+    /// In the model, likewise.
     pub compute: TimeTotal,
+    /// Writing the answers, likewise.
+    #[serde(default, skip_serializing_if = "TimeTotal::is_none")]
+    pub output: TimeTotal,
     /// Of both, when the deployment keeps answers.
     #[serde(default)]
     pub cache: CacheFigures,
@@ -79,7 +86,9 @@ impl VersionTotals {
         self.success.add(other.success);
         self.fail.add(other.fail);
         self.queue.add(other.queue);
+        self.input.add(other.input);
         self.compute.add(other.compute);
+        self.output.add(other.output);
         self.cache.add(other.cache);
     }
 }
@@ -98,6 +107,11 @@ impl TimeTotal {
     pub fn add(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.ns = self.ns.saturating_add(other.ns);
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Counts one.

@@ -31,14 +31,17 @@ pub enum ContractVersion {
     /// Totals of versions in the figures of workers, and what kept answers were of use. Work that is handed over knows what was before.
     #[serde(rename = "1.4")]
     V1_4,
+    /// How long reading requests and writing answers took, in the figures of workers.
+    #[serde(rename = "1.5")]
+    V1_5,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_4;
+    pub const CURRENT: Self = Self::V1_5;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 5] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4];
+    pub const ALL: [Self; 6] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +51,7 @@ impl ContractVersion {
             Self::V1_2 => "1.2",
             Self::V1_3 => "1.3",
             Self::V1_4 => "1.4",
+            Self::V1_5 => "1.5",
         }
     }
 
@@ -67,6 +71,7 @@ impl ContractVersion {
             Self::V1_4 => {
                 "`InferenceFigures` as `data` of `$SRV.STATS`; `cache` in telemetry; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests and jobs that a worker handed over"
             }
+            Self::V1_5 => "`input` and `output` in the totals of `InferenceFigures`",
         }
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Batch {
     bytes: usize,
     /// How long these took to be read.
     reading: Duration,
+    /// How long their answers took to be written.
+    writing: Duration,
     /// Of what use kept answers were.
     cache: CacheFigures,
     buffers: Buffers,
@@ -105,6 +107,7 @@ impl Batch {
             elapsed: Duration::ZERO,
             runs: 0,
             reading: Duration::ZERO,
+            writing: Duration::ZERO,
             cache: CacheFigures::default(),
             bytes: 0,
             buffers,
@@ -141,7 +144,8 @@ impl Batch {
                 // What is refused or known from before says nothing about how long the others take.
                 if known.is_none() {
                     self.bytes += work.payload.len();
-                    self.reading += now.elapsed();
+                    // What was before the batch counts as time in the queue.
+                    self.reading += now.max(self.begun).elapsed();
                 }
                 let reply_object_bytes_max = work.reply_object_bytes_max();
                 let Work { reply, received, escort, waiting, target, .. } = work;
@@ -193,8 +197,12 @@ impl Batch {
                 continue;
             }
             // One request must not spoil the batch for others: when something failed, each is run for itself.
-            let alone =
-                if ran.is_err() && !is_known { self.run_alone(&member, team, scratch) } else { Ok(()) };
+            let mut alone = Ok(());
+            if ran.is_err() && !is_known {
+                let begun = Instant::now();
+                alone = self.run_alone(&member, team, scratch);
+                self.compute += begun.elapsed();
+            }
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
                 .and_then(|()| self.write(&member, limits));
@@ -220,6 +228,7 @@ impl Batch {
         self.buffers.members = members;
         self.buffers.settled = settled;
         self.answered = Instant::now();
+        self.writing = (self.answered - begun).saturating_sub(self.compute);
     }
 
     /// What there is to record of it.

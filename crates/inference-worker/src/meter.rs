@@ -44,8 +44,16 @@ pub(crate) struct Timing {
     pub(crate) total_ns: u64,
     /// Of it in the queue.
     pub(crate) queue_ns: u64,
-    /// Of it in the model; none when the model did not run for it.
-    pub(crate) compute_ns: Option<u64>,
+    /// What its batch took; none when the model did not run for it.
+    pub(crate) batch: Option<BatchTiming>,
+}
+
+/// Where the time of a batch went, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BatchTiming {
+    pub(crate) input_ns: u64,
+    pub(crate) compute_ns: u64,
+    pub(crate) output_ns: u64,
 }
 
 impl Counts {
@@ -90,8 +98,10 @@ impl Counts {
         self.latency.record(timing.total_ns);
         self.queue.record(timing.queue_ns);
         self.totals.queue.record(timing.queue_ns);
-        if let Some(compute_ns) = timing.compute_ns {
+        if let Some(BatchTiming { input_ns, compute_ns, output_ns }) = timing.batch {
+            self.totals.input.record(input_ns);
             self.totals.compute.record(compute_ns);
+            self.totals.output.record(output_ns);
             self.compute.record(compute_ns);
         }
     }
@@ -188,10 +198,11 @@ mod tests {
     fn every_interval_says_only_what_happened_in_it() {
         let (model, version) = (ModelName::new("digits").unwrap(), ModelVersion::FIRST);
         let meter = Meter::default();
-        let timing = Timing { total_ns: 3000, queue_ns: 1000, compute_ns: Some(500) };
+        let batch = BatchTiming { input_ns: 300, compute_ns: 500, output_ns: 200 };
+        let timing = Timing { total_ns: 3000, queue_ns: 1000, batch: Some(batch) };
         meter.counts().ran(1);
         meter.counts().answered(4, timing, 1_700_000_000_000);
-        meter.counts().failed(ErrorCode::InvalidArgument, Timing { compute_ns: None, ..timing });
+        meter.counts().failed(ErrorCode::InvalidArgument, Timing { batch: None, ..timing });
         meter.counts().refused(ErrorCode::Overloaded);
         meter.counts().looked_up(CacheFigures { hits: 1, misses: 2 });
         assert!(!meter.is_empty());
@@ -217,7 +228,8 @@ mod tests {
         assert_eq!(totals.success, TimeTotal { count: 1, ns: 3000 });
         assert_eq!(totals.fail, TimeTotal { count: 2, ns: 3000 });
         assert_eq!(totals.queue, TimeTotal { count: 2, ns: 2000 });
-        assert_eq!(totals.compute, TimeTotal { count: 1, ns: 500 });
+        let of_batch = [totals.input, totals.compute, totals.output];
+        assert_eq!(of_batch, [300, 500, 200].map(|ns| TimeTotal { count: 1, ns }));
         assert_eq!(totals.cache, CacheFigures { hits: 1, misses: 2 });
         assert_eq!(totals.last_at, 1_700_000_000_000);
     }

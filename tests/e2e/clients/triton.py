@@ -162,7 +162,10 @@ def counted(client):
         times = entry["inference_stats"]
         assert 0 < entry["execution_count"] <= entry["inference_count"], entry
         assert times["success"]["count"] > 0 and entry["last_inference"] > 1_700_000_000_000, entry
-        assert 0 < times["compute_infer"]["ns"] + times["queue"]["ns"] <= times["success"]["ns"] + times["fail"]["ns"], entry
+        parts = [times[f"compute_{part}"] for part in ("input", "infer", "output")]
+        assert len({part["count"] for part in parts}) == 1 and all(part["ns"] > 0 for part in parts), entry
+        of_parts = sum(part["ns"] for part in parts) + times["queue"]["ns"]
+        assert of_parts <= times["success"]["ns"] + times["fail"]["ns"], entry
 
 
 def main(http_address, grpc_address, path):

@@ -61,16 +61,15 @@ fn reshape(tensor: &ConfigTensor) -> Option<ModelTensorReshape> {
 pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
     let totals = version.totals;
     let duration = |total: TimeTotal| Some(StatisticDuration { count: total.count, ns: total.ns });
-    let none = duration(TimeTotal::default());
     // How long looking took is not measured.
     let looked_up = |count| duration(TimeTotal { count, ns: 0 });
     let stats = InferStatistics {
         success: duration(totals.success),
         fail: duration(totals.fail),
         queue: duration(totals.queue),
-        compute_input: none,
+        compute_input: duration(totals.input),
         compute_infer: duration(totals.compute),
-        compute_output: none,
+        compute_output: duration(totals.output),
         cache_hit: looked_up(totals.cache.hits),
         cache_miss: looked_up(totals.cache.misses),
     };

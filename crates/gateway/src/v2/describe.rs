@@ -90,7 +90,6 @@ pub(crate) async fn statistics(edge: &Edge, named: Option<&Named>) -> Result<Ans
 
 fn statistics_json(version: &VersionStatistics) -> Value {
     let totals = version.totals;
-    let none = TimeTotal::default();
     // How long looking took is not measured.
     let looked_up = |count| TimeTotal { count, ns: 0 };
     json!({
@@ -101,7 +100,7 @@ fn statistics_json(version: &VersionStatistics) -> Value {
         "execution_count": totals.batches,
         "inference_stats": {
             "success": totals.success, "fail": totals.fail, "queue": totals.queue,
-            "compute_input": none, "compute_infer": totals.compute, "compute_output": none,
+            "compute_input": totals.input, "compute_infer": totals.compute, "compute_output": totals.output,
             "cache_hit": looked_up(totals.cache.hits), "cache_miss": looked_up(totals.cache.misses),
         },
         "response_stats": {},

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use leat_contract::ErrorCode;
 
 use super::Batch;
-use crate::meter::Timing;
+use crate::meter::{BatchTiming, Timing};
 
 /// What became of one request, for the counters.
 #[derive(Debug)]
@@ -22,10 +22,15 @@ impl Batch {
     /// for an answer does not need this: it comes after the answers were handed over.
     pub(crate) fn settle(&self) {
         let (answered, settled) = (self.answered, &self.buffers.settled);
-        let timing = |received: Instant, compute: Option<Duration>| Timing {
+        let ran = BatchTiming {
+            input_ns: nanoseconds(self.reading),
+            compute_ns: nanoseconds(self.compute),
+            output_ns: nanoseconds(self.writing),
+        };
+        let timing = |received: Instant, has_run: bool| Timing {
             total_ns: nanoseconds(answered.saturating_duration_since(received)),
             queue_ns: nanoseconds(self.begun.saturating_duration_since(received)),
-            compute_ns: compute.map(nanoseconds),
+            batch: has_run.then_some(ran),
         };
         if self.bytes > 0 {
             self.served.pace.took(self.reading + self.elapsed, self.bytes);
@@ -35,10 +40,10 @@ impl Batch {
         counts.ran(self.runs);
         counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
-            counts.failed(code, timing(received, None));
+            counts.failed(code, timing(received, false));
         }
         for &Settled { received, rows, is_known, code } in settled {
-            let timing = timing(received, (!is_known).then_some(self.compute));
+            let timing = timing(received, !is_known);
             match code {
                 None => counts.answered(rows, timing, at),
                 Some(code) => counts.failed(code, timing),

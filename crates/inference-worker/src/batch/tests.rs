@@ -120,6 +120,18 @@ fn values(answer: &Answer) -> Vec<f32> {
 }
 
 #[test]
+fn the_parts_of_a_batch_are_counted_with_each_of_its_requests() {
+    let bench = Bench::new(64);
+    let work = || bench.work(r#"{"instances":[[1,2]]}"#, Duration::from_millis(1));
+    bench.run(vec![work(), work()], LIMITS);
+    let totals = bench.served.routes().principal().unwrap().meter.totals();
+    let parts = [totals.input, totals.compute, totals.output];
+    assert!(parts.iter().all(|part| part.count == 2 && part.ns > 0), "{totals:?}");
+    let of_parts = parts.iter().map(|part| part.ns).sum::<u64>() + totals.queue.ns;
+    assert!(of_parts <= totals.success.ns, "{totals:?}");
+}
+
+#[test]
 fn one_bad_request_spoils_nothing_for_the_others() {
     let good = r#"{"instances":[[1,2]]}"#;
     let overflowing = r#"{"instances":[[3e38,3e38]]}"#;

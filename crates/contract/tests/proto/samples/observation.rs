@@ -37,6 +37,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("micro-info", "MicroInfo", info()),
         document("micro-stats", "MicroStats", stats()),
         document("inference-figures", "InferenceFigures", figures()),
+        document("inference-figures-parts", "InferenceFigures", figures_of_parts()),
     ]
 }
 
@@ -198,11 +199,22 @@ fn figures() -> InferenceFigures {
                 queue: total(952, 95_000_000),
                 compute: total(250, 1_250_000),
                 cache: CacheFigures { hits: 700, misses: 250 },
+                ..VersionTotals::default()
             },
         }],
         cache: Some(CacheFigures { hits: 700, misses: 250 }),
         shadow: Some(ShadowFigures { version: version(4), counts: ShadowCounts::default() }),
     }
+}
+
+/// With how long reading requests and writing answers took.
+fn figures_of_parts() -> InferenceFigures {
+    let mut figures = figures();
+    for version in &mut figures.versions {
+        version.totals.input = TimeTotal { count: 250, ns: 500_000 };
+        version.totals.output = TimeTotal { count: 250, ns: 750_000 };
+    }
+    figures
 }
 
 fn stats() -> MicroStats {
