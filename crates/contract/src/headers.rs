@@ -28,7 +28,7 @@ pub const DEAD_SUBJECT: &str = "Leat-Dead-Subject";
 pub const DEAD_STREAM: &str = "Leat-Dead-Stream";
 /// On a dead letter: its sequence in that stream.
 pub const DEAD_SEQUENCE: &str = "Leat-Dead-Sequence";
-/// On a dead letter: how many times it was delivered.
+/// On a dead letter: how many times it was delivered, as far as whoever gave it up knows.
 pub const DEAD_ATTEMPTS: &str = "Leat-Dead-Attempts";
 /// On a dead letter: the id that the message was submitted with.
 pub const DEAD_MESSAGE_ID: &str = "Leat-Dead-Message-Id";
@@ -66,7 +66,7 @@ pub const ALL: [(&str, &str); 17] = [
     (DEAD_SUBJECT, "on a dead letter: the subject it was published to"),
     (DEAD_STREAM, "on a dead letter: the stream it came from"),
     (DEAD_SEQUENCE, "on a dead letter: its sequence in that stream"),
-    (DEAD_ATTEMPTS, "on a dead letter: how many times it was delivered"),
+    (DEAD_ATTEMPTS, "on a dead letter: how many times it was delivered, as far as whoever gave it up knows"),
     (DEAD_MESSAGE_ID, "on a dead letter: the id that the message was submitted with"),
     (
         DEAD_TRUNCATED,

@@ -2,7 +2,7 @@
 //! their answers kept for whoever looks them up.
 //!
 //! A request leaves the stream only after its answer is stored or a dead letter says why there is none, so it is answered at
-//! least once; the answer has an id, so a second one within two minutes is dropped.
+//! least once; the answer has an id, so a second one to the same request within two minutes is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +118,8 @@ impl Answering {
             Ok(request) => request,
             Err(error) => return self.give_up(delivery, &error.to_string()).await,
         };
-        let until = request.waits_until(delivery.accepted_at_ms(), self.shared.settings.durable_wait_max_ms);
+        let accepted_at_ms = delivery.accepted_at_ms();
+        let until = request.waits_until(accepted_at_ms, self.shared.settings.durable_wait_max_ms);
         let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
             let reason = format!("{} workers took it and ended", Delivery::ATTEMPTS_MAX);
             Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
@@ -126,7 +127,7 @@ impl Answering {
             self.ask(&delivery, until).await
         };
         let subject = self.shared.context.subjects.result(&request.id);
-        let message_id = request.result_message_id(&self.model);
+        let message_id = request.result_message_id(&self.model, accepted_at_ms);
         match outcome {
             Outcome::Interrupted => delivery.hand_over().await,
             Outcome::Answered(reply) => {
@@ -187,7 +188,7 @@ impl Answering {
                 let reason = format!("{unanswered} workers got it and did not answer within {attempt:?}");
                 return Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason));
             }
-            self.pause(pause_after(&error)).await;
+            self.pause(pause_after(&error).min(left)).await;
             go_on(delivery).await;
         }
     }

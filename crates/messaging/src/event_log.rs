@@ -9,7 +9,7 @@ use crate::jetstream::JetStream;
 use crate::publish::PUBLISH_PATIENCE;
 use crate::reader::{LISTING_TIMEOUT, Read, Reader, Start};
 use crate::reply::{error_headers, judge};
-use crate::{Error, Headers, Reply, Stored, StoredMessage, trace};
+use crate::{Error, Headers, Message, Reply, Stored, StoredMessage, trace};
 
 /// A stream that keeps messages up to its limits.
 #[derive(Debug, Clone)]
@@ -69,9 +69,14 @@ impl EventLog {
         self.jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await
     }
 
+    /// The last message on a subject; none when there is none.
+    pub async fn last(&self, subject: &str) -> Result<Option<Message>, Error> {
+        self.jetstream.last(&self.stream, subject).await
+    }
+
     /// The last message on a subject as an answer; none when there is none, and the error when it is one.
     pub async fn last_reply(&self, subject: &str) -> Result<Option<Reply>, Error> {
-        self.jetstream.last(&self.stream, subject).await?.map(judge).transpose()
+        self.last(subject).await?.map(judge).transpose()
     }
 
     /// Removes the message with a sequence; it is no error when it is gone already.

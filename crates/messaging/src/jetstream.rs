@@ -24,7 +24,9 @@ const SILENCE_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
 pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
 pub(crate) const INSUFFICIENT_STORAGE: u64 = 10047;
+pub(crate) const HEADERS_TOO_LARGE: u64 = 10097;
 const DELETE_FAILED: u64 = 10057;
+const SEQUENCE_NOT_FOUND: u64 = 10043;
 pub(crate) const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 
 /// Headers of a stored message that is read directly, and the one by which a write expects what it replaces.
@@ -54,6 +56,9 @@ struct FailureDetail {
 /// What is read of a stream's description.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StreamInfo {
+    /// When it was made.
+    #[serde(default)]
+    pub(crate) created: String,
     pub(crate) config: Map<String, Value>,
     pub(crate) state: StreamState,
 }
@@ -134,6 +139,7 @@ impl JetStream {
     pub(crate) async fn remove_message(&self, stream: &str, sequence: u64) -> Result<(), Error> {
         let request = json!({ "seq": sequence, "no_erase": true });
         match self.call::<Value>(&format!("STREAM.MSG.DELETE.{stream}"), &request).await {
+            Err(Error::Storage { code: SEQUENCE_NOT_FOUND, .. }) => Ok(()),
             Err(Error::Storage { code: DELETE_FAILED, description })
                 if description.contains("no message found") =>
             {

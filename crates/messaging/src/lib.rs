@@ -52,7 +52,7 @@ pub use state::State;
 pub use storage::Storage;
 pub use stored::StoredMessage;
 pub use subscription::Subscription;
-pub use work_queue::{Backlog, Delivery, QueueDepth, Waiting, WorkQueue};
+pub use work_queue::{Backlog, Delivery, Look, QueueDepth, Waiting, WorkQueue};
 
 /// A subject that can be cloned without copying its text: what [`Message::reply`] gives and publishing takes.
 pub use async_nats::Subject;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use backlog::{Backlog, Waiting};
+pub use backlog::{Backlog, Look, Waiting};
 pub use delivery::Delivery;
 
 use crate::jetstream::{ConsumerInfo, JetStream, nanoseconds};

@@ -360,7 +360,7 @@ impl Writer<'_, '_> {
         let mut family =
             self.encoder.encode_descriptor("monitor_sketch_gaps", help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.sketch_gaps, None)?;
-        let help = "Durable requests that no worker ended in time";
+        let help = "Durable requests that the monitor ended because no worker had";
         let mut family =
             self.encoder.encode_descriptor("durable_requests_overdue", help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, u64, u64>(&self.figures.durable_overdue, None)

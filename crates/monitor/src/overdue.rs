@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use leat_contract::headers::{MESSAGE_ID, SERVICE_ERROR_CODE};
 use leat_contract::{AssetRole, DurableRequest, ErrorCode, ErrorDetail, ModelName, Subjects};
 use leat_messaging::{Backlog, Error, EventLog, Storage, Waiting};
 use leat_service_runtime::unix_ms;
@@ -17,8 +18,10 @@ use crate::Settings;
 use crate::desired::Desired;
 use crate::metrics::ModelMetrics;
 
-/// Requests whose ends are known at once; further ones are read when some of these have gone. 16 MB.
+/// Requests whose ends are known at once, 16 MB; further ones are read when some of these have gone.
 const KNOWN_MAX: usize = 1_000_000;
+/// Known requests beside twice those that are there: with more, most have been answered long ago, and all are read anew.
+const KNOWN_SPARE: u64 = 1_000;
 /// Looks at the stream in each time that a request is left to the workers.
 const LOOKS_PER_GRACE: u64 = 4;
 
@@ -57,27 +60,26 @@ impl Overdue {
     /// Never ends by itself. A look that fails is repeated: nothing leaves the stream before its dead letter is kept.
     pub(crate) async fn watch(mut self) -> Result<(), std::convert::Infallible> {
         let pause = Duration::from_millis(self.grace_ms / LOOKS_PER_GRACE);
+        // Without a listing nobody can say why a request was not answered. It fails only when the service ends.
+        let _ = self.desired.wait_for(|desired| desired.is_known).await;
         loop {
-            tokio::time::sleep(pause).await;
             if let Err(error) = self.look().await {
                 tracing::warn!(%error, "cannot look for durable requests that nobody takes");
             }
+            tokio::time::sleep(pause).await;
         }
     }
 
     async fn look(&mut self) -> Result<(), Error> {
+        let look = self.backlog.look().await?;
+        let most_are_gone = self.known.len() as u64 > look.messages.saturating_mul(2) + KNOWN_SPARE;
+        if !look.is_same || most_are_gone {
+            self.known.clear();
+            self.backlog.rewind();
+        }
         let ripe = unix_ms().saturating_sub(self.grace_ms);
         self.read(ripe).await?;
-        while let Some(Reverse((until, sequence))) = self.known.peek().copied() {
-            if until > ripe {
-                break;
-            }
-            // It goes only after it was ended.
-            let waits_on = self.end(sequence, ripe).await?;
-            self.known.pop();
-            self.known.extend(waits_on.map(|until| Reverse((until, sequence))));
-        }
-        Ok(())
+        self.end_ripe(ripe).await
     }
 
     /// Reads what the workers have left for a while. Most requests are gone by then.
@@ -85,53 +87,93 @@ impl Overdue {
         while self.known.len() < KNOWN_MAX
             && let Some(waiting) = self.backlog.next(ripe).await?
         {
-            let until = match DurableRequest::read(waiting.payload()) {
-                Ok(request) => self.until(&waiting, &request),
-                // Nobody can answer it.
-                Err(_) => waiting.accepted_at_ms(),
-            };
-            self.known.push(Reverse((until, waiting.sequence())));
+            let request = DurableRequest::read(waiting.payload()).ok();
+            self.known.push(Reverse((self.until(&waiting, request.as_ref()), waiting.sequence())));
         }
         Ok(())
     }
 
-    fn until(&self, waiting: &Waiting, request: &DurableRequest) -> u64 {
-        request.waits_until(waiting.accepted_at_ms(), self.wait_max_ms)
+    /// Until when a request may wait. One that cannot be read may be meant for a worker that knows more.
+    fn until(&self, waiting: &Waiting, request: Option<&DurableRequest>) -> u64 {
+        let accepted = waiting.accepted_at_ms();
+        request.map_or(accepted.saturating_add(self.wait_max_ms), |request| {
+            request.waits_until(accepted, self.wait_max_ms)
+        })
+    }
+
+    /// Ends every known request that should have been answered by then. One that cannot be ended holds up no other: it is tried again
+    /// at a later look.
+    async fn end_ripe(&mut self, ripe: u64) -> Result<(), Error> {
+        let mut failed = Vec::new();
+        let mut outcome = Ok(());
+        while outcome.is_ok()
+            && let Some(Reverse((until, sequence))) = self.known.peek().copied()
+            && until <= ripe
+        {
+            match self.end(sequence, ripe).await {
+                Ok(waits_on) => {
+                    self.known.pop();
+                    self.known.extend(waits_on.map(|until| Reverse((until, sequence))));
+                }
+                // The next one would fail in the same way.
+                Err(error) if error.is_retryable() => outcome = Err(error),
+                Err(error) => {
+                    tracing::warn!(sequence, %error, "a durable request could not be ended");
+                    failed.extend(self.known.pop());
+                }
+            }
+        }
+        self.known.extend(failed);
+        outcome
     }
 
     /// Ends the request with this sequence if it is there and overdue. Gives until when it waits if the stream lost what
     /// it had and has another request in its place.
     async fn end(&self, sequence: u64, ripe: u64) -> Result<Option<u64>, Error> {
         let Some(waiting) = self.backlog.get(sequence).await? else { return Ok(None) };
-        let model = self.subjects.parse_async_infer(waiting.subject());
-        let reason = match (DurableRequest::read(waiting.payload()), &model) {
-            (Ok(request), Some(model)) => {
-                let until = self.until(&waiting, &request);
-                if until > ripe {
-                    return Ok(Some(until));
-                }
-                self.answer(model, &request).await?
-            }
-            (Ok(_), None) => format!("{} names no model", waiting.subject()),
-            (Err(error), _) => error.to_string(),
+        let request = DurableRequest::read(waiting.payload());
+        let until = self.until(&waiting, request.as_ref().ok());
+        if until > ripe {
+            return Ok(Some(until));
+        }
+        let reason = match (request, self.subjects.parse_async_infer(waiting.subject())) {
+            (Ok(request), Some(model)) => self.answer(&waiting, &model, &request).await?,
+            (Ok(_), None) => Some(format!("{} names no model", waiting.subject())),
+            (Err(error), _) => Some(error.to_string()),
         };
-        self.backlog.dead_letter(&waiting, &reason).await?;
-        self.metrics.durable_overdue();
+        match reason {
+            Some(reason) => {
+                self.backlog.dead_letter(&waiting, &reason).await?;
+                self.metrics.durable_overdue();
+            }
+            None => self.backlog.remove(&waiting).await?,
+        }
         Ok(None)
     }
 
-    /// Publishes the error that is its answer, and gives it as text.
-    async fn answer(&self, model: &ModelName, request: &DurableRequest) -> Result<String, Error> {
+    /// Publishes the error that is its answer, and gives it as text; none when a worker answered it, and ended before it
+    /// could say so.
+    async fn answer(
+        &self,
+        waiting: &Waiting,
+        model: &ModelName,
+        request: &DurableRequest,
+    ) -> Result<Option<String>, Error> {
+        let subject = self.subjects.result(&request.id);
+        let id = request.result_message_id(model, waiting.accepted_at_ms());
+        let last = self.results.last(&subject).await?.filter(|last| last.header(MESSAGE_ID) == Some(&id));
+        if last.is_some_and(|last| last.header(SERVICE_ERROR_CODE).is_none()) {
+            return Ok(None);
+        }
         let text = format!("the request waited for longer than it may: {}", self.why_not(model));
         let detail = ErrorDetail::new(ErrorCode::DeadlineExceeded, text);
-        let (subject, id) = (self.subjects.result(&request.id), request.result_message_id(model));
         self.results.publish_error(subject, &id, &detail, request.encoding).await?;
-        Ok(detail.to_string())
+        Ok(Some(detail.to_string()))
     }
 
     fn why_not(&self, model: &ModelName) -> &'static str {
         let desired = self.desired.borrow();
         let is_deployed = desired.deployments.iter().any(|deployment| deployment.model == *model);
-        if desired.is_known && !is_deployed { "the model is not deployed" } else { "no worker answered it" }
+        if is_deployed { "no worker answered it" } else { "the model is not deployed" }
     }
 }

@@ -1,18 +1,22 @@
+use std::collections::{BTreeSet, VecDeque};
+
 use clap::{Args, Subcommand};
 use leat_contract::AssetRole;
 use leat_contract::headers::{
     DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED,
     MESSAGE_ID,
 };
-use leat_messaging::{EventLog, Follower, Headers, Position, StoredMessage};
+use leat_messaging::{Error as Messaging, EventLog, Follower, Headers, Position, StoredMessage};
 use serde_json::json;
 
 use crate::arguments::GlobalOptions;
 use crate::session::Session;
 use crate::{Error, output};
 
+/// Dead letters that are listed.
+const LISTED_MAX: usize = 10_000;
 /// Dead letters that are read at once.
-const LETTERS_MAX: usize = 10_000;
+const PAGE: usize = 1_000;
 
 /// Look at messages that were given up, and send them again.
 #[derive(Debug, Subcommand)]
@@ -41,37 +45,69 @@ pub(crate) async fn run(global: &GlobalOptions, dead: Dead) -> Result<(), Error>
     let log = session.storage.event_log(AssetRole::Dead);
     match dead {
         Dead::Ls => {
-            let letters = newest(&session, &log).await?;
+            let (older, letters) = newest(Pages::of(&session, &log).await?, LISTED_MAX).await?;
+            if older > 0 {
+                output::say(&format!("{older} older ones are not shown"));
+            }
             list(&session, &letters)
         }
-        Dead::Replay(Replay { all: true, .. }) => {
-            let mut replay = Replayed::default();
-            replay.all(&session, &log).await?;
-            replay.tell(&session)
-        }
-        Dead::Replay(Replay { numbers, .. }) => {
-            let mut letters = Vec::with_capacity(numbers.len());
-            for number in numbers {
-                letters.push(letter(&session, &log, number).await?);
-            }
-            let mut replay = Replayed::default();
-            replay.letters(&log, &letters).await?;
-            replay.tell(&session)
+        Dead::Replay(replay) => {
+            let mut replayed = Replayed::default();
+            let outcome = if replay.all {
+                replayed.all(Pages::of(&session, &log).await?, &log).await
+            } else {
+                let mut letters = Vec::new();
+                for number in BTreeSet::from_iter(replay.numbers) {
+                    letters.push(letter(&session, &log, number).await?);
+                }
+                replayed.letters(&log, &letters).await
+            };
+            // What was sent is sent, however it ended.
+            replayed.tell(&session)?;
+            outcome.and_then(|()| replayed.complain())
         }
     }
 }
 
-/// The newest letters, as many as are read at once, and a word about older ones.
-async fn newest(session: &Session, log: &EventLog) -> Result<Vec<StoredMessage>, Error> {
-    let (kept, last) = (log.messages().await?, log.last_sequence().await?);
-    let most = LETTERS_MAX as u64;
-    let from = if kept <= most { Position::Beginning } else { Position::After(last.saturating_sub(most)) };
-    let letters = follow(session, log, from).take_stored(LETTERS_MAX).await?;
-    let older = kept.saturating_sub(letters.len() as u64);
-    if older > 0 {
-        output::say(&format!("{older} older ones are not shown"));
+/// The letters that are there now, one page after the other. What is given up meanwhile is not among them.
+struct Pages<'session> {
+    session: &'session Session,
+    log: &'session EventLog,
+    read_to: u64,
+    last: u64,
+}
+
+impl<'session> Pages<'session> {
+    async fn of(session: &'session Session, log: &'session EventLog) -> Result<Self, Error> {
+        Ok(Self { session, log, read_to: 0, last: log.last_sequence().await? })
     }
-    Ok(letters)
+
+    /// Empty after the last one.
+    async fn next(&mut self) -> Result<Vec<StoredMessage>, Error> {
+        if self.read_to >= self.last {
+            return Ok(Vec::new());
+        }
+        let from = Position::After(self.read_to);
+        let mut page = follow(self.session, self.log, from).take_stored(PAGE).await?;
+        page.retain(|letter| letter.sequence() <= self.last);
+        self.read_to = page.last().map_or(self.last, StoredMessage::sequence);
+        Ok(page)
+    }
+}
+
+/// The newest letters, `max` at most, and how many older ones there are. Numbers have gaps, so all of them are read.
+async fn newest(mut pages: Pages<'_>, max: usize) -> Result<(usize, VecDeque<StoredMessage>), Error> {
+    let (mut older, mut letters) = (0, VecDeque::new());
+    loop {
+        let page = pages.next().await?;
+        if page.is_empty() {
+            return Ok((older, letters));
+        }
+        letters.extend(page);
+        let excess = letters.len().saturating_sub(max);
+        letters.drain(..excess);
+        older += excess;
+    }
 }
 
 /// The letter with a number.
@@ -88,7 +124,7 @@ fn follow(session: &Session, log: &EventLog, from: Position) -> Follower {
     log.follow(&session.subjects.dead_letter_all(), from)
 }
 
-fn list(session: &Session, letters: &[StoredMessage]) -> Result<(), Error> {
+fn list(session: &Session, letters: &VecDeque<StoredMessage>) -> Result<(), Error> {
     let of = |letter: &StoredMessage, name: &str| letter.header(name).unwrap_or_default().to_owned();
     if session.is_json() {
         let letters = letters.iter().map(|letter| {
@@ -124,39 +160,47 @@ struct Replayed {
 }
 
 impl Replayed {
-    /// Every letter that is there now. What is given up once more meanwhile is not sent a second time.
-    async fn all(&mut self, session: &Session, log: &EventLog) -> Result<(), Error> {
-        let last = log.last_sequence().await?;
-        let mut read_to = 0;
-        while read_to < last {
-            let mut page = follow(session, log, Position::After(read_to)).take_stored(LETTERS_MAX).await?;
-            page.retain(|letter| letter.sequence() <= last);
-            let Some(end) = page.last() else { break };
-            read_to = end.sequence();
+    async fn all(&mut self, mut pages: Pages<'_>, log: &EventLog) -> Result<(), Error> {
+        loop {
+            let page = pages.next().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
             self.letters(log, &page).await?;
         }
-        Ok(())
     }
 
+    /// Sends what can be sent. A letter that nobody takes holds up none of the others; a broker that is away does.
     async fn letters(&mut self, log: &EventLog, letters: &[StoredMessage]) -> Result<(), Error> {
         for letter in letters {
-            match origin(letter) {
-                Ok(subject) => {
-                    send_again(log, letter, subject).await?;
-                    self.sent.push(letter.sequence());
+            let number = letter.sequence();
+            let subject = match origin(letter) {
+                Ok(subject) => subject,
+                Err(reason) => {
+                    self.kept.push((number, reason));
+                    continue;
                 }
-                Err(reason) => self.kept.push((letter.sequence(), reason)),
+            };
+            match send_again(log, letter, subject).await {
+                Ok(()) => self.sent.push(number),
+                Err(gone @ (Messaging::Disconnected | Messaging::Closed | Messaging::Timeout { .. })) => {
+                    return Err(gone.into());
+                }
+                Err(error) => self.kept.push((number, format!("cannot be sent: {error}"))),
             }
         }
         Ok(())
     }
 
-    fn tell(self, session: &Session) -> Result<(), Error> {
+    fn tell(&self, session: &Session) -> Result<(), Error> {
         if session.is_json() {
-            output::json(&json!({ "replayed": self.sent }))?;
-        } else {
-            output::line(&format!("{} sent again", self.sent.len()));
+            return output::json(&json!({ "replayed": self.sent }));
         }
+        output::line(&format!("{} sent again", self.sent.len()));
+        Ok(())
+    }
+
+    fn complain(self) -> Result<(), Error> {
         if self.kept.is_empty() {
             return Ok(());
         }
@@ -173,10 +217,10 @@ fn origin(letter: &StoredMessage) -> Result<&str, String> {
     }
 }
 
-async fn send_again(log: &EventLog, letter: &StoredMessage, subject: &str) -> Result<(), Error> {
+async fn send_again(log: &EventLog, letter: &StoredMessage, subject: &str) -> Result<(), Messaging> {
     let number = letter.sequence();
     // Another id than the first time, or the stream would take it for a copy; the same when this is tried again.
     let headers = Headers::new().with(MESSAGE_ID, format!("replay-{number}"));
     log.resend(subject, headers, letter.payload().clone()).await?;
-    Ok(log.remove(number).await?)
+    log.remove(number).await
 }

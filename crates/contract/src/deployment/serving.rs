@@ -12,8 +12,8 @@ use crate::limits::{self, check_limit};
 pub struct Batching {
     /// Rows of one run, at most.
     pub max_size: u32,
-    /// How long to wait for more rows, in microseconds. 0 takes what is ready. No request waits for more than half of the time to its
-    /// deadline.
+    /// How long to wait for more rows, in microseconds. 0 takes what is ready. No request waits for more than half of the time that
+    /// it may wait at all (`deadline_ms`, `timeout`, `limits.queue_wait_max_ms`), and one that has less time than those before it ends the wait.
     pub max_delay_us: u32,
     /// Requests that end the wait before its time: fewer than `max_size` make a good batch already. None waits for
     /// `max_size`.

@@ -28,9 +28,10 @@ impl DurableRequest {
         accepted_at_ms.saturating_add(self.deadline_ms.unwrap_or(wait_max_ms))
     }
 
-    /// The id of the message that holds its answer, so that a second answer is dropped by the stream.
-    pub fn result_message_id(&self, model: &ModelName) -> String {
-        format!("result/{model}/{}", self.id)
+    /// The id of the message that holds its answer, so that a second answer is dropped by the stream. A request that is sent again, for
+    /// example after it was given up, is another one.
+    pub fn result_message_id(&self, model: &ModelName, accepted_at_ms: u64) -> String {
+        format!("result/{model}/{}/{accepted_at_ms}", self.id)
     }
 }
 
@@ -43,7 +44,7 @@ mod tests {
         let request = DurableRequest::read(br#"{"id":"a/1","deadline_ms":250,"instances":[[1]]}"#).unwrap();
         assert_eq!((request.id.as_str(), request.encoding), ("a/1", Encoding::Json));
         assert_eq!(request.waits_until(1000, 9000), 1250);
-        assert_eq!(request.result_message_id(&"tiny".parse().unwrap()), "result/tiny/a/1");
+        assert_eq!(request.result_message_id(&"tiny".parse().unwrap(), 7), "result/tiny/a/1/7");
         let patient = DurableRequest { deadline_ms: None, ..request };
         assert_eq!(
             (patient.waits_until(1000, 9000), patient.waits_until(u64::MAX, 9000)),

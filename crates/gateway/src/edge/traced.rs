@@ -7,7 +7,8 @@ use tracing::{Span, field, info_span};
 
 use crate::v2::infer::request_id;
 
-/// The name of a request, which its reply and its span have too: a new one when its caller gave none.
+/// The name of a request, which its reply and its span have too: a new one when its caller gave none. One that the caller gave goes on to
+/// the worker, unless the body has an id of its own; a new one does not, because predictions are recorded for requests that somebody named.
 pub(super) fn id(headers: &HeaderMap) -> String {
     request_id(headers).map_or_else(|| nuid::next().to_string(), |id| id.to_string())
 }

@@ -17,6 +17,17 @@ pub struct Backlog {
     stream: String,
     dead_letter_subject: String,
     next: u64,
+    /// Which stream of this name it is.
+    created: String,
+}
+
+/// What [`Backlog::look`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How many messages there are.
+    pub messages: u64,
+    /// Whether sequences mean what they meant at the last look.
+    pub is_same: bool,
 }
 
 /// One message of a [`Backlog`].
@@ -30,26 +41,34 @@ pub struct Waiting {
 
 impl Backlog {
     pub(crate) fn new(jetstream: JetStream, stream: String, dead_letter_subject: String) -> Self {
-        Self { jetstream, stream, dead_letter_subject, next: 1 }
+        Self { jetstream, stream, dead_letter_subject, next: 1, created: String::new() }
+    }
+
+    /// Looks at the stream: how many messages it holds, and whether it is the one that was read so far. One that was made anew, or
+    /// lost its end, gives its sequences once more; then it is read from its beginning.
+    pub async fn look(&mut self) -> Result<Look, Error> {
+        let info = self.jetstream.stream_info(&self.stream).await?;
+        let is_same = info.created == self.created && self.next <= info.state.last_seq.saturating_add(1);
+        if !is_same {
+            self.created = info.created;
+            self.rewind();
+        }
+        Ok(Look { messages: info.state.messages, is_same })
+    }
+
+    /// Gives every message that is there once more.
+    pub fn rewind(&mut self) {
+        self.next = 1;
     }
 
     /// The next message that was stored by `stored_before_ms` (Unix milliseconds); nothing when there is none yet. Each is given once.
-    ///
-    /// A stream that lost what it had, and counts from its beginning again, is read from there.
     pub async fn next(&mut self, stored_before_ms: u64) -> Result<Option<Waiting>, Error> {
-        let Some(waiting) = self.read(serde_json::json!({ "seq": self.next, "next_by_subj": ">" })).await?
-        else {
-            let last = self.jetstream.stream_info(&self.stream).await?.state.last_seq;
-            if last.saturating_add(1) < self.next {
-                self.next = 1;
-            }
-            return Ok(None);
-        };
-        if waiting.stored_at_ms > stored_before_ms {
-            return Ok(None);
+        let next = self.read(serde_json::json!({ "seq": self.next, "next_by_subj": ">" })).await?;
+        let ripe = next.filter(|waiting| waiting.stored_at_ms <= stored_before_ms);
+        if let Some(waiting) = &ripe {
+            self.next = waiting.sequence.saturating_add(1);
         }
-        self.next = waiting.sequence.saturating_add(1);
-        Ok(Some(waiting))
+        Ok(ripe)
     }
 
     /// The message with a sequence; nothing when somebody has ended it.
@@ -68,6 +87,11 @@ impl Backlog {
             message: &waiting.message,
         };
         letter.keep(&self.jetstream, &self.dead_letter_subject, reason).await?;
+        self.remove(waiting).await
+    }
+
+    /// Removes a message that was ended, but by somebody who could not say so.
+    pub async fn remove(&self, waiting: &Waiting) -> Result<(), Error> {
         self.jetstream.remove_message(&self.stream, waiting.sequence).await
     }
 

@@ -6,9 +6,12 @@ use leat_contract::headers::{
     DEAD_STREAM, DEAD_SUBJECT, DEAD_TRUNCATED, MESSAGE_ID,
 };
 
-use crate::jetstream::JetStream;
+use crate::jetstream::{HEADERS_TOO_LARGE, JetStream};
 use crate::publish::PUBLISH_PATIENCE;
 use crate::{Error, Headers, Message};
+
+/// What of a reason is kept.
+const REASON_BYTES_MAX: usize = 1024;
 
 /// A message that is given up, and where it comes from.
 pub(super) struct Letter<'message> {
@@ -20,7 +23,7 @@ pub(super) struct Letter<'message> {
 }
 
 impl Letter<'_> {
-    /// Publishes as much of the dead letter as the broker takes: all, all but the content, or only the reason.
+    /// Publishes as much of the dead letter as the broker takes: all, all but the content, or only the beginning of the reason.
     ///
     /// A second letter about the same message within two minutes is dropped.
     pub(super) async fn keep(
@@ -29,6 +32,7 @@ impl Letter<'_> {
         dead_letter_subject: &str,
         reason: &str,
     ) -> Result<(), Error> {
+        let reason = beginning(reason);
         let own = self.message.headers().without_instructions();
         let payload = self.message.payload();
         let bytes = payload.len().to_string();
@@ -40,7 +44,7 @@ impl Letter<'_> {
             let subject = dead_letter_subject.to_owned();
             let kept = jetstream.publish(subject, headers, payload, PUBLISH_PATIENCE).await;
             outcome = kept.map(|_| ());
-            if !matches!(outcome, Err(Error::TooLarge { .. })) {
+            if !outcome.as_ref().is_err_and(is_too_large) {
                 break;
             }
         }
@@ -65,6 +69,15 @@ impl Letter<'_> {
         }
         headers
     }
+}
+
+/// The reason, or its beginning: it may quote what a caller sent, and headers are small.
+fn beginning(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or(reason)
+}
+
+fn is_too_large(error: &Error) -> bool {
+    matches!(error, Error::TooLarge { .. } | Error::Storage { code: HEADERS_TOO_LARGE, .. })
 }
 
 /// The id that whoever submitted it gave it.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use leat_contract::assets::{Asset, AssetRole};
-use leat_contract::headers::{DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_SUBJECT};
+use leat_contract::headers::{
+    DEAD_ATTEMPTS, DEAD_MESSAGE_ID, DEAD_REASON, DEAD_SEQUENCE, DEAD_SUBJECT, DEAD_TRUNCATED,
+};
 use leat_contract::{ModelName, Subjects};
-use leat_messaging::{Backlog, Position, Storage};
+use leat_messaging::{Backlog, Headers, Look, Position, Storage};
 
 use crate::support::{soon, storage};
 
@@ -90,18 +92,51 @@ async fn what_nobody_takes_ends_as_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_for_a_letter_loses_its_headers_and_the_end_of_the_reason() {
+    let (_, storage) = storage().await;
+    let subject = storage.subjects().async_infer(&model());
+    // The broker takes 64 KiB of headers, and a letter has some more than the message.
+    let headers = Headers::new().with("Note", "x".repeat(65_300));
+    storage.event_log(AssetRole::AsyncQueue).resend(&subject, headers, "one").await.unwrap();
+    submit(&storage, &["two"]).await;
+    let mut backlog = storage.async_backlog();
+    let waiting = backlog.next(ANY).await.unwrap().unwrap();
+    backlog.dead_letter(&waiting, &"é".repeat(40_000)).await.unwrap();
+    let dead = storage.subjects().dead_letter_all();
+    let mut letters = storage.event_log(AssetRole::Dead).follow(&dead, Position::Beginning);
+    let letter = soon("a dead letter", letters.next()).await;
+    assert_eq!(letter.header(DEAD_REASON), Some("é".repeat(512).as_str()));
+    assert_eq!((letter.header("Note"), letter.header(DEAD_TRUNCATED)), (None, Some("3")));
+    assert_eq!(next(&mut storage.async_backlog()).await.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn a_message_in_the_middle_may_be_removed_twice() {
+    let (_, storage) = storage().await;
+    submit(&storage, &["one", "two", "three"]).await;
+    let mut backlog = storage.async_backlog();
+    backlog.next(ANY).await.unwrap();
+    let middle = backlog.next(ANY).await.unwrap().unwrap();
+    backlog.remove(&middle).await.unwrap();
+    backlog.remove(&middle).await.unwrap();
+    assert_eq!(backlog.look().await.unwrap().messages, 2);
+}
+
+#[tokio::test]
 async fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
     let (connection, storage) = storage().await;
     let subjects: Subjects = storage.subjects().clone();
-    submit(&storage, &["one", "two"]).await;
     let mut backlog = storage.async_backlog();
+    assert!(!backlog.look().await.unwrap().is_same, "it is the first one");
+    submit(&storage, &["one", "two"]).await;
+    assert_eq!(backlog.look().await.unwrap(), Look { messages: 2, is_same: true });
     assert_eq!([next(&mut backlog).await, next(&mut backlog).await].to_vec(), texts(&["one", "two"]));
     let stream = Asset::new(&subjects, AssetRole::AsyncQueue).stream_name();
-    let deleted =
-        connection.request(format!("$JS.API.STREAM.DELETE.{stream}"), "", Duration::from_secs(10)).await;
-    deleted.unwrap();
+    let delete = connection.request(format!("$JS.API.STREAM.DELETE.{stream}"), "", Duration::from_secs(10));
+    delete.await.unwrap();
     let storage = Storage::provision(&connection, &subjects).await.unwrap();
-    submit(&storage, &["three"]).await;
-    assert_eq!(next(&mut backlog).await, None, "it is noticed");
+    // As many as were read of the one before, and more.
+    submit(&storage, &["three", "four", "five"]).await;
+    assert_eq!(backlog.look().await.unwrap(), Look { messages: 3, is_same: false });
     assert_eq!(next(&mut backlog).await.as_deref(), Some("three"));
 }
