@@ -64,8 +64,8 @@ async fn the_preferred_size_ends_the_wait() {
 async fn a_request_does_not_wait_for_others_beyond_its_deadline() {
     let batching = Batching { max_delay_us: DELAY_US, ..Batching::default() };
     let (cluster, worker) = gathering(batching, quick()).await;
-    // The whole delay would be twice as long as there is time.
-    ask(&cluster, 1, Some(500)).await;
+    // The whole delay would be longer than there is time.
+    ask(&cluster, 1, Some(900)).await;
     worker.stop().await;
 }
 
