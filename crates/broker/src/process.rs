@@ -38,8 +38,8 @@ exit "$status"
 "#;
 
 /// How the server, a program in Go, collects garbage, unless the environment names one of these: when the heap is eleven times
-/// what is in use, or near the limit. By default it does so at twice that, which with its usual few megabytes in use is several times a second,
-/// and then keeps a processor from those who wait for answers for milliseconds: whenever a model is fetched, most of all.
+/// what is in use, or near the limit. By default it does so at twice that. While models are fetched that is every second or two, for 3 to 4 ms, in which others wait
+/// for a processor.
 const COLLECTION: [(&str, &str); 2] = [("GOGC", "1000"), ("GOMEMLIMIT", "1GiB")];
 
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -73,9 +73,11 @@ impl Overdue {
     async fn look(&mut self) -> Result<(), Error> {
         let look = self.backlog.look().await?;
         let most_are_gone = self.known.len() as u64 > look.messages.saturating_mul(2) + KNOWN_SPARE;
+        if most_are_gone {
+            self.backlog.rewind();
+        }
         if !look.is_same || most_are_gone {
             self.known.clear();
-            self.backlog.rewind();
         }
         let ripe = unix_ms().saturating_sub(self.grace_ms);
         self.read(ripe).await?;
