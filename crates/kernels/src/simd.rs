@@ -42,6 +42,12 @@ pub(crate) trait Simd: Copy {
     fn div(self, a: Self::Real, b: Self::Real) -> Self::Real;
     /// `a · b + c`, rounded once.
     fn fma(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real;
+    /// As [`Simd::fma`], but the compiler keeps such products in the order in which they are written, and reads from memory what they need
+    /// right before them. Left free, it reads ahead more than there are registers for and puts the sums of a tile on the stack.
+    #[inline(always)]
+    fn fma_in_order(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
+        self.fma(a, b, c)
+    }
     /// `a` where it is greater, else `b`.
     fn maximum(self, a: Self::Real, b: Self::Real) -> Self::Real;
     /// `a` where it is less, else `b`.
@@ -84,6 +90,11 @@ pub(crate) trait Simd: Copy {
     fn dot_rows(self, sums: Self::Integer, codes: &[u8; 64], weights: [u8; 4]) -> Self::Integer;
     /// Adds the products of one part to the sums, exactly.
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer;
+    /// As [`Simd::dot`], in the order in which it is written, as [`Simd::fma_in_order`].
+    #[inline(always)]
+    fn dot_in_order(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
+        self.dot(sums, weights, codes)
+    }
 }
 
 /// A piece of work that is compiled once for each instruction set. `run` is always inlined, and so is what it calls.

@@ -7,9 +7,11 @@ use crate::simd::{Kernel, Simd};
 use crate::weight::Weight;
 use crate::{Activation, DenseReal, Output, Rows};
 
-/// Weights that are expanded once for all rows are expanded in parts of so many inputs: as much as the stack may hold.
+/// Many inputs of many rows are added in parts of so many, while the sums so far wait in the output. Weights that are expanded once for all
+/// rows then fit on the stack; a wide column, the one after it and the rows then fit into the second cache together, without which large
+/// layers reach four fifths of the peak instead of 95 %.
 const PART: usize = 1024;
-/// How many panels meet the same part of the rows before the next part. Their sums so far wait in the output.
+/// How many panels of expanded weights meet the same part of the rows before the next part.
 const TOGETHER: usize = 8;
 
 /// Runs a layer whose lengths were checked.
@@ -27,8 +29,10 @@ impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
         let (rows, panels, inputs) = (self.input.count, self.layer.panels(), self.layer.inputs());
         // Few rows meet each weight only once, and codes have no room for the sums of parts.
         let pays = rows > S::SUMS && !matches!(self.output, Output::Codes(..));
-        let is_expanded = W::IS_COMPACT && pays && !tiling::is_wide(S::SUMS);
-        let (part, together) = if is_expanded && inputs > PART { (PART, TOGETHER) } else { (inputs, panels) };
+        let is_wide = tiling::is_wide(S::SUMS);
+        let is_expanded = W::IS_COMPACT && pays && !is_wide;
+        let part = if pays && (is_expanded || is_wide) { PART } else { inputs };
+        let together = if is_expanded && inputs > PART { TOGETHER } else { panels };
         let mut expanded = is_expanded.then_some([[0.0; PANEL]; PART]);
         let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0, expanded: expanded.as_mut() };
         for start in (0..panels).step_by(together) {
@@ -255,7 +259,7 @@ impl<S: Simd, R: Weight, const ROWS: usize, const PANELS: usize> Operands<S, R, 
             // SAFETY: a row holds a value for each input.
             let x = simd.splat(unsafe { *row.add(input) });
             for (sum, weights) in sums.iter_mut().zip(weights) {
-                *sum = simd.fma(x, weights, *sum);
+                *sum = simd.fma_in_order(x, weights, *sum);
             }
         }
     }

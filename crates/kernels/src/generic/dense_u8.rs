@@ -160,7 +160,7 @@ impl<R, const ROWS: usize, const PANELS: usize> Operands<R, ROWS, PANELS> {
                 // SAFETY: the row has that block.
                 let codes = unsafe { row.part(simd, block, part) };
                 for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = simd.dot(*sum, weights, codes);
+                    *sum = simd.dot_in_order(*sum, weights, codes);
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Every `unsafe` block below rests on the token: its holder has AVX-512 F, BW, DQ, VL and VNNI. Loads and stores go through
 //! references that cover what is read or written.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use crate::Bf16;
@@ -105,6 +106,23 @@ impl Simd for Avx512 {
     fn fma(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
         // SAFETY: the token.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    /// Assembly that may read memory stays where it is.
+    #[inline(always)]
+    fn fma_in_order(self, a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        fn assembly(a: __m512, b: __m512, mut c: __m512) -> __m512 {
+            // SAFETY: it changes one register, neither memory nor flags.
+            unsafe {
+                asm!("vfmadd231ps {c}, {a}, {b}", a = in(zmm_reg) a, b = in(zmm_reg) b, c = inout(zmm_reg) c,
+                    options(nostack, preserves_flags));
+            }
+            c
+        }
+        // SAFETY: the token.
+        unsafe { assembly(a, b, c) }
     }
 
     #[inline(always)]
@@ -265,6 +283,22 @@ impl Simd for Avx512 {
     fn dot(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
         // SAFETY: the token.
         unsafe { _mm512_dpbusd_epi32(sums, codes, weights) }
+    }
+
+    #[inline(always)]
+    fn dot_in_order(self, sums: Self::Integer, weights: Self::Weights, codes: Self::Codes) -> Self::Integer {
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512vnni")]
+        fn assembly(mut sums: __m512i, codes: __m512i, weights: __m512i) -> __m512i {
+            // SAFETY: as above.
+            unsafe {
+                asm!("vpdpbusd {sums}, {codes}, {weights}", sums = inout(zmm_reg) sums, codes = in(zmm_reg) codes,
+                    weights = in(zmm_reg) weights, options(nostack, preserves_flags));
+            }
+            sums
+        }
+        // SAFETY: the token.
+        unsafe { assembly(sums, codes, weights) }
     }
 }
 
