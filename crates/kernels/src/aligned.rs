@@ -28,6 +28,18 @@ impl<T: Copy + Default> Aligned<T> {
         }
         Self { storage, start }
     }
+
+    /// Makes room for at least `len` values. What was there is lost when it was too small.
+    pub fn ensure(&mut self, len: usize) {
+        if self.len() < len {
+            *self = Self::new(len);
+        }
+    }
+
+    /// How much memory the values take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.storage.capacity() * size_of::<T>()
+    }
 }
 
 impl<T: Copy + Default> Default for Aligned<T> {
@@ -75,6 +87,16 @@ mod tests {
                 assert!(len == 0 || start.addr().is_multiple_of(LINE));
             }
             assert!(Aligned::<i8>::new(len).len() == len);
+        }
+    }
+
+    #[test]
+    fn room_grows_and_never_shrinks() {
+        let mut values = Aligned::<f32>::default();
+        for (needed, held) in [(10, 10), (3, 10), (40, 40)] {
+            values.ensure(needed);
+            assert_eq!(values.len(), held);
+            assert!(values.as_ptr().addr().is_multiple_of(LINE) && values.bytes() >= held * size_of::<f32>());
         }
     }
 }

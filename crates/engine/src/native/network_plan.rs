@@ -68,8 +68,8 @@ impl NetworkPlan {
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
         let Scratch { values: [values, values_out], codes: [codes, codes_out], workspace, code_workspace } =
             scratch;
-        let (mut values, mut values_out) = (values.as_mut_slice(), values_out.as_mut_slice());
-        let (mut codes, mut codes_out) = (codes.as_mut_slice(), codes_out.as_mut_slice());
+        let (mut values, mut values_out) = (&mut **values, &mut **values_out);
+        let (mut codes, mut codes_out) = (&mut **codes, &mut **codes_out);
         // Rows that need no preparation are read where they are.
         let mut raw = None;
         if self.preparation.is_empty() {

@@ -1,4 +1,4 @@
-use leat_kernels::{Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
+use leat_kernels::{Aligned, Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
 use leat_model::{Dense, Encoding};
 use leat_pauses::{pause, pieces};
 
@@ -132,7 +132,7 @@ impl Stored {
     fn times_longer(&self, other: &Self, kernels: Kernels, rows: usize) -> f64 {
         let values = vec![0.5; rows * self.inputs()];
         let input = Rows { values: &values, stride: self.inputs(), count: rows };
-        let [mut one, mut two] = [vec![0.0; rows * self.stride()], vec![0.0; rows * self.stride()]];
+        let [mut one, mut two] = [(); 2].map(|()| Aligned::new(rows * self.stride()));
         times_longer(
             || self.run(kernels, input, Output::Values(&mut one)),
             || other.run(kernels, input, Output::Values(&mut two)),

@@ -1,6 +1,6 @@
 use std::hint::black_box;
 
-use leat_kernels::{DenseU8, Kernels, Output, PANEL, Rows, SparseF32, SparseU8};
+use leat_kernels::{Aligned, DenseU8, Kernels, Output, PANEL, Rows, SparseF32, SparseU8};
 
 use super::stored::Stored;
 use crate::measure::times_longer;
@@ -66,8 +66,8 @@ impl Limits {
 fn real_gain(sparse: &SparseF32, dense: &Stored, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![0.5; rows * dense.inputs()];
     let input = Rows { values: &values, stride: dense.inputs(), count: rows };
-    let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
-    let mut workspace = vec![0.0; sparse.workspace()];
+    let [mut one, mut two] = [(); 2].map(|()| Aligned::new(rows * dense.stride()));
+    let mut workspace = Aligned::new(sparse.workspace());
     times_longer(
         || dense.run(kernels, input, Output::Values(&mut one)),
         || {
@@ -84,8 +84,8 @@ fn real_gain(sparse: &SparseF32, dense: &Stored, kernels: Kernels, rows: usize) 
 fn integer_gain(sparse: &SparseU8, dense: &DenseU8, kernels: Kernels, rows: usize) -> f64 {
     let values = vec![100; rows * dense.padded_inputs()];
     let input = Rows { values: &values, stride: dense.padded_inputs(), count: rows };
-    let [mut one, mut two] = [vec![0.0; rows * dense.stride()], vec![0.0; rows * dense.stride()]];
-    let (mut workspace, mut sparse_workspace) = (vec![0; dense.workspace(rows)], vec![0; sparse.workspace()]);
+    let [mut one, mut two] = [(); 2].map(|()| Aligned::new(rows * dense.stride()));
+    let [mut workspace, mut sparse_workspace] = [dense.workspace(rows), sparse.workspace()].map(Aligned::new);
     times_longer(
         || kernels.dense_u8(dense, input, Output::Values(&mut one), &mut workspace),
         || kernels.sparse_u8(sparse, input, Output::Values(&mut two), &mut sparse_workspace),
