@@ -42,9 +42,10 @@ impl<T: Copy + Default> Aligned<T> {
     }
 }
 
-impl<T: Copy + Default> Default for Aligned<T> {
+/// Takes no memory.
+impl<T> Default for Aligned<T> {
     fn default() -> Self {
-        Self::new(0)
+        Self { storage: Vec::new(), start: 0 }
     }
 }
 
@@ -93,6 +94,7 @@ mod tests {
     #[test]
     fn room_grows_and_never_shrinks() {
         let mut values = Aligned::<f32>::default();
+        assert_eq!((values.len(), values.bytes()), (0, 0));
         for (needed, held) in [(10, 10), (3, 10), (40, 40)] {
             values.ensure(needed);
             assert_eq!(values.len(), held);

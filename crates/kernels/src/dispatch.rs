@@ -80,6 +80,12 @@ impl Kernels {
         Self(Isa::Scalar)
     }
 
+    /// Kernels that use tiles, also where a test emulates them.
+    #[cfg(all(test, target_arch = "x86_64", target_os = "linux", not(miri)))]
+    pub(crate) fn with_tiles(token: Amx) -> Self {
+        Self(Isa::Amx(token))
+    }
+
     /// Every set of kernels this processor can run, slowest first.
     pub fn available() -> Vec<Self> {
         let mut available = vec![Self::scalar()];

@@ -8,8 +8,8 @@ use crate::weight::Weight;
 use crate::{Activation, DenseReal, Output, Rows};
 
 /// Many inputs of many rows are added in parts of so many, while the sums so far wait in the output. Weights that are expanded once for all
-/// rows then fit on the stack; a wide column, the one after it and the rows then fit into the second cache together, without which large
-/// layers reach four fifths of the peak instead of 95 %.
+/// rows then fit on the stack; what a wide column, the one after it and a few hundred rows take then fits a second cache of two mebibytes
+/// (4096 inputs and outputs, 256 rows, Emerald Rapids: 95 % of the peak instead of 89 %, for 32 rows 94 % instead of 80 %).
 const PART: usize = 1024;
 /// How many panels of expanded weights meet the same part of the rows before the next part.
 const TOGETHER: usize = 8;

@@ -26,7 +26,7 @@ fn softmax(logits: &[f32], probabilities: &mut [f32]) {
 }
 
 /// Folds the partial sums in halves.
-pub(crate) fn sum_of_lanes(mut sums: [f32; PANEL]) -> f32 {
+fn sum_of_lanes(mut sums: [f32; PANEL]) -> f32 {
     let mut half = PANEL / 2;
     while half > 0 {
         let (low, high) = sums.split_at_mut(half);

@@ -4,6 +4,8 @@
 
 mod dense_u8;
 mod permission;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests;
 
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;

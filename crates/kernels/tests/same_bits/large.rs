@@ -1,4 +1,4 @@
-//! Layers at the limits: so many inputs that weights are expanded in parts, and as many as sums of integers hold.
+//! Layers at the limits: so many inputs that they are added in parts, and as many as sums of integers hold.
 
 use leat_kernels::{
     Activation, Bf16, DenseBf16, DenseF32, DenseI8, DenseReal, DenseU8, DenseU8Parts, Kernels, Output,
@@ -7,7 +7,8 @@ use leat_kernels::{
 
 use crate::{Stored, others, store};
 
-/// Of a layer whose weights, when they are compact, are expanded in parts of its inputs. Its sums wait in the output in between.
+/// Of a layer whose inputs are added in parts, by some instruction sets only when its weights are compact. Its sums wait in the output in
+/// between.
 const INPUTS: usize = 1_103;
 const OUTPUTS: usize = 150;
 
