@@ -127,8 +127,14 @@ async def overload(client, features):
 
 
 async def expiry(client, features):
-    codes, errors = await burst(client, features, 40, deadline_ms=1)
-    assert 504 in codes and set(codes) <= {None, 429, 504}, codes
+    # How many the worker answers within a millisecond is a matter of the machine.
+    for count in (40, 160, 640, 2560):
+        codes, errors = await burst(client, features, count, deadline_ms=1)
+        assert set(codes) <= {None, 429, 504}, set(codes)
+        if 504 in codes:
+            break
+    else:
+        raise AssertionError(f"each of {count} requests was answered within a millisecond")
     assert not any(error["retryable"] for error in errors if error["code"] == 504)
     print("expired requests are refused with 504")
 
