@@ -183,7 +183,7 @@ impl Reader {
         let (limits, mut backlog) = (routes.limits, self.shared.queue.backlog());
         self.in_a_row = if self.messages.len() < MESSAGES_MAX { 0 } else { self.in_a_row + MESSAGES_MAX };
         let is_light = self.in_a_row < MANY && backlog.waiting == 0;
-        let can_be_at_once = is_light && routes.batching.max_delay_us == 0 && routes.shadow.is_none();
+        let can_be_at_once = is_light && routes.batching.max_delay_us == 0;
         for message in self.messages.drain(..) {
             let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
                 self.shared.metrics.without_reply.inc();
