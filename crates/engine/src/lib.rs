@@ -20,7 +20,7 @@ pub mod measure;
 
 pub use compile::{compile, compile_with};
 pub use error::Error;
-pub use leat_kernels::Kernels;
+pub use leat_kernels::{Aligned, Kernels};
 pub use plan::{Batch, Plan};
 pub use scratch::Scratch;
 pub use team::Team;

@@ -12,13 +12,29 @@ pub struct Scratch {
     pub(crate) workspace: Aligned<f32>,
     /// Likewise for codes.
     pub(crate) code_workspace: Aligned<u8>,
+    /// What was lent and given back.
+    spare: Vec<Aligned<f32>>,
 }
 
 impl Scratch {
     /// How much memory it holds, in bytes.
     pub fn bytes(&self) -> usize {
         let values = self.values.iter().map(Aligned::bytes).sum::<usize>() + self.workspace.bytes();
-        values + self.codes.iter().map(Aligned::bytes).sum::<usize>() + self.code_workspace.bytes()
+        let spare: usize = self.spare.iter().map(Aligned::bytes).sum();
+        values + self.codes.iter().map(Aligned::bytes).sum::<usize>() + self.code_workspace.bytes() + spare
+    }
+
+    /// Lends room for at least `len` values, for a plan that is made of others: what one of them gives and the next one takes. What it holds
+    /// is unspecified. To be given back.
+    pub fn lend(&mut self, len: usize) -> Aligned<f32> {
+        let mut room = self.spare.pop().unwrap_or_default();
+        room.ensure(len);
+        room
+    }
+
+    /// Takes back what was lent, for the next time.
+    pub fn give_back(&mut self, room: Aligned<f32>) {
+        self.spare.push(room);
     }
 
     /// Makes the buffers at least this long. What they hold is unspecified.

@@ -1,7 +1,7 @@
 //! Several plans that answer as one, on the thread that runs the batch: nothing leaves the worker between them.
 
 use leat_contract::PipelineMode;
-use leat_engine::{Batch, Error as EngineError, Plan, Scratch};
+use leat_engine::{Aligned, Batch, Error as EngineError, Plan, Scratch};
 use leat_model::{Model, Signature, Task};
 
 use crate::Error;
@@ -81,30 +81,50 @@ struct JoinedPlan {
 
 impl JoinedPlan {
     fn run_sequence(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
-        let rows = batch.rows;
+        let widest = self.plans.iter().map(|plan| plan.outputs()).max().unwrap_or(0);
+        let mut between = [(); 2].map(|()| scratch.lend(batch.rows * widest));
+        let outcome = self.run_one_after_the_other(batch, &mut between, scratch);
+        between.into_iter().for_each(|room| scratch.give_back(room));
+        outcome
+    }
+
+    /// Each plan reads what the one before it wrote, and writes where that one read.
+    fn run_one_after_the_other(
+        &self,
+        batch: Batch<'_>,
+        [values, next]: &mut [Aligned<f32>; 2],
+        scratch: &mut Scratch,
+    ) -> Result<(), EngineError> {
+        let (rows, mut raw) = (batch.rows, Some(batch.input));
         let Some((last, before)) = self.plans.split_last() else { return Ok(()) };
-        let mut values: Option<Vec<f32>> = None;
         for plan in before {
-            let mut output = vec![0.0; rows * plan.outputs()];
-            let input = values.as_deref().unwrap_or(batch.input);
-            plan.run(Batch { rows, input, output: &mut output }, scratch)?;
-            values = Some(output);
+            let input = raw.take().unwrap_or(&values[..rows * plan.features()]);
+            plan.run(Batch { rows, input, output: &mut next[..rows * plan.outputs()] }, scratch)?;
+            std::mem::swap(values, next);
         }
-        let input = values.as_deref().unwrap_or(batch.input);
+        let input = raw.unwrap_or(&values[..rows * last.features()]);
         last.run(Batch { rows, input, output: batch.output }, scratch)
     }
 
     fn run_ensemble(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), EngineError> {
+        let mut room = scratch.lend(batch.rows * self.outputs());
+        let outcome = self.run_all(batch, &mut room, scratch);
+        scratch.give_back(room);
+        outcome
+    }
+
+    /// Adds up what each plan says of the same rows.
+    fn run_all(&self, batch: Batch<'_>, room: &mut [f32], scratch: &mut Scratch) -> Result<(), EngineError> {
         let (rows, width) = (batch.rows, self.outputs());
         let share = 1.0 / self.plans.len() as f32;
-        let mut output = vec![0.0; rows * width];
+        let output = &mut room[..rows * width];
         batch.output.fill(0.0);
         for plan in &self.plans {
-            plan.run(Batch { rows, input: batch.input, output: &mut output }, scratch)?;
+            plan.run(Batch { rows, input: batch.input, output }, scratch)?;
             if self.mode == PipelineMode::Vote {
                 output.chunks_exact_mut(width.max(1)).for_each(vote);
             }
-            batch.output.iter_mut().zip(&output).for_each(|(sum, value)| *sum += share * value);
+            batch.output.iter_mut().zip(&*output).for_each(|(sum, value)| *sum += share * value);
         }
         Ok(())
     }
@@ -178,6 +198,32 @@ mod tests {
             network.layers[0].weights = leat_model::Tensor::f32(vec![2, 2], vec![0.0, 1.0, 1.0, 0.0]);
         }
         model
+    }
+
+    #[test]
+    fn a_run_allocates_nothing_once_its_scratch_has_grown() {
+        for mode in [PipelineMode::Sequence, PipelineMode::Average, PipelineMode::Vote] {
+            let joined = join(mode, parts(vec![tiny_classifier(), contrary(), contrary()])).unwrap();
+            let (input, mut scratch) = ([1.0; 16], Scratch::default());
+            let mut run = |rows: usize| {
+                let (input, output) = (&input[..rows * 2], &mut [0.0; 16][..rows * 2]);
+                joined.plan.run(Batch { rows, input, output }, &mut scratch).unwrap();
+            };
+            run(8);
+            assert_eq!(allocation_counter::measure(|| (1..=8).for_each(&mut run)).count_total, 0, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_lent_comes_back_when_a_model_fails() {
+        let joined = join(PipelineMode::Sequence, parts(vec![tiny_classifier(), contrary()])).unwrap();
+        let mut scratch = Scratch::default();
+        let mut run = |value: f32| {
+            let batch = Batch { rows: 1, input: &[value; 2], output: &mut [0.0; 2] };
+            joined.plan.run(batch, &mut scratch).is_ok()
+        };
+        assert!(run(1.0) && !run(f32::NAN));
+        assert_eq!(allocation_counter::measure(|| assert!(run(1.0))).count_total, 0);
     }
 
     #[test]

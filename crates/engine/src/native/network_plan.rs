@@ -66,8 +66,13 @@ impl NetworkPlan {
     fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
-        let Scratch { values: [values, values_out], codes: [codes, codes_out], workspace, code_workspace } =
-            scratch;
+        let Scratch {
+            values: [values, values_out],
+            codes: [codes, codes_out],
+            workspace,
+            code_workspace,
+            ..
+        } = scratch;
         let (mut values, mut values_out) = (&mut **values, &mut **values_out);
         let (mut codes, mut codes_out) = (&mut **codes, &mut **codes_out);
         // Rows that need no preparation are read where they are.
