@@ -98,11 +98,11 @@ impl JoinedPlan {
         let (rows, mut raw) = (batch.rows, Some(batch.input));
         let Some((last, before)) = self.plans.split_last() else { return Ok(()) };
         for plan in before {
-            let input = raw.take().unwrap_or(&values[..rows * plan.features()]);
+            let input = raw.take().unwrap_or_else(|| &values[..rows * plan.features()]);
             plan.run(Batch { rows, input, output: &mut next[..rows * plan.outputs()] }, scratch)?;
             std::mem::swap(values, next);
         }
-        let input = raw.unwrap_or(&values[..rows * last.features()]);
+        let input = raw.unwrap_or_else(|| &values[..rows * last.features()]);
         last.run(Batch { rows, input, output: batch.output }, scratch)
     }
 
@@ -249,6 +249,17 @@ mod tests {
             join(PipelineMode::Sequence, parts(vec![tiny_classifier(), tiny_regression(1.0)])).unwrap();
         assert_eq!((joined.task, joined.signature.features.len()), (Task::Regression, 2));
         assert_eq!(joined.signature.outputs[0].name, "prediction");
+    }
+
+    #[test]
+    fn the_first_of_a_sequence_may_take_longer_rows_than_any_gives() {
+        let mut narrow = tiny_regression(3.0);
+        narrow.signature = Signature::of_network(Task::Regression, vec!["a".into()], vec!["value".into()]);
+        if let leat_model::Body::Network(network) = &mut narrow.body {
+            network.layers[0].weights = leat_model::Tensor::f32(vec![1, 1], vec![3.0]);
+        }
+        let models = vec![tiny_regression(1.0), narrow];
+        assert_eq!(run(PipelineMode::Sequence, models, &[1.0, 2.0, 0.0, 1.0]), [15.0, 6.0]);
     }
 
     #[test]
