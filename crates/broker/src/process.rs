@@ -38,8 +38,8 @@ exit "$status"
 "#;
 
 /// How the server, a program in Go, collects garbage, unless the environment names one of these: when the heap is eleven times
-/// what is in use, or near the limit. By default it does so at twice that. While models are fetched that is every second or two, for 3 to 4 ms, in which others wait
-/// for a processor.
+/// what is in use, or near the limit. By default it does so at twice that. While models are fetched that is every second or two, for 3 to
+/// 4 ms, in which others wait for a processor.
 const COLLECTION: [(&str, &str); 2] = [("GOGC", "1000"), ("GOMEMLIMIT", "1GiB")];
 
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(10);
