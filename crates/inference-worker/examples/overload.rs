@@ -160,8 +160,8 @@ impl Asking {
 async fn echo(connection: Connection) -> Result<(), Error> {
     let mut subscription = connection.queue_subscribe(ECHO, "q").await?;
     while let Some(message) = subscription.next().await {
-        if let Some(reply) = message.reply().cloned() {
-            connection.publish(reply, message.into_payload()).await?;
+        if let (Some(reply), payload) = message.into_parts() {
+            connection.publish(reply, payload).await?;
         }
     }
     Ok(())

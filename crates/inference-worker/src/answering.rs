@@ -54,12 +54,16 @@ impl Answering {
             rows_max: shared.settings.batch_rows_max,
             reply_bytes_max: shared.context.connections.reply.payload_bytes_max(),
         };
+        // The clock is read once for each request: reading one begins when reading the one before has ended.
+        let mut now = Instant::now();
         for work in taken.drain(..) {
             work.leave_queue();
-            let now = Instant::now();
             match work.waiting.is_over(work.received, now) {
                 Some(error) => self.refuse(work, &error),
-                None => self.sort(shared, (work, now), limits, deliver),
+                None => {
+                    let read = self.sort(shared, (work, now), limits, deliver);
+                    now = read.unwrap_or_else(Instant::now);
+                }
             }
         }
         while let Some(batch) = self.batches.pop() {
@@ -96,37 +100,44 @@ impl Answering {
         }
     }
 
-    /// Puts a request to the others that the same version answers. It is read from now on.
+    /// Puts a request to the others that the same version answers. It is read from now on; gives until when, unless more than that was
+    /// done.
     fn sort(
         &mut self,
         shared: &Shared,
         (work, now): (Work, Instant),
         limits: BatchLimits,
         deliver: &mut Deliver<'_>,
-    ) {
+    ) -> Option<Instant> {
         let Some(chosen) = work.target.choose(work.sticky) else {
             let reason = format!("no version of {} answers", work.target.served.name);
-            return self.refuse(work, &Error::Unavailable { reason });
+            self.refuse(work, &Error::Unavailable { reason });
+            return None;
         };
         let known = self.batches.iter().position(|batch| batch.is_of(&chosen.0));
         let place = match known {
             Some(place) => place,
             None => {
-                let Some(plan) = chosen.0.plan.get() else { return park(shared, work, &chosen.0) };
+                let Some(plan) = chosen.0.plan.get() else {
+                    park(shared, work, &chosen.0);
+                    return None;
+                };
                 shared.budget.used(&chosen.0);
                 let buffers = self.spare.pop().unwrap_or_default();
                 self.batches.push(Batch::new(work.target.served.clone(), chosen, plan, buffers));
                 self.batches.len() - 1
             }
         };
-        let Some(batch) = self.batches.get_mut(place) else { return };
-        batch.add((work, now), limits, &mut self.answers);
-        if batch.is_full(limits) {
-            let full = self.batches.swap_remove(place);
-            self.run(full, limits, deliver);
-            // Its memory is for the next one.
-            self.settle(shared);
+        let batch = self.batches.get_mut(place)?;
+        let read = batch.add((work, now), limits, &mut self.answers);
+        if !batch.is_full(limits) {
+            return Some(read);
         }
+        let full = self.batches.swap_remove(place);
+        self.run(full, limits, deliver);
+        // Its memory is for the next one.
+        self.settle(shared);
+        None
     }
 
     fn deliver(&mut self, deliver: &mut Deliver<'_>) {

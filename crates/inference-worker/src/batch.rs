@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use leat_contract::{CacheFigures, ErrorCode, PredictionRecord, RequestId};
 use leat_engine::{Plan, Scratch, Team};
 use leat_messaging::Subject;
@@ -14,6 +15,7 @@ use leat_messaging::Subject;
 use crate::Error;
 use crate::loaded::LoadedVersion;
 use crate::reply::{self, Wanted};
+use crate::reply_memory::ReplyMemory;
 use crate::response_cache::ResponseCache;
 use crate::served::{RouteTable, ServedModel};
 use crate::shadow::{Copies, Copy};
@@ -41,6 +43,7 @@ pub(crate) struct Buffers {
     copied: Vec<Range<usize>>,
     settled: Vec<Settled>,
     records: Vec<PredictionRecord>,
+    replies: ReplyMemory,
 }
 
 /// The requests that one version answers.
@@ -131,21 +134,23 @@ impl Batch {
         &self.version
     }
 
-    /// Reads a request into the batch from now on, or answers it at once when it cannot be run.
+    /// Reads a request into the batch from now on, or answers it at once when it cannot be run. Gives until when it was read.
     pub(crate) fn add(
         &mut self,
         (work, now): (Work, Instant),
         limits: BatchLimits,
         answers: &mut Vec<Answer>,
-    ) {
-        match self.read(&work, limits) {
+    ) -> Instant {
+        let outcome = self.read(&work, limits);
+        let read = Instant::now();
+        match outcome {
             Ok((wanted, deadline_ms, (rows, known))) => {
                 work.escort.note(wanted.id.as_ref(), self.version.version);
                 // What is refused or known from before says nothing about how long the others take.
                 if known.is_none() {
                     self.bytes += work.payload.len();
                     // What was before the batch counts as time in the queue.
-                    self.reading += now.max(self.begun).elapsed();
+                    self.reading += read.saturating_duration_since(now.max(self.begun));
                 }
                 let reply_object_bytes_max = work.reply_object_bytes_max();
                 let Work { reply, received, escort, waiting, target, .. } = work;
@@ -167,6 +172,7 @@ impl Batch {
                 answers.extend(work.refuse(&error));
             }
         }
+        read
     }
 
     /// Says how long running it and handing its answers over took.
@@ -288,16 +294,18 @@ impl Batch {
         Ok(())
     }
 
-    fn write(&mut self, member: &Member, limits: BatchLimits) -> Result<Vec<u8>, Error> {
-        let values = self.values_of(member);
-        let bytes = reply::encode(&self.version, &member.wanted, values)?;
+    fn write(&mut self, member: &Member, limits: BatchLimits) -> Result<Bytes, Error> {
+        let mut replies = std::mem::take(&mut self.buffers.replies);
+        let written = reply::encode(&self.version, &member.wanted, self.values_of(member), &mut replies);
+        self.buffers.replies = replies;
+        let bytes = written?;
         reply::check_size(bytes.len(), limits.reply_bytes_max, member.reply_object_bytes_max)?;
         let is_sampled = |id: &&RequestId| crate::record::is_sampled(id, self.routes.record_ratio);
         let record = member.wanted.id.as_ref().filter(is_sampled).map(|id| PredictionRecord {
             request_id: id.clone(),
             version: self.version.version,
             at: leat_service_runtime::unix_ms(),
-            rows: reply::predicted(&self.version, values),
+            rows: reply::predicted(&self.version, self.values_of(member)),
         });
         self.buffers.records.extend(record);
         Ok(bytes)

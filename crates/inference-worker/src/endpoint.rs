@@ -81,7 +81,7 @@ async fn answer(
         let Some(question) = question else { return };
         let Some(reply) = question.reply() else { continue };
         let content = match document(&served) {
-            Ok(bytes) => Content::Result(bytes),
+            Ok(bytes) => Content::Result(bytes.into()),
             Err(error) => Content::Refusal(error.detail(), Encoding::Json),
         };
         if crate::compute::send(&shared.context.connections.control, reply.clone(), content).await.is_err() {

@@ -5,12 +5,12 @@
 //!
 //! The way of a request: `ingest` asks `admission` whether it goes into the `queue` or is refused at once (`refusal`), or is
 //! answered there and then when it is cheap; else a `compute` thread takes what is ready. In `answering`, `served`, `schedule` and `sticky` say which version answers, `batch` reads its rows
-//! (`rows`), runs the plan and writes the reply (`reply`); `record` and `recorder` keep what was predicted for requests with an
+//! (`rows`), runs the plan and writes the reply (`reply`, in `reply_memory`); `record` and `recorder` keep what was predicted for requests with an
 //! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
 //! of them does. A body that no message can hold is an object: `payloads` fetches and stores such bodies, `referenced` brings a request to its own.
 //!
 //! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
-//! `loaded` versions by `making` them on the thread of `loading`, of blobs that the store has or `blob_cache` keeps (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
+//! `loaded` versions by `making` them on the thread of `loading`, of blobs that the store has (fetched in `fetch_turns`) or `blob_cache` keeps (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
 //! Models that answer together are one plan by `pipeline`.
 //! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
 //! A version that is only tried gets copies of requests in `shadow`.
@@ -32,6 +32,7 @@ mod durable;
 mod endpoint;
 mod error;
 mod expiry;
+mod fetch_turns;
 mod follower;
 mod ingest;
 mod lease;
@@ -51,6 +52,7 @@ mod recorder;
 mod referenced;
 mod refusal;
 mod reply;
+mod reply_memory;
 mod residence;
 mod response_cache;
 mod roster;

@@ -126,6 +126,7 @@ async fn fetch_missing(
     gives_way: impl Fn() -> bool,
 ) -> Result<(), Error> {
     for blob in blobs.iter_mut().filter(|blob| blob.bytes.is_none()) {
+        shared.fetch_turns.wait(&gives_way).await;
         blob.bytes = Some(fetch(shared, &blob.digest, &gives_way).await?);
         shared.metrics.blobs_fetched.inc();
     }

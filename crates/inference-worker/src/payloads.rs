@@ -117,7 +117,7 @@ impl Payloads {
         reply: Subject,
         LargeReply { bytes, encoding, claim }: LargeReply,
     ) -> Result<(), MessagingError> {
-        let name = match self.store(bytes.into(), claim.as_deref()).await {
+        let name = match self.store(bytes, claim.as_deref()).await {
             Ok(name) => name,
             Err(refusal) => return connection.publish_error(reply, &refusal, encoding).await,
         };

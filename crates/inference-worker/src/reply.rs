@@ -1,5 +1,6 @@
 //! From the rows that came out of a model to the reply, and to the record of what was predicted.
 
+use bytes::Bytes;
 use leat_contract::{
     Encoding, InferResponse, Parameters, PredictedValue, ReplyForm, RequestId, Tensor, TensorData,
 };
@@ -7,6 +8,7 @@ use leat_model::Task;
 
 use crate::Error;
 use crate::loaded::LoadedVersion;
+use crate::reply_memory::ReplyMemory;
 use crate::rows::Selection;
 
 /// How the caller of one request wants the reply.
@@ -22,11 +24,17 @@ pub(crate) struct Wanted {
 ///
 /// # Errors
 /// Only for a defect: a reply that cannot be written.
-pub(crate) fn encode(version: &LoadedVersion, wanted: &Wanted, values: &[f32]) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(
+    version: &LoadedVersion,
+    wanted: &Wanted,
+    values: &[f32],
+    memory: &mut ReplyMemory,
+) -> Result<Bytes, Error> {
     if let Wanted { id, encoding: Encoding::MessagePack, form: ReplyForm::Tensors, outputs: None } = wanted {
         let label = |row: &[f32]| best(version, row).0;
-        if let Some(bytes) = version.replies.write(id.as_ref(), values, version.plan.outputs(), label) {
-            return Ok(bytes);
+        let rows = (values, version.plan.outputs());
+        if version.replies.write(&mut memory.written, id.as_ref(), rows, label) {
+            return Ok(memory.take());
         }
     }
     let count = version.signature.outputs.len();
@@ -42,7 +50,7 @@ pub(crate) fn encode(version: &LoadedVersion, wanted: &Wanted, values: &[f32]) -
         parameters: Parameters::new(),
         outputs,
     };
-    Ok(response.encode(wanted.encoding, wanted.form)?)
+    Ok(response.encode(wanted.encoding, wanted.form)?.into())
 }
 
 /// Checks that a reply fits into one message, or into the object that its caller takes.
@@ -109,12 +117,16 @@ mod tests {
         Wanted { id: Some("r-1".parse().unwrap()), encoding, form, outputs: None }
     }
 
+    fn written(version: &LoadedVersion, wanted: &Wanted, values: &[f32]) -> Bytes {
+        encode(version, wanted, values, &mut ReplyMemory::default()).unwrap()
+    }
+
     #[test]
     fn a_classifier_gives_probabilities_and_labels_in_both_encodings() {
         let version = loaded(3, &tiny_classifier());
         let values = [0.25, 0.75, 0.5, 0.5];
         for encoding in [Encoding::Json, Encoding::MessagePack] {
-            let bytes = encode(&version, &wanted(encoding, ReplyForm::Tensors), &values).unwrap();
+            let bytes = written(&version, &wanted(encoding, ReplyForm::Tensors), &values);
             let (reply, found) = InferResponse::decode(&bytes).unwrap();
             assert_eq!((found, reply.model_version.get(), reply.id.unwrap().as_str()), (encoding, 3, "r-1"));
             assert_eq!(reply.outputs[0].name, "probabilities");
@@ -132,14 +144,13 @@ mod tests {
         let classes = loaded(1, &tiny_classifier());
         let form = wanted(Encoding::Json, ReplyForm::Predictions);
         let reply: serde_json::Value =
-            serde_json::from_slice(&encode(&classes, &form, &[0.25, 0.75]).unwrap()).unwrap();
+            serde_json::from_slice(&written(&classes, &form, &[0.25, 0.75])).unwrap();
         assert_eq!(
             reply["predictions"],
             serde_json::json!([{"probabilities": [0.25, 0.75], "label": "yes"}])
         );
         let values = tiny_version(1);
-        let reply: serde_json::Value =
-            serde_json::from_slice(&encode(&values, &form, &[1.5, 2.5]).unwrap()).unwrap();
+        let reply: serde_json::Value = serde_json::from_slice(&written(&values, &form, &[1.5, 2.5])).unwrap();
         assert_eq!(reply["predictions"], serde_json::json!([[1.5], [2.5]]));
         assert_eq!((&reply["model_name"], &reply["model_version"]), (&"tiny".into(), &"1".into()));
     }
@@ -148,7 +159,7 @@ mod tests {
     fn only_the_outputs_that_were_asked_for_are_given() {
         let version = loaded(1, &tiny_classifier());
         let only_label = Wanted { outputs: Some(vec![1]), ..wanted(Encoding::Json, ReplyForm::Tensors) };
-        let (reply, _) = InferResponse::decode(&encode(&version, &only_label, &[0.1, 0.9]).unwrap()).unwrap();
+        let (reply, _) = InferResponse::decode(&written(&version, &only_label, &[0.1, 0.9])).unwrap();
         assert_eq!(reply.outputs.len(), 1);
         assert_eq!(reply.outputs[0].name, "label");
     }

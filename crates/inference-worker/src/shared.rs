@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::blob_cache::BlobCache;
 use crate::board::Board;
 use crate::budget::Budget;
+use crate::fetch_turns::FetchTurns;
 use crate::ingest::Lane;
 use crate::loading::Loading;
 use crate::metrics::WorkerMetrics;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) warm: Mutex<WarmVersions>,
     pub(crate) loading: Loading,
+    pub(crate) fetch_turns: FetchTurns,
     /// None when no blobs are to be kept.
     pub(crate) blob_cache: Option<BlobCache>,
     pub(crate) traffic: Arc<Traffic>,
@@ -66,6 +68,7 @@ impl Shared {
             board: Board::new(context.readiness.clone()),
             warm: Mutex::new(WarmVersions::new(settings.warm_versions_max)),
             loading: Loading::start()?,
+            fetch_turns: FetchTurns::new(),
             blob_cache,
             traffic: Arc::new(Traffic::new()),
             budget,

@@ -128,7 +128,7 @@ impl Work {
         target: &Target,
         inflight: &Inflight,
     ) -> Option<Self> {
-        let reply = message.reply()?.clone();
+        message.reply()?;
         let span = message.has_headers().then(|| {
             let span = tracing::info_span!(
                 "infer",
@@ -142,7 +142,8 @@ impl Work {
         });
         let by_object = if message.has_headers() { ByObject::of(&message) } else { None };
         let escort = Escort::new(span, inflight.enter());
-        let payload = message.into_payload();
+        let (reply, payload) = message.into_parts();
+        let reply = reply?;
         let envelope = Envelope::peek(&payload);
         let sticky = envelope.sticky_key.as_deref().map(sticky::hash);
         let wait_max = target.served.routes().limits.wait_max;
@@ -241,7 +242,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Content {
     /// A written reply.
-    Result(Vec<u8>),
+    Result(Bytes),
     /// A written reply that no message can hold, for a caller who takes it as an object.
     Object(LargeReply),
     /// An error, and the encoding of its body.
@@ -251,7 +252,7 @@ pub(crate) enum Content {
 /// A reply that is to become an object.
 #[derive(Debug)]
 pub(crate) struct LargeReply {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// How to write an error instead.
     pub(crate) encoding: Encoding,
     /// Until when its caller waits, when that was said.

@@ -314,7 +314,6 @@ impl Connection {
     async fn send(&self, message: OutboundMessage) -> Result<(), Error> {
         use async_nats::client::traits::Publisher;
         self.ready()?;
-        let subject = message.subject.clone();
         let bytes = message.payload.len();
         let sending = std::pin::pin!(self.inner.client.publish_message(message));
         let outcome = bounded(sending).await?;
@@ -322,7 +321,10 @@ impl Connection {
             async_nats::PublishErrorKind::MaxPayloadExceeded => {
                 Error::TooLarge { bytes, limit: self.payload_bytes_max() }
             }
-            async_nats::PublishErrorKind::InvalidSubject => invalid_subject(&subject, error),
+            // Its text is gone: a clone of every subject, for this alone, would take memory for each message.
+            async_nats::PublishErrorKind::InvalidSubject => {
+                Error::Invalid { what: "subject", reason: error.to_string() }
+            }
             async_nats::PublishErrorKind::Send => Error::Closed,
         })
     }

@@ -43,8 +43,8 @@ async fn give_back(connection: &Connection, mut requests: Subscription) -> Resul
     let mut messages = Vec::with_capacity(BATCH);
     while requests.next_batch(&mut messages, BATCH).await > 0 {
         for message in messages.drain(..) {
-            let Some(reply) = message.reply().cloned() else { continue };
-            connection.publish(reply, message.into_payload()).await?;
+            let (Some(reply), payload) = message.into_parts() else { continue };
+            connection.publish(reply, payload).await?;
         }
     }
     Ok(())

@@ -37,33 +37,35 @@ impl PlainReplies {
         Self { origin, outputs: outputs.zip(types).map(|(name, datatype)| opening(name, datatype)).collect() }
     }
 
-    /// The same bytes as [`super::InferResponse::encode`] gives for these values, `[rows, width]` row-major, and the label of each row. None
-    /// for what it refuses.
+    /// Writes, behind what `reply` holds, the same bytes as [`super::InferResponse::encode`] gives for these values, `[rows, width]`
+    /// row-major, and the label of each row. Writes nothing and gives false for what it refuses.
     pub fn write<'label>(
         &self,
+        reply: &mut Vec<u8>,
         id: Option<&RequestId>,
-        values: &[f32],
-        width: usize,
+        (values, width): (&[f32], usize),
         label: impl Fn(&[f32]) -> &'label str,
-    ) -> Option<Vec<u8>> {
-        let rows = values.len().checked_div(width)?;
-        element_count("", &[rows, width]).ok().filter(|count| *count == values.len())?;
-        let mut reply = Vec::with_capacity(self.usual_bytes(id, values.len(), rows));
-        put(write_map_len(&mut reply, 3 + u32::from(id.is_some())));
+    ) -> bool {
+        let rows = values.len().checked_div(width).unwrap_or(0);
+        if element_count("", &[rows, width]).ok() != Some(values.len()) {
+            return false;
+        }
+        reply.reserve(self.usual_bytes(id, values.len(), rows));
+        put(write_map_len(reply, 3 + u32::from(id.is_some())));
         if let Some(id) = id {
-            put(write_str(&mut reply, "id"));
-            put(write_str(&mut reply, id.as_str()));
+            put(write_str(reply, "id"));
+            put(write_str(reply, id.as_str()));
         }
         reply.extend_from_slice(&self.origin);
         for (place, opening) in self.outputs.iter().enumerate() {
             reply.extend_from_slice(opening);
             if place == 0 {
-                write_numbers(&mut reply, values, rows, width);
+                write_numbers(reply, values, rows, width);
             } else {
-                write_labels(&mut reply, rows, values.chunks_exact(width).map(&label));
+                write_labels(reply, rows, values.chunks_exact(width).map(&label));
             }
         }
-        Some(reply)
+        true
     }
 
     /// About as many bytes as a reply takes.
@@ -161,8 +163,10 @@ mod tests {
             let general = reply(id.clone(), &names, version, &values, width);
             let names = names.iter().map(String::as_str);
             let replies = PlainReplies::new(&general.model_name, general.model_version, names);
-            let plain = replies.write(id.as_ref(), &values, width, label);
-            prop_assert_eq!(plain, general.encode(Encoding::MessagePack, ReplyForm::Tensors).ok());
+            let mut plain = vec![7];
+            prop_assert!(replies.write(&mut plain, id.as_ref(), (&values, width), label));
+            prop_assert_eq!(&plain[1..], general.encode(Encoding::MessagePack, ReplyForm::Tensors).unwrap());
+            prop_assert_eq!(plain[0], 7);
         }
     }
 
@@ -172,7 +176,8 @@ mod tests {
         let replies = PlainReplies::new(&model, ModelVersion::FIRST, ["y"].into_iter());
         let too_many = vec![0.0; limits::ROWS_MAX + 1];
         for (values, width) in [(&[0.0; 3][..], 2), (&[], 2), (&[0.0; 3], 0), (&too_many, 1)] {
-            assert_eq!(replies.write(None, values, width, label), None);
+            let mut reply = Vec::new();
+            assert!(!replies.write(&mut reply, None, (values, width), label) && reply.is_empty());
         }
     }
 }

@@ -84,7 +84,9 @@ impl Bench {
         let plan = chosen.0.plan.get().unwrap();
         let mut batch = Batch::new(self.served.clone(), chosen, plan, Buffers::default());
         let mut answers = Vec::new();
-        work.into_iter().for_each(|work| batch.add((work, Instant::now()), limits, &mut answers));
+        for work in work {
+            batch.add((work, Instant::now()), limits, &mut answers);
+        }
         let team = Team::new(NonZeroUsize::MIN).unwrap();
         batch.run(limits, &team, &mut Scratch::default(), &mut answers);
         batch.settle();

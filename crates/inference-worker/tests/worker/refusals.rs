@@ -56,6 +56,8 @@ async fn what_is_no_request_to_the_model_is_refused_as_invalid() {
 async fn a_refusal_has_the_headers_of_adr_32_and_a_body_in_the_callers_encoding() {
     let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
     let mut inbox = cluster.connection.subscribe("test.inbox").await.unwrap();
+    // The request goes over another connection: the broker must know the inbox before.
+    cluster.connection.round_trip(ANSWER).await.unwrap();
     let rows = Tensor::new("input", vec![1, 3], TensorData::Fp32(vec![0.0; 3])).unwrap();
     for encoding in [Encoding::Json, Encoding::MessagePack] {
         let payload = InferRequest::tensors(vec![rows.clone()]).encode(encoding).unwrap();
