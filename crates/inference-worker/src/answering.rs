@@ -8,8 +8,9 @@ use leat_engine::{Scratch, Team};
 use tokio::sync::mpsc;
 
 use crate::Error;
-use crate::batch::{Batch, BatchLimits, Buffers};
+use crate::batch::{Batch, BatchLimits, Buffers, Means};
 use crate::loaded::LoadedVersion;
+use crate::reply_memory::ReplyMemory;
 use crate::shadow::Copies;
 use crate::shared::Shared;
 use crate::work::{Answer, Work};
@@ -28,6 +29,7 @@ pub(crate) struct Answering {
     team: Arc<Team>,
     scratch: Scratch,
     batches: Vec<Batch>,
+    replies: ReplyMemory,
     spare: Vec<Buffers>,
     answers: Vec<Answer>,
     /// Batches whose answers were handed over.
@@ -42,6 +44,7 @@ impl Answering {
             team,
             scratch: Scratch::default(),
             batches: Vec::new(),
+            replies: ReplyMemory::default(),
             spare: Vec::new(),
             answers: Vec::new(),
             delivered: Vec::new(),
@@ -54,12 +57,15 @@ impl Answering {
             rows_max: shared.settings.batch_rows_max,
             reply_bytes_max: shared.context.connections.reply.payload_bytes_max(),
         };
-        // The clock is read once for each request: reading one begins when reading the one before has ended.
+        // Reading a request begins when reading the one before has ended, so that the clock is read once for each.
         let mut now = Instant::now();
         for work in taken.drain(..) {
             work.leave_queue();
             match work.waiting.is_over(work.received, now) {
-                Some(error) => self.refuse(work, &error),
+                Some(error) => {
+                    self.refuse(work, &error);
+                    now = Instant::now();
+                }
                 None => {
                     let read = self.sort(shared, (work, now), limits, deliver);
                     now = read.unwrap_or_else(Instant::now);
@@ -82,7 +88,8 @@ impl Answering {
 
     fn run(&mut self, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
         let begun = Instant::now();
-        batch.run(limits, &self.team, &mut self.scratch, &mut self.answers);
+        let means = Means { team: &self.team, scratch: &mut self.scratch, replies: &mut self.replies };
+        batch.run(limits, means, &mut self.answers);
         self.deliver(deliver);
         batch.took(begun.elapsed());
         self.delivered.push(batch);

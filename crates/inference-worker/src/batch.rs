@@ -43,7 +43,14 @@ pub(crate) struct Buffers {
     copied: Vec<Range<usize>>,
     settled: Vec<Settled>,
     records: Vec<PredictionRecord>,
-    replies: ReplyMemory,
+}
+
+/// What a thread runs batches with.
+pub(crate) struct Means<'a> {
+    /// Who shares the rows of large batches.
+    pub(crate) team: &'a Team,
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) replies: &'a mut ReplyMemory,
 }
 
 /// The requests that one version answers.
@@ -141,10 +148,9 @@ impl Batch {
         limits: BatchLimits,
         answers: &mut Vec<Answer>,
     ) -> Instant {
-        let outcome = self.read(&work, limits);
-        let read = Instant::now();
-        match outcome {
+        match self.read(&work, limits) {
             Ok((wanted, deadline_ms, (rows, known))) => {
+                let read = Instant::now();
                 work.escort.note(wanted.id.as_ref(), self.version.version);
                 // What is refused or known from before says nothing about how long the others take.
                 if known.is_none() {
@@ -166,13 +172,14 @@ impl Batch {
                     known,
                     escort,
                 });
+                read
             }
             Err(error) => {
                 self.buffers.refused.push((error.code(), work.received));
                 answers.extend(work.refuse(&error));
+                Instant::now()
             }
         }
-        read
     }
 
     /// Says how long running it and handing its answers over took.
@@ -184,8 +191,7 @@ impl Batch {
     pub(crate) fn run(
         &mut self,
         limits: BatchLimits,
-        team: &Team,
-        scratch: &mut Scratch,
+        Means { team, scratch, replies }: Means<'_>,
         answers: &mut Vec<Answer>,
     ) {
         self.version.meter.began(self.buffers.members.len());
@@ -211,7 +217,7 @@ impl Batch {
             }
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
-                .and_then(|()| self.write(&member, limits));
+                .and_then(|()| self.write(&member, limits, replies));
             let (rows, code) = (self.rows_of(&member), written.as_ref().err().map(Error::code));
             settled.push(Settled { received: member.received, rows, is_known, code });
             if written.is_ok() {
@@ -294,18 +300,21 @@ impl Batch {
         Ok(())
     }
 
-    fn write(&mut self, member: &Member, limits: BatchLimits) -> Result<Bytes, Error> {
-        let mut replies = std::mem::take(&mut self.buffers.replies);
-        let written = reply::encode(&self.version, &member.wanted, self.values_of(member), &mut replies);
-        self.buffers.replies = replies;
-        let bytes = written?;
+    fn write(
+        &mut self,
+        member: &Member,
+        limits: BatchLimits,
+        replies: &mut ReplyMemory,
+    ) -> Result<Bytes, Error> {
+        let values = self.values_of(member);
+        let bytes = reply::encode(&self.version, &member.wanted, values, replies)?;
         reply::check_size(bytes.len(), limits.reply_bytes_max, member.reply_object_bytes_max)?;
         let is_sampled = |id: &&RequestId| crate::record::is_sampled(id, self.routes.record_ratio);
         let record = member.wanted.id.as_ref().filter(is_sampled).map(|id| PredictionRecord {
             request_id: id.clone(),
             version: self.version.version,
             at: leat_service_runtime::unix_ms(),
-            rows: reply::predicted(&self.version, self.values_of(member)),
+            rows: reply::predicted(&self.version, values),
         });
         self.buffers.records.extend(record);
         Ok(bytes)

@@ -4,39 +4,44 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between the beginnings of two fetches. Measured with `leat-bench loading`: three in a second are hardly noticed, four are.
-const EVERY: Duration = Duration::from_millis(350);
+/// From the beginning of a fetch to that of the next one. Measured with `leat-bench loading`: about three in a second raise the 99th
+/// percentile of others by less than a fifth, four by more.
+const EVERY: Duration = Duration::from_millis(500);
 /// How long nobody notices that there is nothing to give way to any more.
 const PART: Duration = Duration::from_millis(20);
 
-/// The order in which blobs are fetched.
+/// When the next blob may be fetched.
 #[derive(Debug)]
 pub(crate) struct FetchTurns {
-    /// When the next fetch may begin.
+    every: Duration,
     next: Mutex<Instant>,
 }
 
 impl FetchTurns {
     pub(crate) fn new() -> Self {
-        Self { next: Mutex::new(Instant::now()) }
+        Self::with_time_in_between(EVERY)
     }
 
-    /// Waits for the turn of one more fetch, or until it need not give way.
+    fn with_time_in_between(every: Duration) -> Self {
+        Self { every, next: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits until one more fetch may begin, or need not give way. Whoever stops waiting holds up nobody.
     pub(crate) async fn wait(&self, gives_way: impl Fn() -> bool) {
-        let turn = self.take();
-        while let left = turn.saturating_duration_since(Instant::now())
-            && !left.is_zero()
-            && gives_way()
-        {
+        while let Some(left) = self.left(Instant::now(), &gives_way) {
             tokio::time::sleep(left.min(PART)).await;
         }
     }
 
-    fn take(&self) -> Instant {
+    /// How long a fetch has to wait; none when it begins now.
+    fn left(&self, now: Instant, gives_way: impl Fn() -> bool) -> Option<Duration> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = (*next).max(Instant::now());
-        *next = turn + EVERY;
-        turn
+        let left = next.saturating_duration_since(now);
+        if !left.is_zero() && gives_way() {
+            return Some(left);
+        }
+        *next = now + self.every;
+        None
     }
 }
 
@@ -47,23 +52,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_have_time_in_between() {
+    fn fetches_that_give_way_have_time_in_between() {
         let turns = FetchTurns::new();
-        let (first, second, third) = (turns.take(), turns.take(), turns.take());
-        assert!(first <= Instant::now());
-        assert_eq!([second - first, third - second], [EVERY; 2]);
+        let now = Instant::now();
+        assert_eq!(turns.left(now, || true), None);
+        assert_eq!(turns.left(now, || true), Some(EVERY));
+        assert_eq!(turns.left(now + EVERY / 2, || true), Some(EVERY / 2));
+        assert_eq!(turns.left(now + EVERY, || true), None);
+        assert_eq!(turns.left(now + EVERY, || true), Some(EVERY));
+    }
+
+    #[test]
+    fn fetches_that_do_not_wait_hold_up_the_next_one_by_a_single_turn() {
+        let turns = FetchTurns::new();
+        let now = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(turns.left(now, || false), None);
+        }
+        assert_eq!(turns.left(now, || true), Some(EVERY));
     }
 
     #[tokio::test]
-    async fn a_fetch_waits_for_its_turn_as_long_as_there_is_somebody_to_give_way_to() {
-        let turns = FetchTurns::new();
+    async fn a_fetch_waits_only_as_long_as_there_is_somebody_to_give_way_to() {
+        let turns = FetchTurns::with_time_in_between(Duration::from_secs(3600));
         let asked = Cell::new(0);
         let twice = || {
             asked.set(asked.get() + 1);
             asked.get() <= 2
         };
         turns.wait(twice).await;
-        assert_eq!(asked.get(), 0, "it is the first one's turn");
+        assert_eq!(asked.get(), 0, "nothing was fetched before");
         let begun = Instant::now();
         turns.wait(twice).await;
         assert_eq!(asked.get(), 3);

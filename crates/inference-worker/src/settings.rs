@@ -70,8 +70,8 @@ pub struct Settings {
     pub record_batch_max: usize,
     /// Predictions that may wait to be published while the broker is away; further ones are dropped and counted.
     pub record_buffer_max: usize,
-    /// How long fetching one model blob may take. Fetching gives way to requests that come meanwhile for an eighth of it, and
-    /// making the model ready for a quarter, both since loading began.
+    /// How long fetching one model blob may take, once it begins. Waiting for that and fetching give way to requests that come meanwhile for
+    /// an eighth of it, and making the model ready for a quarter, all since loading began.
     pub load_timeout_ms: u64,
     /// How long to wait before a version that could not be loaded is tried again; doubled each time.
     pub load_retry_min_ms: u64,

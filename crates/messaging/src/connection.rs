@@ -321,7 +321,7 @@ impl Connection {
             async_nats::PublishErrorKind::MaxPayloadExceeded => {
                 Error::TooLarge { bytes, limit: self.payload_bytes_max() }
             }
-            // Its text is gone: a clone of every subject, for this alone, would take memory for each message.
+            // The message went with the call; to keep its subject, for this alone, would take memory for each.
             async_nats::PublishErrorKind::InvalidSubject => {
                 Error::Invalid { what: "subject", reason: error.to_string() }
             }

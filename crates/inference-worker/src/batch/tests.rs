@@ -88,7 +88,8 @@ impl Bench {
             batch.add((work, Instant::now()), limits, &mut answers);
         }
         let team = Team::new(NonZeroUsize::MIN).unwrap();
-        batch.run(limits, &team, &mut Scratch::default(), &mut answers);
+        let (scratch, replies) = (&mut Scratch::default(), &mut ReplyMemory::default());
+        batch.run(limits, Means { team: &team, scratch, replies }, &mut answers);
         batch.settle();
         let records = batch.records().collect();
         assert_eq!(batch.into_buffers().input.len(), 0);

@@ -119,6 +119,42 @@ async fn workers_leave_in_order_while_somebody_hangs_as_often_as_they_like() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn durable_requests_in_hand_survive_a_restart_of_the_broker() {
+    let mut cluster = Cluster::start().await;
+    let ids: Vec<String> = (0..8).map(|id| format!("k-{id}")).collect();
+    let worker = cluster.worker("w1", Settings { durable_requests_max: ids.len(), ..quick() }).await;
+    let revision = cluster.deploy(&deployment(vec![cluster.store(1, 100, &regression(1.0)).await])).await;
+    cluster.applied(&worker, revision).await;
+    // Takes most of the requests and answers none, so that the worker waits for these when the broker goes.
+    let mut hanging = Vec::new();
+    for _ in 0..9 {
+        hanging.push(cluster.connection.queue_subscribe(cluster.live(), QUEUE_GROUP).await.unwrap());
+    }
+    cluster.connection.round_trip(ANSWER).await.unwrap();
+    for id in &ids {
+        hand_in(&cluster, id, &format!(r#"{{"id":"{id}","instances":[[1,2]]}}"#)).await;
+    }
+    let mut is_asked = || hanging.iter_mut().any(|lost| lost.try_next().is_some());
+    eventually("a request is lost", || std::future::ready(is_asked().then_some(()))).await;
+    cluster.broker.kill().await;
+    drop(hanging);
+    cluster.broker.restart().await.unwrap();
+    eventually("the broker is back", || async { cluster.connection.round_trip(ANSWER).await.ok() }).await;
+    for id in &ids {
+        assert_eq!(result(&cluster, id).await.unwrap()["predictions"][0][0], 5.0, "{id}");
+    }
+    eventually("nothing is left", || async {
+        let depth = cluster.storage.async_queue(&model()).depth().await.ok()?;
+        (depth.waiting == 0 && depth.in_work == 0).then_some(())
+    })
+    .await;
+    worker.stop().await;
+    let letters = cluster.storage.event_log(AssetRole::Dead);
+    let mut letters = letters.follow(&cluster.subjects.dead_letter_all(), Position::Beginning);
+    assert!(letters.take_stored(1).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_nobody_answers_ends_as_a_dead_letter() {
     let cluster = Cluster::start().await;
     // Take nearly all requests and answer none: of ten attempts at a request, nine times in ten not one comes to the worker.
