@@ -33,8 +33,10 @@ const MANY: usize = 1024;
 /// Work that is done at once, without a compute thread, in nanoseconds; and how much of it before the connection may send and receive.
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
-/// Requests of such a part, at most. The memory that parts need stays what it was soon after the start, since longer ones are rare.
-const PART_MAX: usize = 64;
+/// Requests of such a part: half of those that came together, so that the broker and who asked have something to do while the other half
+/// is answered, but no fewer than pay for sending them, and no more than these. The memory that parts need stays what it was soon after
+/// the start, since longer ones are rare.
+const PART: std::ops::RangeInclusive<usize> = 8..=64;
 /// A part that takes so long was no light work after all.
 const AT_ONCE_LATE: Duration = Duration::from_millis(2);
 /// What ending a subscription may take.
@@ -225,9 +227,10 @@ impl Reader {
         if !self.admitted.is_sorted_by_key(priority) {
             self.admitted.sort_by_key(priority);
         }
+        let part = self.admitted.len().div_ceil(2).clamp(*PART.start(), *PART.end());
         while !self.admitted.is_empty() {
             let begun = Instant::now();
-            self.answer_part().await;
+            self.answer_part(part).await;
             // The connection sends them.
             tokio::task::yield_now().await;
             lock(&self.lane.at_once).settle(&self.shared);
@@ -237,13 +240,13 @@ impl Reader {
         }
     }
 
-    async fn answer_part(&mut self) {
+    async fn answer_part(&mut self, part: usize) {
         let mut cost_ns = 0;
         let mut fits = |work: &Work| {
             cost_ns += work.waiting.cost_ns;
             cost_ns < AT_ONCE_NS_PART
         };
-        let count = self.admitted.iter().take(PART_MAX).take_while(|work| fits(work)).count().max(1);
+        let count = self.admitted.iter().take(part).take_while(|work| fits(work)).count().max(1);
         self.part.extend(self.admitted.drain(..count));
         let answers = &mut self.answers;
         lock(&self.lane.at_once).answer(&self.shared, &mut self.part, &mut |ready| answers.append(ready));
