@@ -6,6 +6,7 @@ use std::time::Duration;
 use leat_messaging::{Connection, Error as MessagingError, Subject};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::answering::Answering;
 use crate::patience::Patience;
@@ -29,8 +30,8 @@ impl ComputeThread {
     pub(crate) fn start(index: usize, shared: Arc<Shared>, answering: Answering) -> Result<Self, Error> {
         let name = format!("compute {index}");
         let (end, ended) = oneshot::channel();
-        let runtime = Handle::current();
-        let mut computing = Computing { index, shared, answering, runtime, patience: Patience::default() };
+        let sender = Sender { runtime: Handle::current(), shared: shared.clone(), under_way: None };
+        let mut computing = Computing { index, shared, answering, sender, patience: Patience::default() };
         let started = std::thread::Builder::new().name(name.clone()).spawn(move || {
             computing.work();
             // Nobody listens any more when the worker has given up waiting.
@@ -56,8 +57,17 @@ struct Computing {
     index: usize,
     shared: Arc<Shared>,
     answering: Answering,
-    runtime: Handle,
+    sender: Sender,
     patience: Patience,
+}
+
+/// What hands answers to the thread of the connection that replies, where they are sent without waking it for each.
+struct Sender {
+    /// On which a compute thread waits.
+    runtime: Handle,
+    shared: Arc<Shared>,
+    /// The answers of one batch at most, and how many there were; the task gives their emptied list back.
+    under_way: Option<(JoinHandle<Vec<Answer>>, usize)>,
 }
 
 impl Computing {
@@ -67,13 +77,11 @@ impl Computing {
         let mut taken = Vec::with_capacity(batch_requests_max);
         while shared.queue.take(self.index, &mut taken, batch_requests_max) {
             self.wait_for_more(&mut taken);
-            let runtime = &self.runtime;
-            self.answering.answer(&shared, &mut taken, &mut |answers| {
-                let reply = &shared.context.connections.reply;
-                runtime.block_on(send_all(&shared, reply, answers));
-            });
+            let sender = &mut self.sender;
+            self.answering.answer(&shared, &mut taken, &mut |answers| sender.send(answers));
             self.answering.settle(&shared);
         }
+        self.sender.finish();
     }
 
     /// Waits for a larger batch when the deployment says so, it paid lately, and nobody else is held up: everything taken is
@@ -98,6 +106,29 @@ impl Computing {
         let before = taken.len();
         self.shared.queue.take_until(self.index, taken, Enough { count: wanted, until }, can_wait);
         self.patience.waited(taken.len() - before);
+    }
+}
+
+impl Sender {
+    /// Takes the answers, once those before are sent: a connection that is stuck holds up the thread.
+    fn send(&mut self, answers: &mut Vec<Answer>) {
+        let mut sending = std::mem::replace(answers, self.finish());
+        let (shared, count) = (self.shared.clone(), sending.len());
+        let task = self.shared.context.connections.reply.runtime().spawn(async move {
+            send_all(&shared, &shared.context.connections.reply, &mut sending).await;
+            sending
+        });
+        self.under_way = Some((task, count));
+    }
+
+    /// Waits until everything is sent and gives the emptied list back.
+    fn finish(&mut self) -> Vec<Answer> {
+        let Some((task, count)) = self.under_way.take() else { return Vec::new() };
+        self.runtime.block_on(task).unwrap_or_else(|_| {
+            // The connection's thread has ended before it sent them.
+            self.shared.metrics.replies_lost.inc_by(count as u64);
+            Vec::new()
+        })
     }
 }
 
