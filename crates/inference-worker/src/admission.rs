@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use leat_contract::Priority;
+
 use crate::Error;
 use crate::queue::Backlog;
 use crate::served::QueueLimits;
@@ -77,6 +79,11 @@ pub(crate) fn error(shared: &Shared, full: Full, limits: &QueueLimits, refused: 
         }
     };
     Error::Overloaded { reason, retry_after_ms }
+}
+
+/// How long it takes until all that is there now is done.
+pub(crate) fn everything_takes(shared: &Shared) -> Duration {
+    wait(shared, shared.queue.backlog().before(Priority::Low))
 }
 
 /// How long it takes all threads together to get through so much work of one.

@@ -20,7 +20,7 @@ use crate::admission::{self, Full};
 use crate::answering::Answering;
 use crate::compute::send_all;
 use crate::referenced;
-use crate::refusal::refuse_all;
+use crate::refusal::refuse_all_over;
 use crate::served::{QueueLimits, RouteTable};
 use crate::shared::Shared;
 use crate::work::{Answer, Target, Work};
@@ -39,6 +39,10 @@ const AT_ONCE_NS_PART: u64 = 200_000;
 const PART: std::ops::RangeInclusive<usize> = 8..=64;
 /// A part that takes so long was no light work after all.
 const AT_ONCE_LATE: Duration = Duration::from_millis(2);
+/// How long a lane rests after it had to refuse something, while the worker has much more to do than that. What comes meanwhile is taken
+/// together, which costs a fraction of waking for each, and what it costs is taken from those that are answered.
+const REST: Duration = Duration::from_millis(2);
+const REST_BACKLOG: Duration = Duration::from_millis(20);
 /// What ending a subscription may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -204,7 +208,11 @@ impl Reader {
         } else {
             self.queue();
         }
-        self.refuse(&limits).await;
+        if self.refuse(&limits).await && admission::everything_takes(&self.shared) >= REST_BACKLOG {
+            // The connection sends the refusals.
+            tokio::task::yield_now().await;
+            self.lane.connection.rest(REST);
+        }
     }
 
     /// Whether what was admitted is answered soon: as far as is known of requests before, and of the plans, which are others after a
@@ -263,15 +271,18 @@ impl Reader {
         }
     }
 
-    async fn refuse(&mut self, limits: &QueueLimits) {
+    /// Gives whether there was anything to refuse.
+    async fn refuse(&mut self, limits: &QueueLimits) -> bool {
+        let is_any = self.refused.iter().any(|refused| !refused.is_empty());
         for full in Full::ALL {
             let refused = full.of(&mut self.refused);
             if !refused.is_empty() {
                 let refused = std::mem::take(refused);
                 let error = admission::error(&self.shared, full, limits, &refused);
-                refuse_all(&self.shared, refused, &error).await;
+                refuse_all_over(&self.lane.connection, &self.shared, refused, &error).await;
             }
         }
+        is_any
     }
 }
 

@@ -267,6 +267,14 @@ impl Connection {
         }
     }
 
+    /// Sends and receives nothing for so long, so that what comes meanwhile is received together, which costs less than waking for each
+    /// message. Only a task on the connection's own thread can ask for that; elsewhere it does nothing.
+    pub fn rest(&self, time: Duration) {
+        if self.inner.thread.as_ref().is_some_and(OwnThread::is_current) {
+            std::thread::sleep(time);
+        }
+    }
+
     /// The state, to look at or to wait for.
     pub fn state(&self) -> watch::Receiver<State> {
         self.inner.tracker.state()

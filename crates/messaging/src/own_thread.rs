@@ -5,6 +5,7 @@
 //! connection's messages run here too, because waking another thread would take longer than they do.
 
 use std::future::Future;
+use std::thread::ThreadId;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use crate::Error;
 #[derive(Debug)]
 pub(crate) struct OwnThread {
     runtime: Handle,
+    id: ThreadId,
     /// Dropping it ends the thread, and with the runtime the connection's tasks.
     _end: oneshot::Sender<()>,
 }
@@ -26,14 +28,19 @@ impl OwnThread {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(format!("nats {name}"))
             .spawn(move || {
                 // It resolves when the sender is dropped, which is the signal.
                 let _ = runtime.block_on(ended);
             })
             .map_err(failed)?;
-        Ok(Self { runtime: handle, _end: end })
+        Ok(Self { runtime: handle, id: thread.thread().id(), _end: end })
+    }
+
+    /// Whether it is the one that asks.
+    pub(crate) fn is_current(&self) -> bool {
+        std::thread::current().id() == self.id
     }
 
     /// What starts tasks on the thread; they end with the thread at the latest.
