@@ -2,6 +2,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Layers of a model that is asked for too much.
+pub(crate) const LAYERS_MAX: usize = 2000;
+
 /// Leat beside its peers and beside what the machine can do.
 #[derive(Debug, Parser)]
 #[command(name = "leat-bench", version)]
@@ -18,6 +21,8 @@ pub(crate) enum Command {
     Serving(ServingOptions),
     /// Ask one model of a worker while it loads another one again and again, and while it does not.
     Loading(LoadingOptions),
+    /// Ask a worker for several times as much as it can answer.
+    Overload(OverloadOptions),
     /// Give every NATS request back; `serving` starts it.
     #[command(hide = true)]
     Echo(EchoOptions),
@@ -81,6 +86,10 @@ pub(crate) struct ServingOptions {
     /// NATS connections that the requesters share.
     #[arg(long, default_value_t = 1, value_parser = positive)]
     pub(crate) connections: usize,
+
+    /// Threads of the load generator.
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    pub(crate) load_threads: usize,
 
     /// Watch meanwhile how disturbed the processors are, and count only the least disturbed quarter of the rounds, but at least 15: ask for
     /// `--rounds 60` or more.
@@ -152,10 +161,41 @@ pub(crate) struct LoadingOptions {
     #[arg(long, default_value_t = 9, value_parser = positive)]
     pub(crate) rounds: usize,
 
+    /// Threads of the load generator.
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    pub(crate) load_threads: usize,
+
     /// Watch meanwhile how disturbed the processors are, and count only the least disturbed quarter of the rounds, but at least 15: ask for
     /// `--rounds 60` or more.
     #[arg(long)]
     pub(crate) calm: bool,
+
+    /// The `leat` program, when it does not stand beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leat: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OverloadOptions {
+    /// How many times as many requests come as were answered at the most.
+    #[arg(long, default_value_t = 3.0, value_parser = factor)]
+    pub(crate) factor: f64,
+
+    /// Layers of the model, each of 256 x 256 multiplications for a row.
+    #[arg(long, default_value_t = 240, value_parser = layers)]
+    pub(crate) layers: usize,
+
+    /// Time for each part of a round.
+    #[arg(long, default_value_t = 5.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+
+    /// Rounds.
+    #[arg(long, default_value_t = 3, value_parser = positive)]
+    pub(crate) rounds: usize,
+
+    /// Let broker and load share the worker's processors, instead of leaving it the last one for itself.
+    #[arg(long)]
+    pub(crate) together: bool,
 
     /// The `leat` program, when it does not stand beside this one.
     #[arg(long, value_name = "FILE")]
@@ -179,6 +219,20 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (1.0..=1e6).contains(&rate) => Ok(rate),
         _ => Err(format!("{text:?} is no number of requests a second from 1 to 1000000")),
+    }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (1.0..=100.0).contains(&factor) => Ok(factor),
+        _ => Err(format!("{text:?} is no number from 1 to 100")),
+    }
+}
+
+fn layers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(layers) if (1..=LAYERS_MAX).contains(&layers) => Ok(layers),
+        _ => Err(format!("{text:?} is no number of layers from 1 to {LAYERS_MAX}")),
     }
 }
 

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Engine(options) => engine::run(&options),
         Command::Serving(options) => serving::run(&options),
         Command::Loading(options) => serving::loading(&options),
+        Command::Overload(options) => serving::overload(&options),
         Command::Echo(options) => serving::echo(&options),
     };
     match outcome {

@@ -3,8 +3,9 @@
 //! Every contender is a process of its own on this machine, all get the same requests from the same load generator, and they take
 //! turns in every round. Before anything is timed their answers are compared.
 //!
-//! Reading order: `lane` (who is asked how), `process` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
-//! measurement), `calmest`, `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another).
+//! Reading order: `lane` (who is asked how), `process`, `processors` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
+//! measurement), `calmest`, `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another), `overload` (what
+//! becomes of requests when too many come).
 
 mod agreement;
 mod calmest;
@@ -13,7 +14,9 @@ mod echo;
 mod figures;
 mod lane;
 mod loading;
+mod overload;
 mod process;
+mod processors;
 mod requests;
 mod stage;
 mod tables;
@@ -22,14 +25,15 @@ mod turns;
 
 pub(crate) use echo::echo;
 
-use crate::arguments::{LoadingOptions, ServingOptions};
+use crate::arguments::{LoadingOptions, OverloadOptions, ServingOptions};
 use crate::serving::figures::Run;
+use crate::serving::processors::Apart;
 use crate::serving::stage::Stage;
 use crate::{Error, report};
 
 /// Sets everything up, compares, measures, prints, and takes everything down, whatever happens.
 pub(crate) fn run(options: &ServingOptions) -> Result<(), Error> {
-    runtime()?.block_on(async {
+    runtime(options.load_threads)?.block_on(async {
         let mut stage = Stage::open().await?;
         let outcome = tokio::select! {
             outcome = measure(&mut stage, options) => outcome,
@@ -47,10 +51,24 @@ pub(crate) fn run(options: &ServingOptions) -> Result<(), Error> {
 
 /// Measures what loading a model does to another one, prints it, and takes everything down, whatever happens.
 pub(crate) fn loading(options: &LoadingOptions) -> Result<(), Error> {
-    runtime()?.block_on(async {
+    runtime(options.load_threads)?.block_on(async {
         let mut stage = Stage::open().await?;
         let outcome = tokio::select! {
             outcome = loading::measure(&mut stage, options) => outcome,
+            () = asked_to_stop() => Err(Error::Interrupted),
+        };
+        stage.close().await;
+        report::say(&outcome?)
+    })
+}
+
+/// Measures what becomes of requests when too many come, prints it, and takes everything down, whatever happens.
+pub(crate) fn overload(options: &OverloadOptions) -> Result<(), Error> {
+    let apart = if options.together { None } else { Some(Apart::new()?) };
+    runtime(1)?.block_on(async {
+        let mut stage = Stage::open().await?.with_worker_apart(apart);
+        let outcome = tokio::select! {
+            outcome = overload::measure(&mut stage, options) => outcome,
             () = asked_to_stop() => Err(Error::Interrupted),
         };
         stage.close().await;
@@ -65,10 +83,17 @@ async fn measure(stage: &mut Stage, options: &ServingOptions) -> Result<Run, Err
     Ok(Run::new(options, cells))
 }
 
+/// What the load runs on. On one thread a request and its answer wake no other thread, which leaves most of the processors to those who are
+/// measured.
+///
 /// # Errors
 /// When the system gives no threads.
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let made = builder.worker_threads(threads).enable_all().build();
     made.map_err(|cause| Error::Usage(format!("cannot start the asynchronous runtime: {cause}")))
 }
 

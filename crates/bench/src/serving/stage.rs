@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::deployment::{self, Deployer};
 use super::lane::{Lane, TIMEOUT};
 use super::process::Process;
+use super::processors::Apart;
 use super::requests;
 use crate::arguments::{Server, ServingOptions};
 use crate::{Error, models, report, shapes};
@@ -31,6 +32,8 @@ const READY_POLL: Duration = Duration::from_millis(50);
 pub(super) struct Stage {
     processes: Vec<Process>,
     broker: Broker,
+    /// None when the worker shares all processors with everybody.
+    apart: Option<Apart>,
     /// For logs, and for blobs that the worker keeps.
     scratch: TempDir,
 }
@@ -54,7 +57,12 @@ impl Stage {
         })?;
         let binary = find_binary(&Search::from_environment()).await?;
         let broker = Broker::start(&binary, &BrokerOptions::default()).await?;
-        Ok(Self { processes: Vec::new(), broker, scratch })
+        Ok(Self { processes: Vec::new(), broker, apart: None, scratch })
+    }
+
+    /// Lets the worker have a processor of its own.
+    pub(super) fn with_worker_apart(self, apart: Option<Apart>) -> Self {
+        Self { apart, ..self }
     }
 
     /// Starts the contenders that are asked for and waits until each answers. Peers without an environment are left out.
@@ -172,7 +180,12 @@ impl Stage {
         if keeps_blobs {
             command.env("LEAT_INFERENCE_WORKER__BLOB_CACHE_FOLDER", self.blob_cache());
         }
-        self.start("worker", &mut command)?;
+        let apart = self.apart.take();
+        match &apart {
+            Some(apart) => apart.start_worker(|| self.start("worker", &mut command)),
+            None => self.start("worker", &mut command),
+        }?;
+        self.apart = apart;
         let model = deployment::classifier(models::dense(&shapes::named(MODEL)?, folder)?);
         let connection = Connection::connect(&ConnectOptions::new(self.broker.url(), "leat-bench")).await?;
         let deployed = async {
