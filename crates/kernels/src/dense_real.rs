@@ -94,7 +94,8 @@ impl<W: Weight> DenseReal<W> {
         self.activation
     }
 
-    pub(crate) fn panels(&self) -> usize {
+    /// How many panels of sixteen outputs it has, the last one padded.
+    pub fn panels(&self) -> usize {
         self.bias.len() / PANEL
     }
 

@@ -133,7 +133,8 @@ impl DenseU8 {
         self.activation
     }
 
-    pub(crate) fn panels(&self) -> usize {
+    /// How many panels of sixteen outputs it has, the last one padded.
+    pub fn panels(&self) -> usize {
         self.terms.len() / PANEL
     }
 

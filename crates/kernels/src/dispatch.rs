@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "aarch64")]
@@ -15,7 +16,7 @@ use crate::x86_64::{
     avx512::Avx512,
 };
 use crate::{
-    DenseReal, DenseU8, Output, Preparation, Quantization, Rows, SparseF32, SparseU8, Weight, scalar,
+    DenseReal, DenseU8, Output, Panels, Preparation, Quantization, Rows, SparseF32, SparseU8, Weight, scalar,
 };
 
 /// What the process uses.
@@ -120,12 +121,28 @@ impl Kernels {
     /// # Panics
     /// When the input rows are shorter than the layer's inputs or the output is shorter than `count · stride`.
     pub fn dense_real<W: Weight>(self, layer: &DenseReal<W>, input: Rows<'_, f32>, output: Output<'_>) {
-        W::dense(self, layer, input, output);
+        W::dense(self, layer, 0..layer.panels(), input, output);
+    }
+
+    /// Computes the outputs of some panels of a dense layer alone, sixteen of each, with the bits and at the places of
+    /// [`Kernels::dense_real`]: for threads that share a layer. The places of the others are left as they are.
+    ///
+    /// # Panics
+    /// As [`Kernels::dense_real`], and when the layer has no such panels.
+    pub fn dense_real_panels<W: Weight>(
+        self,
+        Panels { layer, range }: Panels<'_, DenseReal<W>>,
+        input: Rows<'_, f32>,
+        output: Output<'_>,
+    ) {
+        assert!(range.start <= range.end && range.end <= layer.panels(), "the layer has these panels");
+        W::dense(self, layer, range, input, output);
     }
 
     pub(crate) fn dense_real_of<W: Weight>(
         self,
         layer: &DenseReal<W>,
+        panels: Range<usize>,
         input: Rows<'_, f32>,
         mut output: Output<'_>,
     ) {
@@ -133,8 +150,8 @@ impl Kernels {
         let (input, output) = (&input, &mut output);
         dispatch!(
             self.0,
-            scalar::dense_real::dense_real(layer, input, output),
-            RunDenseReal { layer, input, output }
+            scalar::dense_real::dense_real(layer, panels, input, output),
+            RunDenseReal { layer, panels, input, output }
         );
     }
 
@@ -164,27 +181,36 @@ impl Kernels {
     /// # Panics
     /// When the layer was packed for kernels that want another order of weights, the input rows are shorter than its padded inputs,
     /// the output is shorter than `count · stride`, or the workspace is shorter than the layer's for so many rows.
-    pub fn dense_u8(
+    pub fn dense_u8(self, layer: &DenseU8, input: Rows<'_, u8>, output: Output<'_>, workspace: &mut [u8]) {
+        self.dense_u8_panels(Panels { layer, range: 0..layer.panels() }, input, output, workspace);
+    }
+
+    /// Computes the outputs of some panels of a dense layer alone, as [`Kernels::dense_real_panels`] does.
+    ///
+    /// # Panics
+    /// As [`Kernels::dense_u8`], and when the layer has no such panels.
+    pub fn dense_u8_panels(
         self,
-        layer: &DenseU8,
+        Panels { layer, range: panels }: Panels<'_, DenseU8>,
         input: Rows<'_, u8>,
         mut output: Output<'_>,
         workspace: &mut [u8],
     ) {
+        assert!(panels.start <= panels.end && panels.end <= layer.panels(), "the layer has these panels");
         layer.check(self, &input, &output, workspace);
         let (input, output) = (&input, &mut output);
         #[cfg(target_arch = "x86_64")]
         match self.0 {
             Isa::Avx2(token) => {
-                return avx2::dense_u8(token, RunDenseU8 { layer, input, output }, workspace);
+                return avx2::dense_u8(token, RunDenseU8 { layer, panels, input, output }, workspace);
             }
-            Isa::Amx(token) => return amx::dense_u8(token, RunDenseU8 { layer, input, output }),
+            Isa::Amx(token) => return amx::dense_u8(token, RunDenseU8 { layer, panels, input, output }),
             _ => {}
         }
         dispatch!(
             self.0,
-            scalar::dense_u8::dense_u8(layer, input, output),
-            RunDenseU8 { layer, input, output }
+            scalar::dense_u8::dense_u8(layer, panels, input, output),
+            RunDenseU8 { layer, panels, input, output }
         );
     }
 

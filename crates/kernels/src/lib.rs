@@ -47,7 +47,7 @@ pub use aligned::Aligned;
 pub use dense_real::{DenseBf16, DenseF32, DenseI8, DenseReal};
 pub use dense_u8::{DenseU8, DenseU8Parts};
 pub use dispatch::Kernels;
-pub use panel::PANEL;
+pub use panel::{PANEL, Panels};
 pub use preparation::Preparation;
 pub use quantization::Quantization;
 pub use rows::{Output, Rows};

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use leat_pauses::spans;
 
 /// So many values of whole rows are gone over between two pauses, or one row that is longer.
@@ -15,6 +17,15 @@ pub(crate) const BLOCK: usize = CODES_PER_STEP * PANEL;
 
 /// So many `f32` are 4096 bytes.
 const ALIASED: usize = 4096 / size_of::<f32>();
+
+/// Some panels of a layer.
+#[derive(Clone, Debug)]
+pub struct Panels<'a, L> {
+    /// The whole layer.
+    pub layer: &'a L,
+    /// Which of its panels.
+    pub range: Range<usize>,
+}
 
 /// The values of panel `index`.
 pub(crate) fn of_panel<T>(values: &[T], index: usize) -> &[T; PANEL] {

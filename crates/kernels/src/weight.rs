@@ -38,6 +38,8 @@ impl Weight for i8 {
     reason = "the trait is sealed: nobody outside this crate can name its vectors"
 )]
 pub(crate) mod sealed {
+    use std::ops::Range;
+
     use super::{Bf16, PANEL, Simd, Weight};
     use crate::{DenseReal, Kernels, Output, Rows};
 
@@ -50,10 +52,15 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn load<S: Simd>(simd: S, weights: &[Self; PANEL], scales: S::Real) -> S::Real;
 
-        /// Runs a layer. Being no generic function, it is compiled in this crate and not in every one that calls it.
+        /// Runs panels of a layer. Being no generic function, it is compiled in this crate and not in every one that calls it.
         #[doc(hidden)]
-        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>)
-        where
+        fn dense(
+            kernels: Kernels,
+            layer: &DenseReal<Self>,
+            panels: Range<usize>,
+            input: Rows<'_, f32>,
+            output: Output<'_>,
+        ) where
             Self: Weight;
     }
 
@@ -65,8 +72,14 @@ pub(crate) mod sealed {
             simd.load(weights)
         }
 
-        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
-            kernels.dense_real_of(layer, input, output);
+        fn dense(
+            kernels: Kernels,
+            layer: &DenseReal<Self>,
+            panels: Range<usize>,
+            input: Rows<'_, f32>,
+            output: Output<'_>,
+        ) {
+            kernels.dense_real_of(layer, panels, input, output);
         }
     }
 
@@ -76,8 +89,14 @@ pub(crate) mod sealed {
             simd.load_bf16(weights)
         }
 
-        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
-            kernels.dense_real_of(layer, input, output);
+        fn dense(
+            kernels: Kernels,
+            layer: &DenseReal<Self>,
+            panels: Range<usize>,
+            input: Rows<'_, f32>,
+            output: Output<'_>,
+        ) {
+            kernels.dense_real_of(layer, panels, input, output);
         }
     }
 
@@ -87,8 +106,14 @@ pub(crate) mod sealed {
             simd.mul(simd.load_codes(weights), scales)
         }
 
-        fn dense(kernels: Kernels, layer: &DenseReal<Self>, input: Rows<'_, f32>, output: Output<'_>) {
-            kernels.dense_real_of(layer, input, output);
+        fn dense(
+            kernels: Kernels,
+            layer: &DenseReal<Self>,
+            panels: Range<usize>,
+            input: Rows<'_, f32>,
+            output: Output<'_>,
+        ) {
+            kernels.dense_real_of(layer, panels, input, output);
         }
     }
 }

@@ -17,6 +17,8 @@ const TOGETHER: usize = 8;
 /// Runs a layer whose lengths were checked.
 pub(crate) struct RunDenseReal<'a, 'b, W: Weight> {
     pub(crate) layer: &'a DenseReal<W>,
+    /// Those whose outputs are computed.
+    pub(crate) panels: Range<usize>,
     pub(crate) input: &'a Rows<'a, f32>,
     pub(crate) output: &'a mut Output<'b>,
 }
@@ -26,21 +28,26 @@ impl<W: Weight> Kernel for RunDenseReal<'_, '_, W> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (rows, panels, inputs) = (self.input.count, self.layer.panels(), self.layer.inputs());
+        let (rows, panels, inputs) = (self.input.count, self.panels.clone(), self.layer.inputs());
         // Few rows meet each weight only once, and codes have no room for the sums of parts.
         let pays = rows > S::SUMS && !matches!(self.output, Output::Codes(..));
         let is_wide = tiling::is_wide(S::SUMS);
         let is_expanded = W::IS_COMPACT && pays && !is_wide;
         let part = if pays && (is_expanded || is_wide) { PART } else { inputs };
-        let together = if is_expanded && inputs > PART { TOGETHER } else { panels };
+        let together = if is_expanded && inputs > PART { TOGETHER } else { panels.len() };
         let mut expanded = is_expanded.then_some([[0.0; PANEL]; PART]);
         let mut walk = Walk { simd, run: self, inputs: 0..0, panels: 0..0, expanded: expanded.as_mut() };
-        for start in (0..panels).step_by(together) {
-            walk.panels = start..panels.min(start + together);
-            for input in (0..inputs).step_by(part) {
+        // Where a layer is small, an iterator that divides to know its steps would take a noticeable part of the time.
+        let mut panel = panels.start;
+        while panel < panels.end {
+            walk.panels = panel..panels.end.min(panel + together);
+            let mut input = 0;
+            while input < inputs {
                 walk.inputs = input..inputs.min(input + part);
                 Extent { rows, panels: walk.panels.clone() }.visit(S::SUMS, &mut walk);
+                input = walk.inputs.end;
             }
+            panel = walk.panels.end;
         }
     }
 }
@@ -60,7 +67,7 @@ impl<S: Simd, W: Weight> Tiles for Walk<'_, '_, S, W> {
     #[inline(always)]
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share) {
         let (simd, ahead, inputs) = (self.simd, self.ahead(corner, share), self.inputs.clone());
-        let RunDenseReal { layer, input, output } = &mut self.run;
+        let RunDenseReal { layer, input, output, .. } = &mut self.run;
         let stored = |index| &layer.panel(corner.panel + index)[inputs.clone()];
         let part = Part { layer, input, corner, inputs: inputs.clone() };
         match self.expanded.as_deref_mut() {

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::epilogue;
 use super::tiling::{Ahead, Corner, Extent, STEPS, Share, Steps, Tiles};
 use crate::panel::BLOCK;
@@ -7,6 +9,8 @@ use crate::{DenseU8, Output, Rows};
 /// Runs a layer whose lengths and order of weights were checked.
 pub(crate) struct RunDenseU8<'a, 'b> {
     pub(crate) layer: &'a DenseU8,
+    /// Those whose outputs are computed.
+    pub(crate) panels: Range<usize>,
     pub(crate) input: &'a Rows<'a, u8>,
     pub(crate) output: &'a mut Output<'b>,
 }
@@ -16,7 +20,7 @@ impl Kernel for RunDenseU8<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let extent = Extent { rows: self.input.count, panels: 0..self.layer.panels() };
+        let extent = Extent { rows: self.input.count, panels: self.panels.clone() };
         extent.visit(S::SUMS, &mut Walk { simd, run: self });
     }
 }
@@ -29,7 +33,7 @@ struct Walk<'a, 'b, S> {
 impl<S: Simd> Tiles for Walk<'_, '_, S> {
     #[inline(always)]
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share) {
-        let RunDenseU8 { layer, input, output } = &mut self.run;
+        let RunDenseU8 { layer, input, output, .. } = &mut self.run;
         self.simd.vectorize(Tile::<ROWS, PANELS> { layer, input, output, corner, share });
     }
 }

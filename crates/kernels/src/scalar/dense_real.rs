@@ -1,13 +1,20 @@
+use std::ops::Range;
+
 use super::epilogue;
 use crate::panel::PANEL;
 use crate::weight::Weight;
 use crate::{DenseReal, Output, Rows};
 
-/// Runs the layer on each row.
-pub(crate) fn dense_real<W: Weight>(layer: &DenseReal<W>, input: &Rows<'_, f32>, output: &mut Output<'_>) {
+/// Runs panels of the layer on each row.
+pub(crate) fn dense_real<W: Weight>(
+    layer: &DenseReal<W>,
+    panels: Range<usize>,
+    input: &Rows<'_, f32>,
+    output: &mut Output<'_>,
+) {
     for row in 0..input.count {
         let x = input.row(row, layer.inputs());
-        for panel in 0..layer.panels() {
+        for panel in panels.clone() {
             let start = row * layer.stride() + panel * PANEL;
             for (lane, sum) in sums(layer, panel, x).into_iter().enumerate() {
                 epilogue::finish(sum, layer.activation(), start + lane, output);

@@ -1,12 +1,14 @@
+use std::ops::Range;
+
 use super::epilogue;
 use crate::panel::PANEL;
 use crate::{DenseU8, Output, Rows};
 
-/// Runs the layer on each row of codes.
-pub(crate) fn dense_u8(layer: &DenseU8, input: &Rows<'_, u8>, output: &mut Output<'_>) {
+/// Runs panels of the layer on each row of codes.
+pub(crate) fn dense_u8(layer: &DenseU8, panels: Range<usize>, input: &Rows<'_, u8>, output: &mut Output<'_>) {
     for row in 0..input.count {
         let codes = input.row(row, layer.padded_inputs());
-        for panel in 0..layer.panels() {
+        for panel in panels.clone() {
             let terms = layer.panel_terms(panel);
             let start = row * layer.stride() + panel * PANEL;
             for (lane, sum) in sums(layer, panel, codes).into_iter().enumerate() {

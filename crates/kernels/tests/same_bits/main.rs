@@ -3,6 +3,7 @@
 
 mod large;
 mod lengths;
+mod panels;
 mod stored;
 
 use leat_kernels::{

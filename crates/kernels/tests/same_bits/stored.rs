@@ -19,15 +19,20 @@ pub(crate) enum Stored {
     Codes(Vec<u8>),
 }
 
+/// What a place holds in which no kernel has stored anything, as a value and as a code.
+pub(crate) fn untouched() -> (f32, u8) {
+    (7.0, 7)
+}
+
 pub(crate) fn store(len: usize, target: Option<Quantization>, run: impl FnOnce(Output<'_>)) -> Stored {
     match target {
         None => {
-            let mut values = vec![7.0; len];
+            let mut values = vec![untouched().0; len];
             run(Output::Values(&mut values));
             Stored::Values(bits(&values))
         }
         Some(quantization) => {
-            let mut codes = vec![7; len];
+            let mut codes = vec![untouched().1; len];
             run(Output::Codes(&mut codes, quantization));
             Stored::Codes(codes)
         }

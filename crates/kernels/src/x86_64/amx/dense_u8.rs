@@ -9,21 +9,21 @@ pub(crate) fn dense_u8(token: Amx, mut run: RunDenseU8<'_, '_>) {
     let tiled = run.input.count - run.input.count % ROWS;
     if tiled > 0 {
         let tiles = token.tiles();
-        let last = [tiled - ROWS, run.layer.panels() - 1];
+        let (all, last_row) = (run.panels.clone(), tiled - ROWS);
         // Weights outermost, so that they come from memory once for all rows.
-        for panel in (0..run.layer.panels()).step_by(2) {
+        for panel in all.clone().step_by(2) {
             for row in (0..tiled).step_by(2 * ROWS) {
-                let (rows, panels) = ([row, last[0].min(row + ROWS)], [panel, last[1].min(panel + 1)]);
+                let (rows, panels) = ([row, last_row.min(row + ROWS)], [panel, (all.end - 1).min(panel + 1)]);
                 Square { rows, panels }.run(&tiles, &mut run);
             }
         }
     }
     if tiled < run.input.count {
-        let RunDenseU8 { layer, input, output } = run;
+        let RunDenseU8 { layer, panels, input, output } = run;
         let values = &input.values[tiled * input.stride..];
         let input = &Rows { values, stride: input.stride, count: input.count - tiled };
         let output = &mut output.skip(tiled * layer.stride());
-        token.avx512().vectorize(RunDenseU8 { layer, input, output });
+        token.avx512().vectorize(RunDenseU8 { layer, panels, input, output });
     }
 }
 
@@ -36,7 +36,7 @@ struct Square {
 
 impl Square {
     fn run(&self, tiles: &Tiles, run: &mut RunDenseU8<'_, '_>) {
-        let RunDenseU8 { layer, input, output } = run;
+        let RunDenseU8 { layer, input, output, .. } = run;
         let mut sums = [[[0; 16]; ROWS]; 4];
         let whole = layer.padded_inputs() / CODES;
         let codes = self.rows.map(|row| input.row(row, layer.padded_inputs()).as_ptr());

@@ -3,7 +3,7 @@
 mod emulator;
 
 use super::*;
-use crate::{Activation, DenseU8, DenseU8Parts, Kernels, Output, Quantization, Rows};
+use crate::{Activation, DenseU8, DenseU8Parts, Kernels, Output, Panels, Quantization, Rows};
 
 /// Runs what needs tiles.
 fn with_tiles<T>(run: impl FnOnce(Amx) -> T) -> T {
@@ -92,11 +92,17 @@ fn layers_in_tiles_give_the_bits_of_the_definition() {
                 let rows = Rows { values: &values, stride, count: rows };
                 let (mut real, mut coded) =
                     (vec![7.0; rows.count * layer.stride()], vec![7; rows.count * layer.stride()]);
-                let output = match target {
+                let mut output = match target {
                     None => Output::Values(&mut real),
                     Some(target) => Output::Codes(&mut coded, target),
                 };
-                kernels.dense_u8(&layer, rows, output, &mut vec![0; layer.workspace(rows.count)]);
+                let mut workspace = vec![0; layer.workspace(rows.count)];
+                // As threads do that share a layer.
+                let (before, all) = (layer.panels() / 2, layer.panels());
+                for range in [before..all, 0..before] {
+                    let panels = Panels { layer: &layer, range };
+                    kernels.dense_u8_panels(panels, rows, output.reborrow(), &mut workspace);
+                }
                 (real.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), coded)
             };
             for target in [None, Some(Quantization { scale: 0.5, zero_point: 3 })] {

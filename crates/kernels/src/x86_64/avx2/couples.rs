@@ -26,8 +26,8 @@ impl Kernel for RunCouples<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, _: S) {
-        let RunDenseU8 { layer, input, .. } = &self.run;
-        let extent = Extent { rows: input.count, panels: 0..layer.panels() };
+        let RunDenseU8 { panels, input, .. } = &self.run;
+        let extent = Extent { rows: input.count, panels: panels.clone() };
         extent.visit(SUMS, &mut self);
     }
 }
@@ -35,7 +35,7 @@ impl Kernel for RunCouples<'_, '_> {
 impl Tiles for RunCouples<'_, '_> {
     #[inline(always)]
     fn tile<const ROWS: usize, const PANELS: usize>(&mut self, corner: Corner, share: Share) {
-        let Self { token, couples, run: RunDenseU8 { layer, input, output } } = self;
+        let Self { token, couples, run: RunDenseU8 { layer, input, output, .. } } = self;
         token.vectorize(Tile::<ROWS, PANELS> { token: *token, couples, layer, input, output, corner, share });
     }
 }

@@ -29,10 +29,10 @@ pub(crate) fn dense_u8(token: Avx2, run: RunDenseU8<'_, '_>, workspace: &mut [u8
     if run.input.count < WIDE_ROWS_MIN {
         return token.vectorize(run);
     }
-    let RunDenseU8 { layer, input, output } = run;
+    let RunDenseU8 { layer, panels, input, output } = run;
     let (pairs, _) = workspace.as_chunks_mut::<PAIR>();
     token.vectorize(Widen { input, width: layer.padded_inputs(), pairs: &mut *pairs });
-    let extent = Extent { rows: input.count, panels: 0..layer.panels() };
+    let extent = Extent { rows: input.count, panels };
     token.vectorize(Walk { token, layer, pairs, output, extent });
 }
 
