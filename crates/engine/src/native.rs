@@ -1,5 +1,6 @@
 //! The plan of a native network: preparation, dense layers, and the head that the task asks for.
 
+mod divided;
 mod layer;
 mod network_plan;
 mod stored;

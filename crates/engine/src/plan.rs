@@ -1,4 +1,4 @@
-use crate::{Error, Scratch};
+use crate::{Divisible, Error, Scratch};
 
 /// A model that is ready to run.
 pub trait Plan: Send + Sync {
@@ -20,6 +20,11 @@ pub trait Plan: Send + Sync {
     /// When the lengths do not fit, a feature is not finite, or a prediction overflows; where several rows fail, the error is that of the
     /// first of them. What the output holds is then unspecified.
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error>;
+
+    /// The plan as one whose layers can be shared by threads; none when no layer is worth it.
+    fn divisible(&self) -> Option<&dyn Divisible> {
+        None
+    }
 
     /// What runs, in a few words, for example `native avx2 f32 64-128-64-10`.
     fn describe(&self) -> String;

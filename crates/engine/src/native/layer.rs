@@ -1,5 +1,8 @@
+use std::ops::Range;
+
 use leat_kernels::{
-    Activation, DenseU8, DenseU8Parts, Kernels, Output, Quantization, Rows, SparseF32, SparseU8,
+    Activation, DenseU8, DenseU8Parts, Kernels, Output, PANEL, Panels, Quantization, Rows, SparseF32,
+    SparseU8,
 };
 use leat_model::{ActivationQuantization, Dense, Encoding};
 use leat_pauses::pause;
@@ -122,6 +125,31 @@ impl Layer {
         }
     }
 
+    /// How many bytes of weights are read for a few rows.
+    pub(crate) fn bytes_read_by_few(&self) -> usize {
+        match self {
+            Self::Real(layer) => layer.dense.for_rows(1).bytes(),
+            Self::Integer(layer) => layer.dense.panels() * PANEL * layer.dense.padded_inputs(),
+        }
+    }
+
+    /// Whether so many rows are run without the zeros.
+    pub(crate) fn is_without_zeros(&self, rows: usize) -> bool {
+        let limits = match self {
+            Self::Real(layer) => layer.sparse.as_ref().map(|sparse| sparse.limits),
+            Self::Integer(layer) => layer.sparse.as_ref().map(|sparse| sparse.limits),
+        };
+        limits.is_some_and(|limits| rows >= limits.rows_min)
+    }
+
+    /// How many panels of outputs the layer has.
+    pub(crate) fn panels(&self) -> usize {
+        match self {
+            Self::Real(layer) => layer.dense.panels(),
+            Self::Integer(layer) => layer.dense.panels(),
+        }
+    }
+
     /// The distance between the starts of two rows that come out.
     pub(crate) fn stride(&self) -> usize {
         match self {
@@ -187,6 +215,17 @@ impl RealLayer {
             }
             _ => self.dense.run(kernels, rows, output),
         }
+    }
+
+    /// Computes some panels of outputs, with the zeros.
+    pub(crate) fn run_panels(
+        &self,
+        kernels: Kernels,
+        panels: Range<usize>,
+        rows: Rows<'_, f32>,
+        output: Output<'_>,
+    ) {
+        self.dense.run_panels(kernels, panels, rows, output);
     }
 
     /// Whether no value of the rows is infinite or NaN.
@@ -278,6 +317,23 @@ impl IntegerLayer {
             }
             _ => kernels.dense_u8(&self.dense, input, output, workspace),
         }
+    }
+
+    /// Computes some panels of outputs, with the zeros.
+    pub(crate) fn run_panels(
+        &self,
+        (kernels, range): (Kernels, Range<usize>),
+        input: Rows<'_, u8>,
+        output: Output<'_>,
+        workspace: &mut [u8],
+    ) {
+        let panels = Panels { layer: &self.dense, range };
+        kernels.dense_u8_panels(panels, input, output, workspace);
+    }
+
+    /// How much working memory [`IntegerLayer::run_panels`] needs for so many rows.
+    pub(crate) fn workspace_of_panels(&self, rows: usize) -> usize {
+        self.dense.workspace(rows)
     }
 }
 

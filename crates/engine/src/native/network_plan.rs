@@ -1,24 +1,28 @@
-use leat_kernels::{Kernels, Output, Preparation, Rows};
+use leat_kernels::{Kernels, Output, Preparation, Quantization, Rows};
 use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
+use super::divided::{divided_rows_max, is_shared};
 use super::layer::{Layer, RealInput, Workspace};
 use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
 use crate::measure::quickest_ns;
 use crate::scratch::Lengths;
-use crate::{Batch, Error, Plan, Scratch};
+use crate::{Activations, ActivationsMut, Batch, Divisible, Error, Piece, Plan, Scratch, Stage};
 
 /// How many rows are run to measure how long one takes: enough for the weights to count as little as in a large batch, few enough for a
 /// large network to be ready soon.
 const MEASURED_ROWS: usize = 16;
 
+/// Who computes a layer that is worth sharing.
+pub(super) type ShareOut<'a> = dyn FnMut(Stage<'_>) + 'a;
+
 /// A native network, packed.
 pub(crate) struct NetworkPlan {
-    kernels: Kernels,
+    pub(super) kernels: Kernels,
     features: usize,
     outputs: usize,
     preparation: Preparation,
     /// Never empty.
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
     task: Task,
     /// See [`Plan::row_ns`].
     row_ns: f64,
@@ -26,6 +30,8 @@ pub(crate) struct NetworkPlan {
     stride_max: usize,
     /// How many rows go through all layers together.
     block: usize,
+    /// See [`Divisible::rows_max`].
+    pub(super) divided_rows_max: usize,
 }
 
 impl NetworkPlan {
@@ -40,6 +46,7 @@ impl NetworkPlan {
             features: network.features(),
             outputs: network.outputs(),
             preparation: preparation(&model.preprocessing),
+            divided_rows_max: divided_rows_max(&layers),
             layers,
             task: model.task,
             row_ns: 0.0,
@@ -62,8 +69,33 @@ impl NetworkPlan {
         run_ns / MEASURED_ROWS as f64
     }
 
+    /// Runs a batch block by block; layers that are worth sharing are given to `share`, if there is one.
+    pub(super) fn run_blocks(
+        &self,
+        batch: Batch<'_>,
+        scratch: &mut Scratch,
+        mut share: Option<&mut ShareOut<'_>>,
+    ) -> Result<(), Error> {
+        batch.check(self.features, self.outputs)?;
+        let rows = batch.rows.min(self.block);
+        let workspaces = self.layers.iter().map(|layer| layer.workspace(rows));
+        let Workspace { values, codes } = workspaces.fold(Workspace::default(), Workspace::max);
+        let rows = rows * self.stride_max;
+        scratch.reserve(Lengths { rows, workspace: values, code_workspace: codes });
+        for (start, block) in batch.parts(self.block, self) {
+            let run = block.run_stages(|rows| self.run_block(rows, scratch, share.as_deref_mut()));
+            run.map_err(|error| error.in_block(start))?;
+        }
+        Ok(())
+    }
+
     /// Runs the rows of one block through one layer after the other.
-    fn run_block(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+    fn run_block(
+        &self,
+        batch: Batch<'_>,
+        scratch: &mut Scratch,
+        mut share: Option<&mut ShareOut<'_>>,
+    ) -> Result<(), Error> {
         let place =
             |position| Error::NotFinite { row: position / self.features, feature: position % self.features };
         let Scratch {
@@ -88,11 +120,10 @@ impl NetworkPlan {
         let (mut stride, count) = (self.features, batch.rows);
         let mut has_codes = false;
         for (index, layer) in self.layers.iter().enumerate() {
-            match layer {
-                Layer::Real(real) => {
-                    let rows = Rows { values: raw.take().unwrap_or(&*values), stride, count };
-                    let input = RealInput { rows, is_finite };
-                    real.run(self.kernels, input, Output::Values(values_out), workspace);
+            let (input, output) = match layer {
+                Layer::Real(_) => {
+                    let values = raw.take().unwrap_or(&*values);
+                    (Activations::Values(values), ActivationsMut::Values(values_out))
                 }
                 Layer::Integer(integer) => {
                     if !has_codes {
@@ -100,21 +131,57 @@ impl NetworkPlan {
                         let quantized = integer.quantize(self.kernels, rows, codes);
                         stride = quantized.map_err(|row| Error::Overflow { row })?;
                     }
-                    let following = self.layers.get(index + 1).and_then(Layer::input_quantization);
-                    let output = match following {
-                        Some(quantization) => Output::Codes(codes_out, quantization),
-                        None => Output::Values(values_out),
+                    let output = match self.quantization_after(index) {
+                        Some(_) => ActivationsMut::Codes(codes_out),
+                        None => ActivationsMut::Values(values_out),
                     };
-                    integer.run(self.kernels, Rows { values: codes, stride, count }, output, code_workspace);
+                    (Activations::Codes(codes), output)
                 }
+            };
+            let (input_stride, output_stride) = (stride, layer.stride());
+            let piece =
+                Piece { layer: index, panels: 0..layer.panels(), rows: count, input_stride, output_stride };
+            let stage = Stage { piece, input, output, workspace: code_workspace };
+            match share.as_deref_mut().filter(|_| is_shared(layer, count)) {
+                Some(share) => share(stage),
+                None => self.compute(stage, is_finite, workspace),
             }
             has_codes = layer.input_quantization().is_some();
             is_finite = false;
-            stride = layer.stride();
+            stride = output_stride;
             std::mem::swap(&mut values, &mut values_out);
             std::mem::swap(&mut codes, &mut codes_out);
         }
         self.answer(batch, Rows { values, stride, count })
+    }
+
+    /// Computes all outputs of a layer.
+    fn compute(&self, stage: Stage<'_>, is_finite: bool, workspace: &mut [f32]) {
+        let Piece { layer: index, rows: count, input_stride: stride, .. } = stage.piece;
+        let output = self.output(index, stage.output);
+        match (&self.layers[index], stage.input) {
+            (Layer::Real(real), Activations::Values(values)) => {
+                let input = RealInput { rows: Rows { values, stride, count }, is_finite };
+                real.run(self.kernels, input, output, workspace);
+            }
+            (Layer::Integer(integer), Activations::Codes(values)) => {
+                integer.run(self.kernels, Rows { values, stride, count }, output, stage.workspace);
+            }
+            _ => unreachable!("a layer is given what it takes"),
+        }
+    }
+
+    /// Where a layer writes its rows, as the layer that follows takes them.
+    pub(super) fn output<'a>(&self, layer: usize, place: ActivationsMut<'a>) -> Output<'a> {
+        match (place, self.quantization_after(layer)) {
+            (ActivationsMut::Values(values), _) => Output::Values(values),
+            (ActivationsMut::Codes(codes), Some(quantization)) => Output::Codes(codes, quantization),
+            (ActivationsMut::Codes(_), None) => unreachable!("codes are for a layer that takes them"),
+        }
+    }
+
+    fn quantization_after(&self, layer: usize) -> Option<Quantization> {
+        self.layers.get(layer + 1).and_then(Layer::input_quantization)
     }
 
     /// Turns what the last layer gave into the answer.
@@ -155,17 +222,11 @@ impl Plan for NetworkPlan {
     }
 
     fn run(&self, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        batch.check(self.features, self.outputs)?;
-        let rows = batch.rows.min(self.block);
-        let workspaces = self.layers.iter().map(|layer| layer.workspace(rows));
-        let Workspace { values, codes } = workspaces.fold(Workspace::default(), Workspace::max);
-        let rows = rows * self.stride_max;
-        scratch.reserve(Lengths { rows, workspace: values, code_workspace: codes });
-        for (start, block) in batch.parts(self.block, self) {
-            let run = block.run_stages(|rows| self.run_block(rows, scratch));
-            run.map_err(|error| error.in_block(start))?;
-        }
-        Ok(())
+        self.run_blocks(batch, scratch, None)
+    }
+
+    fn divisible(&self) -> Option<&dyn Divisible> {
+        (self.divided_rows_max > 0).then_some(self)
     }
 
     fn describe(&self) -> String {

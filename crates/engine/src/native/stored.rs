@@ -1,4 +1,6 @@
-use leat_kernels::{Aligned, Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Rows};
+use std::ops::Range;
+
+use leat_kernels::{Aligned, Bf16, DenseBf16, DenseF32, DenseI8, Kernels, Output, Panels, Rows};
 use leat_model::{Dense, Encoding};
 use leat_pauses::{pause, pieces};
 
@@ -70,11 +72,42 @@ impl Stored {
             Self::F32(layer) => kernels.dense_real(layer, input, output),
             Self::Bf16(layer) => kernels.dense_real(layer, input, output),
             Self::I8(layer) => kernels.dense_real(layer, input, output),
-            Self::ByRows(stored) => {
-                let ByRows { few, few_max, many } = &**stored;
-                let fitting = if input.count <= *few_max { few } else { many };
-                fitting.run(kernels, input, output);
-            }
+            Self::ByRows(_) => self.for_rows(input.count).run(kernels, input, output),
+        }
+    }
+
+    /// Computes some panels of outputs.
+    pub(crate) fn run_panels(
+        &self,
+        kernels: Kernels,
+        range: Range<usize>,
+        input: Rows<'_, f32>,
+        output: Output<'_>,
+    ) {
+        match self {
+            Self::F32(layer) => kernels.dense_real_panels(Panels { layer, range }, input, output),
+            Self::Bf16(layer) => kernels.dense_real_panels(Panels { layer, range }, input, output),
+            Self::I8(layer) => kernels.dense_real_panels(Panels { layer, range }, input, output),
+            Self::ByRows(_) => self.for_rows(input.count).run_panels(kernels, range, input, output),
+        }
+    }
+
+    /// The layer as it is stored for so many rows.
+    pub(crate) fn for_rows(&self, rows: usize) -> &Self {
+        match self {
+            Self::ByRows(stored) if rows <= stored.few_max => &stored.few,
+            Self::ByRows(stored) => &stored.many,
+            once => once,
+        }
+    }
+
+    /// How many panels of outputs it has.
+    pub(crate) fn panels(&self) -> usize {
+        match self {
+            Self::F32(layer) => layer.panels(),
+            Self::Bf16(layer) => layer.panels(),
+            Self::I8(layer) => layer.panels(),
+            Self::ByRows(stored) => stored.few.panels(),
         }
     }
 
