@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,6 +51,10 @@ pub(crate) struct EngineOptions {
     /// The instruction set to compute with, instead of the best one.
     #[arg(long, env = "LEAT_CPU", value_name = "NAME")]
     pub(crate) cpu: Option<String>,
+
+    /// Run each model also on so many threads, which share what is large enough.
+    #[arg(long, default_value = "1")]
+    pub(crate) threads: NonZeroUsize,
 
     /// Time for each cell and contender.
     #[arg(long, default_value_t = 300, value_name = "MILLISECONDS")]

@@ -1,6 +1,9 @@
 //! Somebody who runs a model.
 
-use leat_engine::{Batch, Plan, Scratch, compile};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use leat_engine::{Batch, Plan, Scratch, Team, compile};
 use leat_model::Model;
 use serde::Serialize;
 
@@ -14,6 +17,9 @@ pub(crate) enum Engine {
     /// We ourselves with the same model before it was pruned.
     #[serde(rename = "leat, not pruned")]
     LeatUnpruned,
+    /// We ourselves on several threads.
+    #[serde(rename = "leat, several threads")]
+    LeatThreads,
     #[cfg_attr(not(feature = "peers"), allow(dead_code, reason = "only peers are it"))]
     #[serde(rename = "onnx runtime")]
     OnnxRuntime,
@@ -31,6 +37,7 @@ impl Engine {
         match self {
             Self::Leat => "leat",
             Self::LeatUnpruned => "leat, not pruned",
+            Self::LeatThreads => "leat, several threads",
             Self::OnnxRuntime => "onnx runtime",
             Self::OnnxRuntimeExact => "onnx runtime, exact",
             Self::Tract => "tract",
@@ -49,7 +56,8 @@ pub(crate) trait Contender {
 
 /// Leat's engine.
 pub(crate) struct Leat {
-    plan: Box<dyn Plan>,
+    plan: Arc<dyn Plan>,
+    team: Team,
     rows: usize,
     input: Vec<f32>,
     output: Vec<f32>,
@@ -57,18 +65,18 @@ pub(crate) struct Leat {
 }
 
 impl Leat {
-    pub(crate) fn new(model: &Model, input: &[f32]) -> Result<Self, Error> {
-        let plan = compile(model)?;
+    pub(crate) fn new(model: &Model, input: &[f32], threads: NonZeroUsize) -> Result<Self, Error> {
+        let (plan, team): (Arc<dyn Plan>, _) = (compile(model)?.into(), Team::new(threads)?);
         let rows = input.len() / plan.features();
         let output = vec![0.0; rows * plan.outputs()];
-        Ok(Self { plan, rows, input: input.to_vec(), output, scratch: Scratch::default() })
+        Ok(Self { plan, team, rows, input: input.to_vec(), output, scratch: Scratch::default() })
     }
 }
 
 impl Contender for Leat {
     fn run(&mut self) -> Result<(), Error> {
         let batch = Batch { rows: self.rows, input: &self.input, output: &mut self.output };
-        Ok(self.plan.run(batch, &mut self.scratch)?)
+        Ok(self.team.run(&self.plan, batch, &mut self.scratch)?)
     }
 
     fn output(&mut self) -> Result<Vec<f32>, Error> {

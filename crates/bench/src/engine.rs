@@ -1,5 +1,6 @@
 //! The benchmark of the engine: every shape, kind and batch, ours beside the peers'.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use leat_engine::{Kernels, compile};
@@ -104,11 +105,16 @@ pub(crate) fn run(options: &EngineOptions) -> Result<(), Error> {
             run.compilations.push(compilation(&shape, kind, &model)?);
             for &batch in &options.batches {
                 let input = models::rows(batch, shape.features());
-                let ours: Box<dyn Contender> = Box::new(Leat::new(&model, &input)?);
+                let ours: Box<dyn Contender> = Box::new(Leat::new(&model, &input, NonZeroUsize::MIN)?);
                 let mut contenders = vec![(Engine::Leat, ours)];
                 if let Some(unpruned) = kind.unpruned() {
                     let unpruned = models::compressed(&dense, unpruned)?;
-                    contenders.push((Engine::LeatUnpruned, Box::new(Leat::new(&unpruned, &input)?)));
+                    let unpruned = Leat::new(&unpruned, &input, NonZeroUsize::MIN)?;
+                    contenders.push((Engine::LeatUnpruned, Box::new(unpruned)));
+                }
+                if options.threads > NonZeroUsize::MIN {
+                    let together = Leat::new(&model, &input, options.threads)?;
+                    contenders.push((Engine::LeatThreads, Box::new(together)));
                 }
                 #[cfg(feature = "peers")]
                 if let Some(peers) = &peers {
@@ -139,7 +145,7 @@ fn compilation(shape: &Shape, kind: Kind, model: &leat_model::Model) -> Result<C
     let began = Instant::now();
     let plan = compile(model)?;
     let compile_us = began.elapsed().as_secs_f64() * 1e6;
-    let mut first = Leat::new(model, &models::rows(1, shape.features()))?;
+    let mut first = Leat::new(model, &models::rows(1, shape.features()), NonZeroUsize::MIN)?;
     let began = Instant::now();
     first.run()?;
     let first_run_us = began.elapsed().as_secs_f64() * 1e6;

@@ -59,7 +59,9 @@ pub(crate) fn tables(run: &Run) -> Result<(), Error> {
         table.add_row(row(cell, has_peers));
     }
     align(&mut table, 2);
-    let tables = [table, exact(run), pruned(run), compilations(run)];
+    let pruned = beside_ourselves(run, Engine::LeatUnpruned, "not pruned µs");
+    let threads = beside_ourselves(run, Engine::LeatThreads, "several threads µs");
+    let tables = [table, exact(run), pruned, threads, compilations(run)];
     tables.iter().filter(|table| !table.is_empty()).try_for_each(|table| say(&format!("\n{table}")))
 }
 
@@ -136,20 +138,20 @@ fn exact(run: &Run) -> Table {
     table
 }
 
-/// Pruned models beside the same models with all their weights.
-fn pruned(run: &Run) -> Table {
+/// Models beside the same models with all their weights, or on several threads.
+fn beside_ourselves(run: &Run, other: Engine, title: &str) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    table.set_header(["shape", "weights", "batch", "leat µs", "not pruned µs", "ratio"]);
+    table.set_header(["shape", "weights", "batch", "leat µs", title, "ratio"]);
     for cell in &run.cells {
-        if let Some(unpruned) = cell.time(Engine::LeatUnpruned) {
+        if let Some(other) = cell.time(other) {
             table.add_row([
                 cell.shape.to_owned(),
                 cell.kind.name().to_owned(),
                 cell.batch.to_string(),
                 microseconds(cell.ours()),
-                microseconds(unpruned.us),
-                format!("{:.2}", unpruned.ratio),
+                microseconds(other.us),
+                format!("{:.2}", other.ratio),
             ]);
         }
     }
