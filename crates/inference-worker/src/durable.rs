@@ -2,12 +2,14 @@
 //! their answers kept for whoever looks them up.
 //!
 //! A request leaves the stream only after its answer is stored or a dead letter says why there is none, so it is answered at
-//! least once; the answer has an id, so a second one to the same request within two minutes is dropped.
+//! least once; the answer has an id, so a second one to the same request within two minutes is dropped. A request that was handed in
+//! again later is not asked again either, as long as its answer is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::assets::AssetRole;
+use leat_contract::headers::MESSAGE_ID;
 use leat_contract::{DurableRequest, ErrorCode, ErrorDetail, ModelName};
 use leat_messaging::{Delivery, Error as MessagingError, EventLog, Reply};
 use leat_service_runtime::unix_ms;
@@ -80,6 +82,8 @@ struct Answering {
 enum Outcome {
     Answered(Reply),
     Failed(ErrorDetail),
+    /// Its answer is there already.
+    Repeated,
     /// The worker leaves, or the broker may have forgotten that it has the request; some worker goes on.
     Interrupted,
 }
@@ -120,16 +124,22 @@ impl Answering {
         };
         let accepted_at_ms = delivery.accepted_at_ms();
         let until = request.waits_until(accepted_at_ms, self.shared.settings.durable_wait_max_ms);
-        let outcome = if delivery.attempt() > Delivery::ATTEMPTS_MAX {
+        let subject = self.shared.context.subjects.result(&request.id);
+        let outcome = if self.is_repeated(&delivery, &request, &subject).await {
+            Outcome::Repeated
+        } else if delivery.attempt() > Delivery::ATTEMPTS_MAX {
             let reason = format!("{} workers took it and ended", Delivery::ATTEMPTS_MAX);
             Outcome::Failed(ErrorDetail::new(ErrorCode::Internal, reason))
         } else {
             self.ask(&delivery, until).await
         };
-        let subject = self.shared.context.subjects.result(&request.id);
         let message_id = request.result_message_id(&self.model, accepted_at_ms);
         match outcome {
             Outcome::Interrupted => delivery.hand_over().await,
+            Outcome::Repeated => {
+                self.shared.metrics.durable_repeated.inc();
+                delivery.done().await
+            }
             Outcome::Answered(reply) => {
                 let told = self.log.publish(subject, Some(&message_id), reply.into_payload()).await;
                 if let Err(error) = told {
@@ -144,6 +154,21 @@ impl Answering {
                 self.log.publish_error(subject, &message_id, &detail, request.encoding).await?;
                 self.give_up(delivery, &detail.to_string()).await
             }
+        }
+    }
+
+    /// Whether a request that may not be handed in twice was answered before, and not by an error. The stream knows that for two minutes only.
+    async fn is_repeated(&self, delivery: &Delivery, request: &DurableRequest, subject: &str) -> bool {
+        if delivery.message().header(MESSAGE_ID).is_none() {
+            return false;
+        }
+        match self.log.last_reply(subject).await {
+            Ok(kept) => {
+                let message_id = kept.as_ref().and_then(|reply| reply.header(MESSAGE_ID));
+                message_id.is_some_and(|message_id| request.is_answered_by(&self.model, message_id))
+            }
+            // An error that is kept is no answer; where nobody knows, a second answer is better than none.
+            Err(_) => false,
         }
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) blobs_from_cache: Counter,
     pub(crate) durable_answered: Counter,
     pub(crate) durable_given_up: Counter,
+    pub(crate) durable_repeated: Counter,
     pub(crate) bodies: BodySizes,
     pub(crate) queued: Gauge,
     pub(crate) versions: Gauge,
@@ -52,6 +53,8 @@ impl WorkerMetrics {
             registry.register("worker_durable_answered", help, own.durable_answered.clone());
             let help = "Durable requests that became dead letters";
             registry.register("worker_durable_given_up", help, own.durable_given_up.clone());
+            let help = "Durable requests that were handed in again after they had been answered";
+            registry.register("worker_durable_repeated", help, own.durable_repeated.clone());
             let help = "Bodies that were objects because no message can hold them";
             registry.register_with_unit("worker_object_body", help, Unit::Bytes, own.bodies.0.clone());
             registry.register("worker_queued_requests", "Requests that wait", own.queued.clone());

@@ -28,16 +28,42 @@ impl DurableRequest {
         accepted_at_ms.saturating_add(self.deadline_ms.unwrap_or(wait_max_ms))
     }
 
+    /// Whether the message with this id holds the answer of the model to a request with the same id, whenever that was accepted.
+    pub fn is_answered_by(&self, model: &ModelName, message_id: &str) -> bool {
+        let accepted_at_ms = message_id.strip_prefix(&self.answers_prefix(model));
+        accepted_at_ms.is_some_and(|accepted| accepted.parse::<u64>().is_ok())
+    }
+
     /// The id of the message that holds its answer, so that a second answer is dropped by the stream. A request that is sent again, for
     /// example after it was given up, is another one.
     pub fn result_message_id(&self, model: &ModelName, accepted_at_ms: u64) -> String {
-        format!("result/{model}/{}/{accepted_at_ms}", self.id)
+        format!("{}{accepted_at_ms}", self.answers_prefix(model))
+    }
+
+    fn answers_prefix(&self, model: &ModelName) -> String {
+        format!("result/{model}/{}/", self.id)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_to_another_id_or_of_another_model_are_not_its_own() {
+        let request = DurableRequest::read(br#"{"id":"a","instances":[[1]]}"#).unwrap();
+        let model = "tiny".parse().unwrap();
+        let own = request.result_message_id(&model, 7);
+        assert!(request.is_answered_by(&model, &own), "{own}");
+        assert!(
+            request.is_answered_by(&model, &request.result_message_id(&model, 8)),
+            "it was handed in again"
+        );
+        for other in ["result/tiny/a/1/7", "result/tiny/b/7", "result/large/a/7", "result/tiny/a/", "a/7", ""]
+        {
+            assert!(!request.is_answered_by(&model, other), "{other}");
+        }
+    }
 
     #[test]
     fn it_is_read_with_its_id_and_its_deadline_and_refused_without_an_id() {

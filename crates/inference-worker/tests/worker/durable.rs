@@ -54,6 +54,44 @@ async fn a_durable_request_is_answered_when_somebody_serves_the_model_and_only_o
     assert_eq!((depth.waiting, depth.in_work), (0, 0));
 }
 
+/// The ids differ, so that the stream takes each: as it does two minutes after the first.
+async fn hand_in_as(cluster: &Cluster, message_id: &str, payload: &str) {
+    let queue = cluster.storage.async_queue(&model());
+    let subject = cluster.subjects.async_infer(&model());
+    assert!(!queue.submit(subject, message_id, payload.to_owned()).await.unwrap().duplicate);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_not_answered_again_when_it_is_handed_in_later() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let mut live = cluster.connection.subscribe(cluster.subjects.result_all()).await.unwrap();
+    hand_in_as(&cluster, "first", r#"{"id":"r","instances":[[1,2]]}"#).await;
+    assert_eq!(result(&cluster, "r").await.unwrap()["predictions"][0][0], 5.0);
+    hand_in_as(&cluster, "again", r#"{"id":"r","instances":[[2,2]]}"#).await;
+    // An error is no answer: what was wrong may be mended.
+    hand_in_as(&cluster, "wide", r#"{"id":"e","instances":[[1,2,3]]}"#).await;
+    result(&cluster, "e").await.unwrap_err();
+    hand_in_as(&cluster, "mended", r#"{"id":"e","instances":[[3,2]]}"#).await;
+    eventually("the mended one is answered", || async {
+        let answer = result(&cluster, "e").await.ok()?;
+        Some(assert_eq!(answer["predictions"][0][0], 7.0))
+    })
+    .await;
+    let queue = cluster.storage.async_queue(&model());
+    eventually("all are ended", || async {
+        let depth = queue.depth().await.unwrap();
+        (depth.waiting + depth.in_work == 0).then_some(())
+    })
+    .await;
+    worker.stop().await;
+    assert_eq!(result(&cluster, "r").await.unwrap()["predictions"][0][0], 5.0, "the first answer stays");
+    let subject = cluster.subjects.result(&"r".parse().unwrap());
+    assert_eq!(
+        std::iter::from_fn(|| live.try_next()).filter(|answer| answer.subject() == subject).count(),
+        1
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_answered_gets_an_error_and_a_dead_letter_with_the_reason() {
     let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
