@@ -9,8 +9,8 @@ use crate::{Batch, Error, Scratch};
 /// A plan with layers that are worth sharing, output by output. Each thread then reads a part of the weights, while sharing rows would have each read
 /// all of them.
 pub trait Divisible: Send + Sync {
-    /// For more rows than this, rows are shared.
-    fn rows_max(&self) -> usize;
+    /// Whether a batch of so many rows is run as [`Divisible::run_divided`] does, rather than by sharing rows.
+    fn divides(&self, rows: usize) -> bool;
 
     /// In how many pieces a layer may be divided until handing them over costs more than is gained.
     fn pieces_max(&self, layer: usize) -> usize;
@@ -106,6 +106,26 @@ impl Stage<'_> {
             input: self.input,
             output: self.output.reborrow(),
             workspace: self.workspace,
+        }
+    }
+}
+
+impl Activations<'_> {
+    /// The first `len` values or codes. There are as many.
+    pub(crate) fn first(self, len: usize) -> Self {
+        match self {
+            Self::Values(values) => Self::Values(&values[..len]),
+            Self::Codes(codes) => Self::Codes(&codes[..len]),
+        }
+    }
+}
+
+impl<'a> ActivationsMut<'a> {
+    /// The place for the first `len` values or codes. There is as much.
+    pub(crate) fn first(self, len: usize) -> ActivationsMut<'a> {
+        match self {
+            Self::Values(values) => ActivationsMut::Values(&mut values[..len]),
+            Self::Codes(codes) => ActivationsMut::Codes(&mut codes[..len]),
         }
     }
 }

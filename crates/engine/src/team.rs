@@ -67,12 +67,12 @@ impl Team {
     /// another caller keeps busy are not waited for.
     ///
     /// # Errors
-    /// As [`Plan::run`].
+    /// As [`Plan::run`], and when a thread is gone that should have run rows.
     pub fn run(&self, plan: &Arc<dyn Plan>, batch: Batch<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         if self.helpers.is_empty() {
             return plan.run(batch, scratch);
         }
-        if let Some(divisible) = plan.divisible().filter(|divisible| batch.rows <= divisible.rows_max()) {
+        if let Some(divisible) = plan.divisible().filter(|divisible| divisible.divides(batch.rows)) {
             return divisible.run_divided(batch, scratch, &mut |stage| {
                 let pieces = divisible.pieces_max(stage.piece.layer).clamp(1, self.helpers.len() + 1);
                 let panels = stage.piece.panels.len().div_ceil(pieces);

@@ -25,7 +25,7 @@ pub(crate) type Deliver<'a> = dyn FnMut(&mut Vec<Answer>) + 'a;
 pub(crate) struct Answering {
     records: Records,
     copies: Copies,
-    /// Who shares the rows of large batches.
+    /// Who shares large batches.
     team: Arc<Team>,
     scratch: Scratch,
     batches: Vec<Batch>,

@@ -47,7 +47,7 @@ pub(crate) struct Buffers {
 
 /// What a thread runs batches with.
 pub(crate) struct Means<'a> {
-    /// Who shares the rows of large batches.
+    /// Who shares large batches.
     pub(crate) team: &'a Team,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) replies: &'a mut ReplyMemory,

@@ -2,8 +2,8 @@
 //! their answers kept for whoever looks them up.
 //!
 //! A request leaves the stream only after its answer is stored or a dead letter says why there is none, so it is answered at
-//! least once; the answer has an id, so a second one to the same request within two minutes is dropped. A request that was handed in
-//! again later is not asked again either, as long as its answer is kept.
+//! least once; the answer has an id, so a second one to the same request within two minutes is dropped. A request that was submitted
+//! as `<model>/<id>`, so that handing it in again changes nothing, is not asked again either, as long as an answer to it is kept that is no error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ struct Answering {
 enum Outcome {
     Answered(Reply),
     Failed(ErrorDetail),
-    /// Its answer is there already.
+    /// Its answer is kept already.
     Repeated,
     /// The worker leaves, or the broker may have forgotten that it has the request; some worker goes on.
     Interrupted,
@@ -159,7 +159,8 @@ impl Answering {
 
     /// Whether a request that may not be handed in twice was answered before, and not by an error. The stream knows that for two minutes only.
     async fn is_repeated(&self, delivery: &Delivery, request: &DurableRequest, subject: &str) -> bool {
-        if delivery.message().header(MESSAGE_ID).is_none() {
+        let submitted_as = format!("{}/{}", self.model, request.id);
+        if delivery.submitted_as() != Some(&submitted_as) {
             return false;
         }
         match self.log.last_reply(subject).await {

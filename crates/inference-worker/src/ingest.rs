@@ -34,7 +34,7 @@ const MANY: usize = 1024;
 const AT_ONCE_NS_MAX: u64 = 1_000_000;
 const AT_ONCE_NS_PART: u64 = 200_000;
 /// Requests of such a part: half of those that came together, so that the broker and who asked have something to do while the other half
-/// is answered, but no fewer than pay for sending them, and no more than these. The memory that parts need stays what it was soon after
+/// is answered, but at least eight, which pay for sending them, and no more than 64. The memory that parts need stays what it was soon after
 /// the start, since longer ones are rare.
 const PART: std::ops::RangeInclusive<usize> = 8..=64;
 /// A part that takes so long was no light work after all.
@@ -51,11 +51,22 @@ pub(crate) struct Lane {
     connection: Connection,
     /// Only the thread of the connection takes it.
     at_once: Mutex<Answering>,
+    /// When its last rest ended.
+    rested: Mutex<Instant>,
 }
 
 impl Lane {
     pub(crate) fn new(connection: Connection, answering: Answering) -> Arc<Self> {
-        Arc::new(Self { connection, at_once: Mutex::new(answering) })
+        Arc::new(Self { connection, at_once: Mutex::new(answering), rested: Mutex::new(Instant::now()) })
+    }
+
+    /// Rests, unless it did since `received`: of several models whose requests are refused one is enough.
+    fn rest(&self, received: Instant) {
+        let mut rested = self.rested.lock().unwrap_or_else(PoisonError::into_inner);
+        if received >= *rested {
+            self.connection.rest(REST);
+            *rested = Instant::now();
+        }
     }
 }
 
@@ -211,7 +222,7 @@ impl Reader {
         if self.refuse(&limits).await && admission::everything_takes(&self.shared) >= REST_BACKLOG {
             // The connection sends the refusals.
             tokio::task::yield_now().await;
-            self.lane.connection.rest(REST);
+            self.lane.rest(received);
         }
     }
 

@@ -53,7 +53,7 @@ impl WorkerMetrics {
             registry.register("worker_durable_answered", help, own.durable_answered.clone());
             let help = "Durable requests that became dead letters";
             registry.register("worker_durable_given_up", help, own.durable_given_up.clone());
-            let help = "Durable requests that were handed in again after they had been answered";
+            let help = "Durable requests that were not asked because their answer was kept already";
             registry.register("worker_durable_repeated", help, own.durable_repeated.clone());
             let help = "Bodies that were objects because no message can hold them";
             registry.register_with_unit("worker_object_body", help, Unit::Bytes, own.bodies.0.clone());

@@ -34,7 +34,7 @@ pub struct Settings {
     /// Requests that are light and few do not wait: the thread that receives them answers them.
     pub compute_threads: usize,
     /// Threads that share one batch when it is large: its rows, from some 100 µs of work for each thread, or, while there are few rows, the outputs of
-    /// large layers. Small batches run on the thread that took them, and answers do not depend on this number.
+    /// large layers, save in pipelines. Small batches run on the thread that took them, and answers do not depend on this number.
     pub threads_per_batch: NonZeroUsize,
     /// Bytes that the plans of all models take in memory: their weights as they are packed. Beyond it those that were used least recently give way, and come back when
     /// somebody asks for them. None keeps everything.

@@ -13,11 +13,6 @@ const INTEGER_ROWS_MAX: usize = 16;
 /// Weights that a thread reads in some tens of microseconds, several times what it takes to wake it and to copy rows there and back.
 const PIECE_BYTES_MIN: usize = 1 << 20;
 
-/// Up to how many rows some layer is worth sharing; 0 when none is.
-pub(super) fn divided_rows_max(layers: &[Layer]) -> usize {
-    layers.iter().filter(|layer| is_shared(layer, 1)).map(rows_max).max().unwrap_or(0)
-}
-
 /// Whether a layer is worth sharing for so many rows.
 pub(super) fn is_shared(layer: &Layer, rows: usize) -> bool {
     rows <= rows_max(layer) && pieces_max(layer) > 1 && !layer.is_without_zeros(rows)
@@ -36,8 +31,15 @@ fn pieces_max(layer: &Layer) -> usize {
 }
 
 impl Divisible for NetworkPlan {
-    fn rows_max(&self) -> usize {
-        self.divided_rows_max
+    /// When layers with most of the weights gain by it, or lose by sharing rows: those that so many rows run without zeros, and half as many do
+    /// not.
+    fn divides(&self, rows: usize) -> bool {
+        let loses = |layer: &Layer| layer.is_without_zeros(rows) && !layer.is_without_zeros(rows / 2);
+        let gains = |layer: &Layer| is_shared(layer, rows) || (rows <= rows_max(layer) && loses(layer));
+        let bytes =
+            |layers: &mut dyn Iterator<Item = &Layer>| layers.map(Layer::bytes_read_by_few).sum::<usize>();
+        let gaining = bytes(&mut self.layers.iter().filter(|layer| gains(layer)));
+        2 * gaining > bytes(&mut self.layers.iter())
     }
 
     fn pieces_max(&self, layer: usize) -> usize {

@@ -1,7 +1,7 @@
 use leat_kernels::{Kernels, Output, Preparation, Quantization, Rows};
 use leat_model::{Model, Network, Preprocessing, Standardise, Task};
 
-use super::divided::{divided_rows_max, is_shared};
+use super::divided::is_shared;
 use super::layer::{Layer, RealInput, Workspace};
 use super::{BLOCK, BLOCK_FROM_MEMORY, CACHED_BYTES};
 use crate::measure::quickest_ns;
@@ -30,8 +30,8 @@ pub(crate) struct NetworkPlan {
     stride_max: usize,
     /// How many rows go through all layers together.
     block: usize,
-    /// See [`Divisible::rows_max`].
-    pub(super) divided_rows_max: usize,
+    /// Whether some layer is worth sharing.
+    is_divisible: bool,
 }
 
 impl NetworkPlan {
@@ -46,7 +46,7 @@ impl NetworkPlan {
             features: network.features(),
             outputs: network.outputs(),
             preparation: preparation(&model.preprocessing),
-            divided_rows_max: divided_rows_max(&layers),
+            is_divisible: layers.iter().any(|layer| is_shared(layer, 1)),
             layers,
             task: model.task,
             row_ns: 0.0,
@@ -139,6 +139,8 @@ impl NetworkPlan {
                 }
             };
             let (input_stride, output_stride) = (stride, layer.stride());
+            // Buffers may be longer, and whoever helps copies what it is given.
+            let (input, output) = (input.first(count * input_stride), output.first(count * output_stride));
             let piece =
                 Piece { layer: index, panels: 0..layer.panels(), rows: count, input_stride, output_stride };
             let stage = Stage { piece, input, output, workspace: code_workspace };
@@ -226,7 +228,7 @@ impl Plan for NetworkPlan {
     }
 
     fn divisible(&self) -> Option<&dyn Divisible> {
-        (self.divided_rows_max > 0).then_some(self)
+        self.is_divisible.then_some(self)
     }
 
     fn describe(&self) -> String {

@@ -1,11 +1,11 @@
 //! Requests that are answered some time.
 
 use leat_contract::assets::AssetRole;
-use leat_contract::headers::DEAD_REASON;
+use leat_contract::headers::{ACCEPTED_MESSAGE_ID, DEAD_REASON, MESSAGE_ID};
 use leat_contract::subjects::QUEUE_GROUP;
 use leat_contract::{ErrorCode, RequestId};
 use leat_inference_worker::Settings;
-use leat_messaging::{Delivery, Error, Position};
+use leat_messaging::{Delivery, Error, Headers, Position};
 use leat_test_harness::eventually;
 use serde_json::Value;
 
@@ -54,29 +54,45 @@ async fn a_durable_request_is_answered_when_somebody_serves_the_model_and_only_o
     assert_eq!((depth.waiting, depth.in_work), (0, 0));
 }
 
-/// The ids differ, so that the stream takes each: as it does two minutes after the first.
-async fn hand_in_as(cluster: &Cluster, message_id: &str, payload: &str) {
-    let queue = cluster.storage.async_queue(&model());
+/// Hands in what was submitted under an id, or under none, in a message of its own, which the stream takes: as it does two minutes after the
+/// first, and as workers do that hand a request over.
+async fn hand_in_later(cluster: &Cluster, submitted_as: Option<&str>, number: u32, payload: &str) {
+    let mut headers = Headers::new().with(MESSAGE_ID, format!("handed-over-{number}"));
+    if let Some(id) = submitted_as {
+        headers.insert(ACCEPTED_MESSAGE_ID, id);
+    }
+    let log = cluster.storage.event_log(AssetRole::AsyncQueue);
     let subject = cluster.subjects.async_infer(&model());
-    assert!(!queue.submit(subject, message_id, payload.to_owned()).await.unwrap().duplicate);
+    assert!(!log.resend(&subject, headers, payload.to_owned()).await.unwrap().duplicate);
+}
+
+/// Waits until the last answer says so.
+async fn answered(cluster: &Cluster, id: &str, expected: f64) {
+    eventually("the request is answered", || async {
+        let answer = result(cluster, id).await.ok()?;
+        (answer["predictions"][0][0] == expected).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_not_answered_again_when_it_is_handed_in_later() {
     let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
     let mut live = cluster.connection.subscribe(cluster.subjects.result_all()).await.unwrap();
-    hand_in_as(&cluster, "first", r#"{"id":"r","instances":[[1,2]]}"#).await;
+    hand_in(&cluster, "r", r#"{"id":"r","instances":[[1,2]]}"#).await;
     assert_eq!(result(&cluster, "r").await.unwrap()["predictions"][0][0], 5.0);
-    hand_in_as(&cluster, "again", r#"{"id":"r","instances":[[2,2]]}"#).await;
+    hand_in_later(&cluster, Some("tiny/r"), 1, r#"{"id":"r","instances":[[2,2]]}"#).await;
     // An error is no answer: what was wrong may be mended.
-    hand_in_as(&cluster, "wide", r#"{"id":"e","instances":[[1,2,3]]}"#).await;
+    hand_in(&cluster, "e", r#"{"id":"e","instances":[[1,2,3]]}"#).await;
     result(&cluster, "e").await.unwrap_err();
-    hand_in_as(&cluster, "mended", r#"{"id":"e","instances":[[3,2]]}"#).await;
-    eventually("the mended one is answered", || async {
-        let answer = result(&cluster, "e").await.ok()?;
-        (answer["predictions"][0][0] == 7.0).then_some(())
-    })
-    .await;
+    hand_in_later(&cluster, Some("tiny/e"), 2, r#"{"id":"e","instances":[[3,2]]}"#).await;
+    answered(&cluster, "e", 7.0).await;
+    // Who does not ask for it gets another answer.
+    for (number, submitted_as) in [(5, None), (6, Some("another id"))] {
+        let payload = format!(r#"{{"id":"e","instances":[[{number},2]]}}"#);
+        hand_in_later(&cluster, submitted_as, number, &payload).await;
+        answered(&cluster, "e", f64::from(number) + 4.0).await;
+    }
     let queue = cluster.storage.async_queue(&model());
     eventually("all are ended", || async {
         let depth = queue.depth().await.unwrap();

@@ -70,6 +70,11 @@ impl Delivery {
         letter::accepted_at_ms(self.message(), self.message.stored_at_ms())
     }
 
+    /// The message id that whoever submitted it gave it, also after it was handed over.
+    pub fn submitted_as(&self) -> Option<&str> {
+        letter::submitted_as(self.message())
+    }
+
     /// The message itself, for [`crate::trace::extract`].
     pub fn message(&self) -> &Message {
         self.message.message()
