@@ -121,7 +121,7 @@ impl Kernels {
     /// # Panics
     /// When the input rows are shorter than the layer's inputs or the output is shorter than `count · stride`.
     pub fn dense_real<W: Weight>(self, layer: &DenseReal<W>, input: Rows<'_, f32>, output: Output<'_>) {
-        W::dense(self, layer, 0..layer.panels(), input, output);
+        self.dense_real_panels(Panels { layer, range: 0..layer.panels() }, input, output);
     }
 
     /// Computes the outputs of some panels of a dense layer alone, sixteen of each, with the bits and at the places of
@@ -131,21 +131,20 @@ impl Kernels {
     /// As [`Kernels::dense_real`], and when the layer has no such panels.
     pub fn dense_real_panels<W: Weight>(
         self,
-        Panels { layer, range }: Panels<'_, DenseReal<W>>,
+        part: Panels<'_, DenseReal<W>>,
         input: Rows<'_, f32>,
         output: Output<'_>,
     ) {
-        assert!(range.start <= range.end && range.end <= layer.panels(), "the layer has these panels");
-        W::dense(self, layer, range, input, output);
+        W::dense(self, part, input, output);
     }
 
     pub(crate) fn dense_real_of<W: Weight>(
         self,
-        layer: &DenseReal<W>,
-        panels: Range<usize>,
+        Panels { layer, range: panels }: Panels<'_, DenseReal<W>>,
         input: Rows<'_, f32>,
         mut output: Output<'_>,
     ) {
+        check_panels(&panels, layer.panels());
         layer.check(&input, &output);
         let (input, output) = (&input, &mut output);
         dispatch!(
@@ -196,7 +195,7 @@ impl Kernels {
         mut output: Output<'_>,
         workspace: &mut [u8],
     ) {
-        assert!(panels.start <= panels.end && panels.end <= layer.panels(), "the layer has these panels");
+        check_panels(&panels, layer.panels());
         layer.check(self, &input, &output, workspace);
         let (input, output) = (&input, &mut output);
         #[cfg(target_arch = "x86_64")]
@@ -354,4 +353,8 @@ impl Kernels {
     fn fastest() -> Self {
         Self::available().pop().unwrap_or_else(Self::scalar)
     }
+}
+
+fn check_panels(panels: &Range<usize>, count: usize) {
+    assert!(panels.start <= panels.end && panels.end <= count, "the layer has these panels");
 }

@@ -38,10 +38,10 @@ impl Weight for i8 {
     reason = "the trait is sealed: nobody outside this crate can name its vectors"
 )]
 pub(crate) mod sealed {
-    use std::ops::Range;
-
     use super::{Bf16, PANEL, Simd, Weight};
-    use crate::{DenseReal, Kernels, Output, Rows};
+    use crate::{DenseReal, Kernels, Output, Panels, Rows};
+
+    type Part<'a, W> = Panels<'a, DenseReal<W>>;
 
     /// Sixteen weights as a vector; only this crate knows vectors.
     pub trait Loaded: Sized {
@@ -54,13 +54,8 @@ pub(crate) mod sealed {
 
         /// Runs panels of a layer. Being no generic function, it is compiled in this crate and not in every one that calls it.
         #[doc(hidden)]
-        fn dense(
-            kernels: Kernels,
-            layer: &DenseReal<Self>,
-            panels: Range<usize>,
-            input: Rows<'_, f32>,
-            output: Output<'_>,
-        ) where
+        fn dense(kernels: Kernels, part: Part<'_, Self>, input: Rows<'_, f32>, output: Output<'_>)
+        where
             Self: Weight;
     }
 
@@ -72,14 +67,8 @@ pub(crate) mod sealed {
             simd.load(weights)
         }
 
-        fn dense(
-            kernels: Kernels,
-            layer: &DenseReal<Self>,
-            panels: Range<usize>,
-            input: Rows<'_, f32>,
-            output: Output<'_>,
-        ) {
-            kernels.dense_real_of(layer, panels, input, output);
+        fn dense(kernels: Kernels, part: Part<'_, Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(part, input, output);
         }
     }
 
@@ -89,14 +78,8 @@ pub(crate) mod sealed {
             simd.load_bf16(weights)
         }
 
-        fn dense(
-            kernels: Kernels,
-            layer: &DenseReal<Self>,
-            panels: Range<usize>,
-            input: Rows<'_, f32>,
-            output: Output<'_>,
-        ) {
-            kernels.dense_real_of(layer, panels, input, output);
+        fn dense(kernels: Kernels, part: Part<'_, Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(part, input, output);
         }
     }
 
@@ -106,14 +89,8 @@ pub(crate) mod sealed {
             simd.mul(simd.load_codes(weights), scales)
         }
 
-        fn dense(
-            kernels: Kernels,
-            layer: &DenseReal<Self>,
-            panels: Range<usize>,
-            input: Rows<'_, f32>,
-            output: Output<'_>,
-        ) {
-            kernels.dense_real_of(layer, panels, input, output);
+        fn dense(kernels: Kernels, part: Part<'_, Self>, input: Rows<'_, f32>, output: Output<'_>) {
+            kernels.dense_real_of(part, input, output);
         }
     }
 }
