@@ -46,6 +46,45 @@ pub struct VersionFigures {
     /// Everything since the version was loaded.
     #[serde(default)]
     pub totals: VersionTotals,
+    /// The runs in these totals, by how many rows they had: smallest first, only sizes that were run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<BatchFigures>,
+}
+
+/// Runs of a version with about as many rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchFigures {
+    /// Rows of a run: exactly up to 16, above that at most so many and more than half.
+    pub size: u64,
+    /// Reading requests into the rows. Runs that share a batch share its time by their rows.
+    pub input: TimeTotal,
+    /// In the model, likewise.
+    pub compute: TimeTotal,
+    /// Writing the answers, likewise.
+    pub output: TimeTotal,
+}
+
+impl BatchFigures {
+    /// Up to here every number of rows is told by itself.
+    const EXACT_MAX: u64 = 16;
+
+    /// The size that a run with so many rows is counted under.
+    pub const fn size_of(rows: u64) -> u64 {
+        if rows <= Self::EXACT_MAX {
+            return rows;
+        }
+        match rows.checked_next_power_of_two() {
+            Some(size) => size,
+            None => u64::MAX,
+        }
+    }
+
+    /// Adds runs of the same size.
+    pub fn add(&mut self, other: &Self) {
+        self.input.add(other.input);
+        self.compute.add(other.compute);
+        self.output.add(other.output);
+    }
 }
 
 /// What a version did since it was loaded. Refusals at the door count as failures without time.
@@ -149,6 +188,12 @@ pub struct ShadowFigures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_exact_while_they_are_few() {
+        let sizes = [1, 2, 15, 16, 17, 32, 33, 100, u64::MAX].map(BatchFigures::size_of);
+        assert_eq!(sizes, [1, 2, 15, 16, 32, 32, 64, 128, u64::MAX]);
+    }
 
     #[test]
     fn workers_are_added_up() {

@@ -49,7 +49,9 @@ pub use deployment::{
 };
 pub use error::Error;
 pub use error_code::{ErrorBody, ErrorCode, ErrorDetail};
-pub use figures::{CacheFigures, InferenceFigures, ShadowFigures, TimeTotal, VersionFigures, VersionTotals};
+pub use figures::{
+    BatchFigures, CacheFigures, InferenceFigures, ShadowFigures, TimeTotal, VersionFigures, VersionTotals,
+};
 pub use identity::{AliasName, Digest, JobId, ModelName, RequestId, WorkerId};
 pub use infer::{
     Datatype, DurableRequest, Envelope, FeatureRows, InferReference, InferRequest, InferResponse, Instances,

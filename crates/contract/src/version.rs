@@ -34,14 +34,18 @@ pub enum ContractVersion {
     /// How long reading requests and writing answers took, in the figures of workers.
     #[serde(rename = "1.5")]
     V1_5,
+    /// How many rows the runs of a version had, in the figures of workers.
+    #[serde(rename = "1.6")]
+    V1_6,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_5;
+    pub const CURRENT: Self = Self::V1_6;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 6] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5];
+    pub const ALL: [Self; 7] =
+        [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5, Self::V1_6];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +56,7 @@ impl ContractVersion {
             Self::V1_3 => "1.3",
             Self::V1_4 => "1.4",
             Self::V1_5 => "1.5",
+            Self::V1_6 => "1.6",
         }
     }
 
@@ -72,6 +77,7 @@ impl ContractVersion {
                 "`InferenceFigures` as `data` of `$SRV.STATS`; `cache` in telemetry; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests and jobs that a worker handed over"
             }
             Self::V1_5 => "`input` and `output` in the totals of `InferenceFigures`",
+            Self::V1_6 => "`batches` of versions in `InferenceFigures`",
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Buffers {
     /// Rows of the live requests that were answered and are to be copied.
     copied: Vec<Range<usize>>,
     settled: Vec<Settled>,
+    /// The rows of each run of the model.
+    runs: Vec<usize>,
     records: Vec<PredictionRecord>,
 }
 
@@ -65,8 +67,6 @@ pub(crate) struct Batch {
     answered: Instant,
     /// How long running it and handing its answers over took.
     elapsed: Duration,
-    /// How often the model ran.
-    runs: u64,
     /// Bytes of its requests that are run.
     bytes: usize,
     /// How long these took to be read.
@@ -115,7 +115,6 @@ impl Batch {
             compute: Duration::ZERO,
             answered: begun,
             elapsed: Duration::ZERO,
-            runs: 0,
             reading: Duration::ZERO,
             writing: Duration::ZERO,
             cache: CacheFigures::default(),
@@ -284,7 +283,7 @@ impl Batch {
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
             let batch = leat_engine::Batch { rows, input, output };
             self.version.run(&self.plan, batch, team, scratch)?;
-            self.runs += 1;
+            self.buffers.runs.push(rows);
         }
         Ok(())
     }
@@ -296,7 +295,7 @@ impl Batch {
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
         let batch = leat_engine::Batch { rows: member.rows.len(), input, output };
         self.version.run(&self.plan, batch, team, scratch)?;
-        self.runs += 1;
+        self.buffers.runs.push(member.rows.len());
         Ok(())
     }
 
@@ -357,6 +356,7 @@ impl Batch {
         buffers.refused.clear();
         buffers.copied.clear();
         buffers.settled.clear();
+        buffers.runs.clear();
         buffers.records.clear();
         buffers
     }

@@ -144,5 +144,6 @@ fn of_version(version: &LoadedVersion, weight: u32) -> VersionFigures {
         p50_us: latency.map(|latency| latency.p50_ns / 1000),
         p99_us: latency.map(|latency| latency.p99_ns / 1000),
         totals: version.meter.totals(),
+        batches: version.meter.batches_by_size(),
     }
 }

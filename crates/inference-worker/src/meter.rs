@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leat_contract::{
-    CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal, VersionTotals,
+    BatchFigures, CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal,
+    VersionTotals,
 };
 use leat_statistics::{LatencyEncoder, LatencyHistogram, LatencySummary};
 
@@ -35,6 +36,8 @@ pub(crate) struct Counts {
     cache: CacheFigures,
     /// Since the version was loaded.
     totals: VersionTotals,
+    /// Likewise, by the size of runs.
+    batches_by_size: BTreeMap<u64, BatchFigures>,
 }
 
 /// Where the time of one answered request went, in nanoseconds.
@@ -57,10 +60,19 @@ pub(crate) struct BatchTiming {
 }
 
 impl Counts {
-    /// Counts runs of the model.
-    pub(crate) fn ran(&mut self, runs: u64) {
-        self.batches += runs;
-        self.totals.batches += runs;
+    /// Counts the runs of a batch, each with its rows.
+    pub(crate) fn ran(&mut self, runs: &[usize], timing: BatchTiming) {
+        self.batches += runs.len() as u64;
+        self.totals.batches += runs.len() as u64;
+        let in_all = runs.iter().sum::<usize>().max(1) as u64;
+        for rows in runs.iter().map(|rows| *rows as u64) {
+            let share = |ns: u64| TimeTotal { count: 1, ns: ns.saturating_mul(rows) / in_all };
+            let size = BatchFigures::size_of(rows);
+            let sum = self.batches_by_size.entry(size).or_insert(BatchFigures { size, ..Default::default() });
+            sum.input.add(share(timing.input_ns));
+            sum.compute.add(share(timing.compute_ns));
+            sum.output.add(share(timing.output_ns));
+        }
     }
 
     /// Counts a request that got a result for so many rows, at a time in milliseconds since 1970.
@@ -132,6 +144,11 @@ impl Meter {
         self.counts().totals
     }
 
+    /// Likewise the runs, by their size.
+    pub(crate) fn batches_by_size(&self) -> Vec<BatchFigures> {
+        self.counts().batches_by_size.values().copied().collect()
+    }
+
     /// Requests that run now.
     pub(crate) fn inflight(&self) -> u64 {
         self.inflight.load(Ordering::Relaxed)
@@ -200,7 +217,8 @@ mod tests {
         let meter = Meter::default();
         let batch = BatchTiming { input_ns: 300, compute_ns: 500, output_ns: 200 };
         let timing = Timing { total_ns: 3000, queue_ns: 1000, batch: Some(batch) };
-        meter.counts().ran(1);
+        meter.counts().ran(&[4], batch);
+        meter.counts().ran(&[3, 1, 3], BatchTiming { input_ns: 70, compute_ns: 140, output_ns: 7 });
         meter.counts().answered(4, timing, 1_700_000_000_000);
         meter.counts().failed(ErrorCode::InvalidArgument, Timing { batch: None, ..timing });
         meter.counts().refused(ErrorCode::Overloaded);
@@ -209,7 +227,7 @@ mod tests {
 
         let first = meter.take(&model, version, 7, &mut LatencyEncoder::default());
         assert_eq!(first.cache, Some(CacheFigures { hits: 1, misses: 2 }));
-        assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 1, 7));
+        assert_eq!((first.requests, first.rows, first.batches, first.queued), (3, 4, 4, 7));
         assert_eq!(
             first.errors,
             BTreeMap::from([(ErrorCode::InvalidArgument, 1), (ErrorCode::Overloaded, 1)])
@@ -224,7 +242,7 @@ mod tests {
         assert!(meter.is_empty());
 
         let totals = meter.totals();
-        assert_eq!((totals.rows, totals.batches), (4, 1));
+        assert_eq!((totals.rows, totals.batches), (4, 4));
         assert_eq!(totals.success, TimeTotal { count: 1, ns: 3000 });
         assert_eq!(totals.fail, TimeTotal { count: 2, ns: 3000 });
         assert_eq!(totals.queue, TimeTotal { count: 2, ns: 2000 });
@@ -232,5 +250,10 @@ mod tests {
         assert_eq!(of_batch, [300, 500, 200].map(|ns| TimeTotal { count: 1, ns }));
         assert_eq!(totals.cache, CacheFigures { hits: 1, misses: 2 });
         assert_eq!(totals.last_at, 1_700_000_000_000);
+        let told =
+            meter.batches_by_size().into_iter().map(|sum| (sum.size, [sum.input, sum.compute, sum.output]));
+        let of = |count, ns: [u64; 3]| ns.map(|ns| TimeTotal { count, ns });
+        let expected = [(1, of(1, [10, 20, 1])), (3, of(2, [60, 120, 6])), (4, of(1, [300, 500, 200]))];
+        assert!(told.eq(expected));
     }
 }

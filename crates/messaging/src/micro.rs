@@ -115,15 +115,19 @@ async fn answer_all(
     mut questions: SelectAll<futures_util::stream::BoxStream<'static, (MicroVerb, Message)>>,
 ) {
     while let Some((verb, message)) = questions.next().await {
-        let (Some(reply), Some(answer)) = (message.reply(), shared.answer(verb)) else { continue };
+        let (Some(reply), Some(answer)) =
+            (message.reply(), shared.answer(verb, connection.payload_bytes_max()))
+        else {
+            continue;
+        };
         if let Err(error) = connection.publish(reply.clone(), answer).await {
-            tracing::debug!(%verb, %error, "a question of the micro protocol stays unanswered");
+            tracing::warn!(%verb, %error, "a question of the micro protocol stays unanswered");
         }
     }
 }
 
 impl Shared {
-    fn answer(&self, verb: MicroVerb) -> Option<Vec<u8>> {
+    fn answer(&self, verb: MicroVerb, bytes_max: usize) -> Option<Vec<u8>> {
         let identity = self.identity.clone();
         match verb {
             MicroVerb::Ping => json(&MicroPing::new(identity)),
@@ -135,7 +139,14 @@ impl Shared {
                 // What an endpoint says of itself runs its owner's code, which must not run under the lock.
                 let listed: Vec<_> = self.endpoints().clone();
                 let endpoints = listed.iter().map(|endpoint| endpoint.figures()).collect();
-                json(&MicroStats::new(identity, self.started.clone(), endpoints))
+                let mut stats = MicroStats::new(identity, self.started.clone(), endpoints);
+                let whole = json(&stats)?;
+                if whole.len() <= bytes_max {
+                    return Some(whole);
+                }
+                // What every service counts is worth more than silence.
+                stats.endpoints.iter_mut().for_each(|endpoint| endpoint.data = None);
+                json(&stats)
             }
         }
     }

@@ -164,6 +164,11 @@ def counted(client):
         assert times["success"]["count"] > 0 and entry["last_inference"] > 1_700_000_000_000, entry
         parts = [times[f"compute_{part}"] for part in ("input", "infer", "output")]
         assert len({part["count"] for part in parts}) == 1 and all(part["ns"] > 0 for part in parts), entry
+        # Every run has a size; its time is told once, not once for each of its requests.
+        batches = entry["batch_stats"]
+        assert sum(batch["compute_infer"]["count"] for batch in batches) == entry["execution_count"], entry
+        of_runs = sum(batch["compute_infer"]["ns"] for batch in batches)
+        assert 0 < of_runs <= times["compute_infer"]["ns"], entry
         of_parts = sum(part["ns"] for part in parts) + times["queue"]["ns"]
         assert of_parts <= times["success"]["ns"] + times["fail"]["ns"], entry
 

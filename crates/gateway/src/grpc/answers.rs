@@ -1,13 +1,13 @@
 //! What the gateway and its models say of themselves over gRPC.
 
-use leat_contract::TimeTotal;
+use leat_contract::{BatchFigures, TimeTotal};
 
 use crate::model_config::{ConfigTensor, ModelConfig as Described, type_name};
 use crate::statistics::VersionStatistics;
 use crate::wire::inference::{
-    DataType, InferStatistics, ModelConfig, ModelDynamicBatching, ModelInput, ModelOutput,
-    ModelResponseCache, ModelStatistics, ModelTensorReshape, ModelTransactionPolicy, ModelVersionPolicy,
-    StatisticDuration, model_metadata_response, model_version_policy,
+    DataType, InferBatchStatistics, InferStatistics, ModelConfig, ModelDynamicBatching, ModelInput,
+    ModelOutput, ModelResponseCache, ModelStatistics, ModelTensorReshape, ModelTransactionPolicy,
+    ModelVersionPolicy, StatisticDuration, model_metadata_response, model_version_policy,
 };
 
 pub(super) fn tensor(tensor: leat_contract::TensorMetadata) -> model_metadata_response::TensorMetadata {
@@ -73,6 +73,12 @@ pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
         cache_hit: looked_up(totals.cache.hits),
         cache_miss: looked_up(totals.cache.misses),
     };
+    let of_size = |batch: BatchFigures| InferBatchStatistics {
+        batch_size: batch.size,
+        compute_input: duration(batch.input),
+        compute_infer: duration(batch.compute),
+        compute_output: duration(batch.output),
+    };
     ModelStatistics {
         name: version.model,
         version: version.version,
@@ -80,5 +86,6 @@ pub(super) fn statistics(version: VersionStatistics) -> ModelStatistics {
         inference_count: totals.rows,
         execution_count: totals.batches,
         inference_stats: Some(stats),
+        batch_stats: version.batches.into_iter().map(of_size).collect(),
     }
 }

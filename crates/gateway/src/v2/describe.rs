@@ -1,6 +1,6 @@
 //! What the gateway and its models say of themselves over HTTP.
 
-use leat_contract::{ModelMetadata, TimeTotal};
+use leat_contract::{BatchFigures, ModelMetadata, TimeTotal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -104,8 +104,15 @@ fn statistics_json(version: &VersionStatistics) -> Value {
             "cache_hit": looked_up(totals.cache.hits), "cache_miss": looked_up(totals.cache.misses),
         },
         "response_stats": {},
-        "batch_stats": [],
+        "batch_stats": version.batches.iter().map(batch_json).collect::<Vec<_>>(),
         "memory_usage": [],
+    })
+}
+
+fn batch_json(batch: &BatchFigures) -> Value {
+    json!({
+        "batch_size": batch.size,
+        "compute_input": batch.input, "compute_infer": batch.compute, "compute_output": batch.output,
     })
 }
 

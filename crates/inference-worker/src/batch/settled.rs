@@ -37,7 +37,7 @@ impl Batch {
         }
         let at = leat_service_runtime::unix_ms();
         let mut counts = self.version.meter.counts();
-        counts.ran(self.runs);
+        counts.ran(&self.buffers.runs, ran);
         counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
             counts.failed(code, timing(received, false));

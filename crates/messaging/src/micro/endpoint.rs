@@ -63,7 +63,8 @@ impl EndpointStats {
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Sets where the figures of the service's own come from. It runs on the answering task: it must be quick.
+    /// Sets where the figures of the service's own come from. It runs on the answering task: it must be quick. They are left
+    /// out when the figures of all endpoints are more than the broker takes in a message.
     pub fn set_data(&self, figures: impl Fn() -> Value + Send + Sync + 'static) {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(figures));
     }

@@ -97,6 +97,28 @@ async fn requests_errors_and_times_are_counted() {
 }
 
 #[tokio::test]
+async fn figures_that_no_message_holds_are_told_without_the_service_s_own() {
+    let connection = connection().await;
+    let name = unique_subjects().prefix().to_owned();
+    let service = Service::start(&connection, "instance", info(&name)).await.unwrap();
+    let half = "x".repeat(connection.payload_bytes_max() / 2);
+    let listed = service.add_endpoint(endpoint()).unwrap();
+    listed.record_many(7, Duration::from_nanos(100));
+    listed.set_data(move || json!(half));
+    let other = service.add_endpoint(EndpointInfo { name: "other".to_owned(), ..endpoint() }).unwrap();
+    connection.round_trip(Duration::from_secs(5)).await.unwrap();
+    let told = async || {
+        let answer = ask(&connection, format!("$SRV.STATS.{name}")).await;
+        let first = &answer["endpoints"][0];
+        (first["num_requests"].clone(), first["data"].is_string())
+    };
+    assert_eq!(told().await, (json!(7), true));
+    let half = "x".repeat(connection.payload_bytes_max() / 2);
+    other.set_data(move || json!(half));
+    assert_eq!(told().await, (json!(7), false));
+}
+
+#[tokio::test]
 async fn a_stopped_service_answers_no_more() {
     let connection = connection().await;
     let name = unique_subjects().prefix().to_owned();

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use leat_contract::{
-    Accuracy, Alert, AlertState, CacheFigures, ErrorCode, InferenceFigures, Interval, Label, LabelValue,
-    ModelTelemetry, PredictedValue, PredictionBatch, PredictionRecord, ProcessTelemetry, Quantiles, Scalar,
-    ShadowCounts, ShadowFigures, TimeTotal, VersionFigures, VersionTotals, VersionWindow, Window,
-    WorkerResources, WorkerTelemetry,
+    Accuracy, Alert, AlertState, BatchFigures, CacheFigures, ErrorCode, InferenceFigures, Interval, Label,
+    LabelValue, ModelTelemetry, PredictedValue, PredictionBatch, PredictionRecord, ProcessTelemetry,
+    Quantiles, Scalar, ShadowCounts, ShadowFigures, TimeTotal, VersionFigures, VersionTotals, VersionWindow,
+    Window, WorkerResources, WorkerTelemetry,
     micro::{MicroEndpoint, MicroEndpointStats, MicroIdentity, MicroInfo, MicroPing, MicroStats},
 };
 use serde_json::json;
@@ -38,6 +38,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("micro-stats", "MicroStats", stats()),
         document("inference-figures", "InferenceFigures", figures()),
         document("inference-figures-parts", "InferenceFigures", figures_of_parts()),
+        document("inference-figures-batches", "InferenceFigures", figures_of_batches()),
     ]
 }
 
@@ -190,6 +191,7 @@ fn figures() -> InferenceFigures {
             inflight: 4,
             p50_us: Some(250),
             p99_us: Some(1900),
+            batches: Vec::new(),
             totals: VersionTotals {
                 last_at: NOON,
                 rows: 1900,
@@ -214,6 +216,20 @@ fn figures_of_parts() -> InferenceFigures {
         version.totals.input = TimeTotal { count: 250, ns: 500_000 };
         version.totals.output = TimeTotal { count: 250, ns: 750_000 };
     }
+    figures
+}
+
+/// With how many rows the runs had.
+fn figures_of_batches() -> InferenceFigures {
+    let mut figures = figures_of_parts();
+    let total = |count, ns| TimeTotal { count, ns };
+    let batches = [(1, 100, 1), (8, 100, 2), (64, 50, 4)].map(|(size, count, share)| BatchFigures {
+        size,
+        input: total(count, share * 50_000),
+        compute: total(count, share * 125_000),
+        output: total(count, share * 75_000),
+    });
+    figures.versions.iter_mut().for_each(|version| version.batches = batches.to_vec());
     figures
 }
 
