@@ -109,6 +109,32 @@ async fn what_was_answered_is_not_answered_again_when_it_is_handed_in_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn results_are_gone_when_their_time_is_over() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let ask_stream = async |operation: &str, body: String| -> Value {
+        cluster.ask(format!("$JS.API.STREAM.{operation}.LEAT_RESULT"), body).await.unwrap().json().unwrap()
+    };
+    let mut config = ask_stream("INFO", String::new()).await["config"].clone();
+    assert_eq!(config["max_age"], 3_600_000_000_000_u64, "an hour in nanoseconds");
+    hand_in(&cluster, "r", r#"{"id":"r","instances":[[1,2]]}"#).await;
+    assert_eq!(result(&cluster, "r").await.unwrap()["predictions"][0][0], 5.0);
+    // An hour is too long for a test.
+    (config["max_age"], config["duplicate_window"]) = (1_000_000_000.into(), 1_000_000_000.into());
+    let updated = ask_stream("UPDATE", config.to_string()).await;
+    assert!(updated["error"].is_null(), "{updated}");
+    let subject = cluster.subjects.result(&"r".parse::<RequestId>().unwrap());
+    let log = cluster.storage.event_log(AssetRole::Results);
+    eventually("the result is gone", || async {
+        log.last_reply(&subject).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    // Nobody knows any more that it was answered.
+    hand_in_later(&cluster, Some("tiny/r"), 1, r#"{"id":"r","instances":[[2,2]]}"#).await;
+    answered(&cluster, "r", 6.0).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_answered_gets_an_error_and_a_dead_letter_with_the_reason() {
     let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
     hand_in(&cluster, "wide", r#"{"id":"wide","instances":[[1,2,3]]}"#).await;
