@@ -50,7 +50,12 @@ impl BodyLimits {
             return Err(too_large(self.bytes_max));
         }
         let reading = tokio::time::timeout(self.timeout, self.collect(body)).await;
-        reading.map_err(|_| Refusal::slow(format!("the body was not sent within {:?}", self.timeout)))?
+        reading.map_err(|_| {
+            Refusal::slow(format!(
+                "the body was not sent within {:?} (setting gateway.body_timeout_ms)",
+                self.timeout
+            ))
+        })?
     }
 
     /// What all bodies share.

@@ -99,12 +99,14 @@ async fn within(
     operation: &'static str,
     call: impl Future<Output = Response<tonic::body::Body>>,
 ) -> Response<tonic::body::Body> {
-    let longest = match operation {
-        "load" | "unload" => Duration::from_millis(edge.settings.load_timeout_ms),
-        _ => edge.settings.at_most(Duration::MAX),
+    let (longest, setting) = match operation {
+        "load" | "unload" => (Duration::from_millis(edge.settings.load_timeout_ms), "load_timeout_ms"),
+        _ => (edge.settings.at_most(Duration::MAX), "request_timeout_max_ms"),
     };
     let limit = longest + Duration::from_millis(edge.settings.body_timeout_ms);
-    let late = || Status::from(Refusal::slow(format!("the call took longer than {limit:?}"))).into_http();
+    let message =
+        || format!("the call took longer than {limit:?} (settings gateway.{setting} and body_timeout_ms)");
+    let late = || Status::from(Refusal::slow(message())).into_http();
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| late())
 }
 

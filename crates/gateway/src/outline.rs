@@ -57,7 +57,7 @@ impl Outline {
                     depth += 1;
                     if depth > depth_max {
                         return Err(Refusal::invalid(format!(
-                            "the JSON nests deeper than {depth_max} levels"
+                            "the JSON nests deeper than {depth_max} levels (setting gateway.json_depth_max)"
                         )));
                     }
                 }

@@ -71,7 +71,10 @@ impl Call {
 
     /// What it means when the time is over.
     pub(crate) fn late(&self) -> Refusal {
-        let message = format!("no worker answered within {:?}", self.timeout);
+        let message = format!(
+            "no worker answered within {:?} (setting gateway.request_timeout_ms, unless the request says how long it waits)",
+            self.timeout
+        );
         Refusal::new(ErrorCode::DeadlineExceeded, message)
     }
 }

@@ -259,7 +259,7 @@ impl Batch {
             let part = |values: &[f32], width: usize| {
                 values.get(start * width..end * width).unwrap_or_default().to_vec()
             };
-            copies.add(Copy {
+            copies.add(shadow, (end - start) * (features + outputs), || Copy {
                 shadow: shadow.clone(),
                 live: self.version.clone(),
                 input: part(&self.buffers.input, features),

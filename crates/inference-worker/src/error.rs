@@ -19,7 +19,9 @@ pub enum Error {
         reason: String,
     },
     /// More rows than this worker takes in one request.
-    #[error("the request has {rows} rows, the limit is {rows_max} rows")]
+    #[error(
+        "the request has {rows} rows, the limit is {rows_max} rows (setting inference_worker.batch_rows_max)"
+    )]
     BatchTooLarge {
         /// Rows of the request.
         rows: usize,
@@ -28,7 +30,7 @@ pub enum Error {
     },
     /// The answer does not fit into one message of the broker.
     #[error(
-        "the reply has {bytes} bytes, the limit of the broker is {bytes_max} bytes: send fewer rows in one request"
+        "the reply has {bytes} bytes, the limit of the broker is {bytes_max} bytes (setting max_payload of nats-server): send fewer rows in one request"
     )]
     ReplyTooLarge {
         /// Bytes of the reply.
@@ -53,7 +55,7 @@ pub enum Error {
         name: String,
     },
     /// The object is larger than a body may be.
-    #[error("the body of the request is an object of {bytes} bytes, the limit is {bytes_max} bytes")]
+    #[error("the body of the request is an object of {bytes} bytes, the limit is {bytes_max} bytes (setting inference_worker.objects_bytes_max, and never more than {most} bytes)", most = leat_contract::limits::PAYLOAD_BYTES_MAX)]
     BodyTooLarge {
         /// Bytes of the object.
         bytes: u64,

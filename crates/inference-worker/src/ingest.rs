@@ -201,12 +201,17 @@ impl Reader {
         self.in_a_row = if self.messages.len() < MESSAGES_MAX { 0 } else { self.in_a_row + MESSAGES_MAX };
         let is_light = self.in_a_row < MANY && backlog.waiting == 0;
         let can_be_at_once = is_light && routes.batching.max_delay_us == 0;
-        for message in self.messages.drain(..) {
+        let mut messages = std::mem::take(&mut self.messages);
+        for message in messages.drain(..) {
             let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
                 self.shared.metrics.without_reply.inc();
                 continue;
             };
-            match admission::judge(&self.shared, &work, &limits, &mut backlog) {
+            let mut full = admission::judge(&self.shared, &work, &limits, &mut backlog);
+            if full == Some(Full::Model) && self.make_way(&work, &limits) {
+                full = admission::judge(&self.shared, &work, &limits, &mut backlog);
+            }
+            match full {
                 None if work.body_object().is_some() => {
                     referenced::start(&self.shared, &self.fetching, work);
                 }
@@ -214,6 +219,7 @@ impl Reader {
                 Some(full) => full.of(&mut self.refused).push(work),
             }
         }
+        self.messages = messages;
         if can_be_at_once && self.is_cheap(&routes) {
             self.answer_at_once().await;
         } else {
@@ -224,6 +230,31 @@ impl Reader {
             tokio::task::yield_now().await;
             self.lane.rest(received);
         }
+    }
+
+    /// Takes places from less urgent requests of the model for a request; gives whether there is room for it now.
+    fn make_way(&mut self, urgent: &Work, limits: &QueueLimits) -> bool {
+        let (priority, served) = (urgent.waiting.priority, &urgent.target.served);
+        let excess = served.excess(limits, urgent.payload.len());
+        if excess.count == 0 && excess.bytes == 0 {
+            return true;
+        }
+        let is_meant = |work: &Work| Arc::ptr_eq(&work.target.served, served);
+        let mut pushed_out = self.shared.queue.push_out(priority, excess, is_meant);
+        // Those that came a moment ago are not in the queue yet.
+        let is_enough = |work: &Work| {
+            work.waiting.priority > priority && excess.count <= 1 && work.payload.len() >= excess.bytes
+        };
+        let newest = self.admitted.iter().rposition(is_enough);
+        if pushed_out.is_empty()
+            && let Some(newest) = newest
+        {
+            pushed_out.push(self.admitted.remove(newest));
+        }
+        pushed_out.iter().for_each(Work::leave_queue);
+        let is_any = !pushed_out.is_empty();
+        Full::Model.of(&mut self.refused).extend(pushed_out);
+        is_any
     }
 
     /// Whether what was admitted is answered soon: as far as is known of requests before, and of the plans, which are others after a

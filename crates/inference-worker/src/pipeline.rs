@@ -62,6 +62,8 @@ fn check_ensemble(mode: PipelineMode, parts: &[Part]) -> Result<(), Error> {
         one.task == other.task
             && one.signature.labels == other.signature.labels
             && first.plan.features() == part.plan.features()
+            // A column that stands elsewhere, or goes by another name, would be another feature.
+            && one.signature.features == other.signature.features
             && first.plan.outputs() == part.plan.outputs()
     };
     match others.iter().find(|part| !is_like_first(part)) {
@@ -283,6 +285,10 @@ mod tests {
         assert!(text.contains("gives 1 values a row"), "{text}");
         let text = refused(PipelineMode::Average, vec![tiny_regression(1.0), tiny_classifier()]);
         assert!(text.contains("differ"), "{text}");
+        let mut turned = tiny_regression(1.0);
+        turned.signature.features.reverse();
+        let text = refused(PipelineMode::Average, vec![tiny_regression(1.0), turned]);
+        assert!(text.contains("differ in their features"), "{text}");
         let text = refused(PipelineMode::Vote, vec![tiny_regression(1.0), tiny_regression(1.0)]);
         assert!(text.contains("vote"), "{text}");
     }

@@ -27,7 +27,7 @@ pub(crate) trait Queued {
     fn claim(&self) -> Option<&Arc<Claim>>;
 }
 
-/// What may wait at most.
+/// What may wait at most, or how much of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
     pub(crate) count: usize,
@@ -146,6 +146,27 @@ impl<T: Queued> Queue<T> {
             self.filled.notify_one();
         }
         is_sooner
+    }
+
+    /// Takes out what came last of the less urgent items of a kind, at least so much, or nothing when there is not so much.
+    pub(crate) fn push_out(&self, than: Priority, excess: Capacity, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        let less_urgent = state.lanes.get_mut(than as usize + 1..).unwrap_or_default();
+        let meant = || less_urgent.iter().flat_map(|lane| &lane.waiting).filter(|item| is_meant(item));
+        let bytes: usize = meant().map(Queued::bytes).sum();
+        if meant().count() < excess.count || bytes < excess.bytes {
+            return Vec::new();
+        }
+        let (mut pushed_out, mut bytes) = (Vec::new(), 0);
+        for lane in less_urgent.iter_mut().rev() {
+            while (pushed_out.len() < excess.count || bytes < excess.bytes)
+                && let Some(item) = lane.pop_last(&is_meant)
+            {
+                bytes += item.bytes();
+                pushed_out.push(item);
+            }
+        }
+        pushed_out
     }
 
     /// Ends what the thread had taken before, waits for something, then moves what is ready into `taken`, at most `count_max`.
@@ -343,6 +364,13 @@ impl<T: Queued> Lane<T> {
 
     fn pop_back(&mut self) -> Option<T> {
         let item = self.waiting.pop_back()?;
+        self.left(&item);
+        Some(item)
+    }
+
+    fn pop_last(&mut self, is_meant: impl Fn(&T) -> bool) -> Option<T> {
+        let last = self.waiting.iter().rposition(is_meant)?;
+        let item = self.waiting.remove(last)?;
         self.left(&item);
         Some(item)
     }

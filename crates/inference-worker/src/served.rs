@@ -9,6 +9,7 @@ use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
 use crate::pace::Pace;
+use crate::queue::Capacity;
 use crate::response_cache::ResponseCache;
 use crate::schedule::Schedule;
 use crate::shadow::ShadowRoute;
@@ -83,6 +84,15 @@ impl ServedModel {
             self.dequeued(bytes);
         }
         is_admitted
+    }
+
+    /// By how much its queue would be too full with one more request of so many bytes.
+    pub(crate) fn excess(&self, limits: &QueueLimits, bytes: usize) -> Capacity {
+        let waiting = self.queued_bytes.load(Ordering::Relaxed);
+        Capacity {
+            count: (self.queued() + 1).saturating_sub(limits.count_max),
+            bytes: waiting.saturating_add(bytes).saturating_sub(limits.bytes_max),
+        }
     }
 
     /// Takes back the place that a request of so many bytes gave up a moment ago.

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use leat_contract::{Shadow, ShadowCounts};
@@ -15,8 +15,10 @@ use crate::loaded::LoadedVersion;
 use crate::reply::best;
 use crate::yielding::yield_to_others;
 
-/// Copies that may wait: a few batches, so that memory stays small and figures young.
+/// Copies that may wait: a few batches, so that figures stay young.
 const COPIES_MAX: usize = 256;
+/// And their bytes: rows may be wide and requests large.
+const COPIES_BYTES_MAX: usize = 32 << 20;
 
 /// A version that gets copies, and how many.
 #[derive(Debug)]
@@ -38,10 +40,18 @@ pub(crate) struct Copy {
     pub(crate) output: Vec<f32>,
 }
 
+impl Copy {
+    fn bytes(&self) -> usize {
+        (self.input.len() + self.output.len()) * size_of::<f32>()
+    }
+}
+
 /// Where copies are handed in.
 #[derive(Debug, Clone)]
 pub(crate) struct Copies {
     sender: SyncSender<Copy>,
+    /// Bytes of the copies that wait or are run.
+    bytes: Arc<AtomicUsize>,
 }
 
 impl ShadowRoute {
@@ -71,18 +81,25 @@ impl Copies {
         let (sender, receiver) = sync_channel(COPIES_MAX);
         let failed =
             |error: std::io::Error| Error::Thread { name: "shadow".to_owned(), reason: error.to_string() };
-        let mut running = Running { team: Team::new(NonZeroUsize::MIN)?, scratch: Scratch::default() };
+        let bytes = Arc::<AtomicUsize>::default();
+        let mut running = Running {
+            team: Team::new(NonZeroUsize::MIN)?,
+            scratch: Scratch::default(),
+            bytes: bytes.clone(),
+        };
         let named = std::thread::Builder::new().name("shadow".to_owned());
         named.spawn(move || running.run_all(&receiver)).map_err(failed)?;
-        Ok(Self { sender })
+        Ok(Self { sender, bytes })
     }
 
-    /// Hands a copy in, or drops it when many wait.
-    pub(crate) fn add(&self, copy: Copy) {
-        if let Err(full) = self.sender.try_send(copy) {
-            let (std::sync::mpsc::TrySendError::Full(copy)
-            | std::sync::mpsc::TrySendError::Disconnected(copy)) = full;
-            copy.shadow.dropped(1);
+    /// Makes a copy of so many numbers and hands it in, or counts it as dropped when too much waits.
+    pub(crate) fn add(&self, shadow: &ShadowRoute, numbers: usize, copy: impl FnOnce() -> Copy) {
+        let bytes = numbers * size_of::<f32>();
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = before.saturating_add(bytes) <= COPIES_BYTES_MAX;
+        if !has_room || self.sender.try_send(copy()).is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            shadow.dropped(1);
         }
     }
 }
@@ -90,6 +107,7 @@ impl Copies {
 struct Running {
     team: Team,
     scratch: Scratch,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Running {
@@ -98,6 +116,7 @@ impl Running {
         while let Ok(copy) = copies.recv() {
             let counts = self.run(&copy);
             copy.shadow.version.meter.counts().shadow.merge(&counts);
+            self.bytes.fetch_sub(copy.bytes(), Ordering::Relaxed);
         }
     }
 
@@ -149,9 +168,16 @@ mod tests {
         Arc::new(ShadowRoute::new(&shadow, Arc::new(version)))
     }
 
+    fn running() -> Running {
+        Running {
+            team: Team::new(NonZeroUsize::MIN).unwrap(),
+            scratch: Scratch::default(),
+            bytes: Arc::default(),
+        }
+    }
+
     fn run(live: LoadedVersion, shadow: LoadedVersion, input: &[f32], output: &[f32]) -> ShadowCounts {
-        let mut running =
-            Running { team: Team::new(NonZeroUsize::MIN).unwrap(), scratch: Scratch::default() };
+        let mut running = running();
         let (shadow, live) = (route(shadow, 1.0), Arc::new(live));
         running.run(&Copy { shadow, live, input: input.to_vec(), output: output.to_vec() })
     }
@@ -163,6 +189,34 @@ mod tests {
             let taken = (0..100).filter(|_| route.takes_next()).count();
             assert_eq!(taken, copies);
         }
+    }
+
+    #[test]
+    fn copies_of_large_requests_are_dropped_before_they_take_much_memory() {
+        let (sender, receiver) = sync_channel(COPIES_MAX);
+        let mut running = running();
+        let copies = Copies { sender, bytes: running.bytes.clone() };
+        let (shadow, live) = (route(tiny_version(2), 1.0), Arc::new(tiny_version(1)));
+        let rows = COPIES_BYTES_MAX / size_of::<f32>() / 3 / 2 + 1;
+        let (input, output) = (vec![1.0; 2 * rows], vec![3.0; rows]);
+        let add = || {
+            copies.add(&shadow, 3 * rows, || Copy {
+                shadow: shadow.clone(),
+                live: live.clone(),
+                input: input.clone(),
+                output: output.clone(),
+            });
+        };
+        add();
+        add();
+        assert_eq!(receiver.try_iter().count(), 1, "the second is half of what may wait and a little more");
+        assert_eq!(shadow.version.meter.counts().shadow.dropped, 1);
+        copies.bytes.store(0, Ordering::Relaxed);
+        add();
+        drop(copies);
+        running.run_all(&receiver);
+        assert_eq!(running.bytes.load(Ordering::Relaxed), 0, "what was run takes nothing");
+        assert_eq!(shadow.version.meter.counts().shadow.mirrored, 1);
     }
 
     #[test]

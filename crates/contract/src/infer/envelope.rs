@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Parameters, PlainRequest};
@@ -19,9 +19,11 @@ const STICKY_KEY: &str = "sticky_key";
 /// All of them.
 pub(super) const NAMES: [&str; 3] = [PRIORITY, TIMEOUT, STICKY_KEY];
 
-/// JSON has no lengths, so finding what stands behind the data means reading all of it. From this size on it is not looked
-/// for; MessagePack data in `bin` is passed over at once, whatever its size.
+/// JSON has no lengths, so finding what stands behind the data means reading all of it. From this size on that is done only when
+/// there seems to be something; MessagePack data in `bin` is passed over at once, whatever its size.
 const JSON_BYTES_READ_MAX: usize = 64 * 1024;
+/// So much of the end of large JSON is looked at for that: far more than the envelope takes, and what stands before `inputs` is not in it.
+const JSON_END_BYTES: usize = 16 * 1024;
 
 /// How urgent a request is. What is more urgent is answered first, and makes room for itself in a full queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +65,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// Finds the envelope in an encoded request without reading its data. What cannot be read counts as absent: reading the
-    /// whole request says what is wrong with it. In JSON of more than 64 KiB only what stands before the data is found.
+    /// whole request says what is wrong with it. In JSON of more than 64 KiB what stands behind the data is found in the last 16 KiB.
     pub fn peek(payload: &[u8]) -> Self {
         let mut found = Self::default();
         if payload.len() > limits::PAYLOAD_BYTES_MAX || !may_have_one(payload) {
@@ -73,7 +75,7 @@ impl Envelope {
             return Self { deadline_ms: plain.deadline_ms, ..found };
         }
         let is_json = Encoding::detect(payload) == Ok(Encoding::Json);
-        let stops_at_data = is_json && payload.len() > JSON_BYTES_READ_MAX;
+        let stops_at_data = is_json && payload.len() > JSON_BYTES_READ_MAX && !may_end_with_one(payload);
         let seed = EnvelopeSeed { found: &mut found, stops_at_data };
         // A message that is broken further on is refused by whoever reads all of it.
         let _ = codec::decode_seed(payload, limits::PAYLOAD_BYTES_MAX, seed);
@@ -123,6 +125,13 @@ fn may_have_one(payload: &[u8]) -> bool {
     static FIELDS: LazyLock<[Finder<'static>; 2]> =
         LazyLock::new(|| ["deadline_ms", "parameters"].map(Finder::new));
     FIELDS.iter().any(|name| name.find(payload).is_some())
+}
+
+/// Whether the end of a payload names a part of the envelope.
+fn may_end_with_one(payload: &[u8]) -> bool {
+    let end = payload.get(payload.len().saturating_sub(JSON_END_BYTES)..).unwrap_or_default();
+    let is_named = |name: &str| memmem::find(end, name.as_bytes()).is_some();
+    ["deadline_ms"].iter().chain(&NAMES).any(|name| is_named(name))
 }
 
 struct EnvelopeSeed<'found> {

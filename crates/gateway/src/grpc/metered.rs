@@ -68,7 +68,9 @@ impl<B> Metered<B> {
         let pause_max = self.pause_max;
         let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause_max)));
         let message = "the rest of a message was not sent within";
-        pause.as_mut().poll(context).map(|()| refused(Refusal::slow(format!("{message} {pause_max:?}"))))
+        pause.as_mut().poll(context).map(|()| {
+            refused(Refusal::slow(format!("{message} {pause_max:?} (setting gateway.body_timeout_ms)")))
+        })
     }
 }
 

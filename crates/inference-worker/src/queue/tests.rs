@@ -97,6 +97,29 @@ fn gives_what_is_ready_in_order_up_to_the_limit() {
 }
 
 #[test]
+fn room_is_made_among_items_of_a_kind_or_not_at_all() {
+    let [high, normal, low] = Priority::ALL;
+    let fill =
+        || filled(9, vec![of(low, 1), of(normal, 2), of(low, 3), of(normal, 4), of(low, 5), of(high, 6)]);
+    let is_odd = |item: &Item| item.number % 2 == 1;
+    let out = |than, count, bytes| {
+        let queue = fill();
+        let pushed_out = numbers(&queue.push_out(than, Capacity { count, bytes }, is_odd));
+        assert_eq!(queue.len() + pushed_out.len(), 6);
+        (pushed_out, queue.backlog().waiting)
+    };
+    assert_eq!(out(normal, 1, 0), (vec![5], 5));
+    assert_eq!(out(high, 0, 15), (vec![5, 3], 4));
+    assert_eq!(out(normal, 4, 0), (vec![], 6), "there are three of the kind");
+    assert_eq!(out(normal, 1, 31), (vec![], 6), "of 30 bytes");
+    assert_eq!(out(low, 1, 0), (vec![], 6), "nothing is less urgent");
+    let queue = fill();
+    let any = |_: &Item| true;
+    assert_eq!(numbers(&queue.push_out(high, Capacity { count: 4, bytes: 0 }, any)), [5, 3, 1, 4]);
+    assert_eq!(take(&queue, 9), [6, 2]);
+}
+
+#[test]
 fn what_is_urgent_is_taken_first_and_pushes_out_what_came_last_of_the_rest() {
     let [high, normal, low] = Priority::ALL;
     let queue = filled(4, vec![of(low, 1), of(normal, 2), of(low, 3), of(normal, 4)]);

@@ -127,12 +127,15 @@ async fn urgent_requests_go_first() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_urgent_request_takes_the_place_of_one_that_is_not_in_a_full_queue() {
+/// Two requests that are not urgent fill a queue; of them the last makes way.
+async fn an_urgent_request_takes_a_place(
+    settings: Settings,
+    change: impl Fn(&mut leat_contract::Deployment),
+) {
     let cluster = Cluster::start().await;
-    let settings = Settings { batch_requests_max: 1, queue_max: 2, ..quick() };
-    let worker = cluster.worker("w1", settings).await;
-    let deployment = deployment(vec![cluster.store(1, 100, &slow(WIDTH, 240)).await]);
+    let worker = cluster.worker("w1", Settings { batch_requests_max: 1, ..settings }).await;
+    let mut deployment = deployment(vec![cluster.store(1, 100, &slow(WIDTH, 240)).await]);
+    change(&mut deployment);
     let revision = cluster.deploy(&deployment).await;
     cluster.applied(&worker, revision).await;
     let mut running = pin!(cluster.ask(cluster.live(), blocker()));
@@ -144,12 +147,24 @@ async fn an_urgent_request_takes_the_place_of_one_that_is_not_in_a_full_queue() 
         Poll::Ready(())
     });
     before(&mut running, poll_all).await;
+    let detail = refusal(before(&mut running, ask(3)).await);
+    assert_eq!((detail.code, detail.retryable), (429, true), "{detail}");
     let mut urgent = pin!(ask(1));
     let pushed_out = before(&mut urgent, second).await;
     let detail = refusal(pushed_out);
     assert_eq!((detail.code, detail.retryable), (429, true), "{detail}");
     assert!(urgent.await.is_ok() && first.await.is_ok());
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_urgent_request_takes_the_place_of_one_that_is_not_in_a_full_queue_of_the_worker() {
+    an_urgent_request_takes_a_place(Settings { queue_max: 2, ..quick() }, |_| ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_urgent_request_takes_the_place_of_one_that_is_not_in_a_full_queue_of_the_model() {
+    an_urgent_request_takes_a_place(quick(), |deployment| deployment.limits.queue_max = 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,14 +32,24 @@ fn peeking_finds_what_reading_finds_in_both_encodings() {
 }
 
 #[test]
-fn what_stands_behind_the_data_is_found_unless_the_data_is_large() {
+fn what_stands_behind_the_data_is_found_unless_that_is_far_from_the_end_of_large_data() {
     let behind = |rows: usize| {
         let row = "[1,2],".repeat(rows);
         format!(r#"{{"instances":[{row}[1,2]],"deadline_ms":7}}"#)
     };
     assert_eq!(Envelope::peek(behind(1).as_bytes()).deadline_ms, Some(7));
-    assert_eq!(Envelope::peek(behind(20_000).as_bytes()).deadline_ms, None);
-    let before = behind(20_000).replacen('{', r#"{"deadline_ms":9,"#, 1);
+    assert_eq!(Envelope::peek(behind(20_000).as_bytes()).deadline_ms, Some(7));
+    let parameters = |note: usize| {
+        let note = "x".repeat(note);
+        let row = "[1,2],".repeat(20_000);
+        format!(
+            r#"{{"instances":[{row}[1,2]],"parameters":{{"priority":1,"sticky_key":"user-7","note":"{note}"}}}}"#
+        )
+    };
+    let found = Envelope::peek(parameters(10).as_bytes());
+    assert_eq!((found.priority, found.sticky_key.as_deref()), (Priority::High, Some("user-7")));
+    assert_eq!(Envelope::peek(parameters(20_000).as_bytes()), Envelope::default());
+    let before = parameters(20_000).replacen('{', r#"{"deadline_ms":9,"#, 1);
     assert_eq!(Envelope::peek(before.as_bytes()).deadline_ms, Some(9));
 }
 
