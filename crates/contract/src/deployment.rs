@@ -103,12 +103,17 @@ impl Deployment {
 
     /// Every version that a worker must load: those of the routes, then the shadow as a route without a share.
     pub fn versions(&self) -> impl Iterator<Item = Route> {
-        let shadow = self.shadow.iter().map(|shadow| Route {
-            version: shadow.version,
-            digest: shadow.digest.clone(),
-            weight: 0,
-        });
-        self.routes.iter().cloned().chain(shadow)
+        self.routes.iter().cloned().chain(self.shadow.iter().map(Shadow::route))
+    }
+
+    /// What is left of it without versions that a worker cannot load, as long as those that are left answer at least half of the live
+    /// route.
+    pub fn without(&self, missing: impl Fn(&Route) -> bool) -> Option<Self> {
+        let mut rest = self.clone();
+        rest.routes.retain(|route| !missing(route));
+        let share: u32 = rest.routes.iter().map(|route| route.weight).sum();
+        rest.shadow = rest.shadow.filter(|shadow| !missing(&shadow.route()));
+        (share >= 50).then_some(rest)
     }
 
     /// The route of a version.

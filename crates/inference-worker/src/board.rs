@@ -54,13 +54,13 @@ impl Board {
         });
     }
 
-    /// A deployment is in force.
-    pub(crate) fn ready(&self, deployment: &Deployment, revision: u64) {
+    /// A deployment is in force; without its revision when that is only a part of it.
+    pub(crate) fn ready(&self, deployment: &Deployment, revision: Option<u64>) {
         self.change(&deployment.model, |model| {
             let routes = deployment.versions();
             model.serving = routes.map(|route| entry(deployment, &route, LoadState::Ready, None)).collect();
             model.coming.clear();
-            model.revision = Some(revision);
+            model.revision = revision;
         });
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let versions = [Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
         let first = tiny_deployment(&versions[..1], &[100]);
         let second = tiny_deployment(&versions[1..], &[100]);
-        board.ready(&first, 7);
+        board.ready(&first, Some(7));
         board.loading(&second);
         assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Loading)]);
         board.failed(&second, second.routes.first(), &ErrorDetail::new(ErrorCode::Internal, "damaged"));

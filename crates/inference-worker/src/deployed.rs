@@ -25,15 +25,27 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
     let mut failures = 0;
     loop {
         let current = wanted.borrow_and_update().clone();
-        let applied = tokio::select! {
+        let mut is_newer = false;
+        let prepared = tokio::select! {
             // What is wanted last counts: a newer wish interrupts loading, and loading only.
             biased;
-            changed = wanted.changed() => match changed { Ok(()) => continue, Err(_) => break },
+            is_following = others_wanted(&mut wanted, &current, &mut is_newer) => {
+                if is_following { continue } else { break }
+            }
             prepared = deployed.prepare(current.as_ref()) => prepared,
         };
-        let outcome = match applied {
-            Ok(prepared) => deployed.put_in_force(current, prepared).await,
-            Err(error) => Err(error),
+        if is_newer {
+            wanted.mark_changed();
+        }
+        let outcome = match (prepared, current) {
+            (Ok(Some(prepared)), Some((deployment, revision))) => {
+                deployed.put_in_force(&deployment, revision, prepared).await
+            }
+            (Ok(_), _) => {
+                deployed.end().await;
+                Ok(())
+            }
+            (Err(error), _) => Err(error),
         };
         let retry = match outcome {
             Ok(()) => {
@@ -53,6 +65,26 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
         }
     }
     deployed.end().await;
+}
+
+/// Waits until other models are wanted, and says whether the same ones were wanted otherwise: who moves shares more often than a load takes
+/// would else never see it end. Gives false when nothing ever will be wanted.
+async fn others_wanted(wanted: &mut watch::Receiver<Wanted>, current: &Wanted, is_newer: &mut bool) -> bool {
+    let models = |wanted: &Wanted| {
+        let (deployment, _) = wanted.as_ref()?;
+        let (max_size, pipeline) = (deployment.batching.max_size, deployment.pipeline.clone());
+        let mut versions: Vec<_> = deployment.versions().map(|route| (route.version, route.digest)).collect();
+        versions.sort();
+        Some((versions, pipeline, max_size))
+    };
+    let meant = models(current);
+    while wanted.changed().await.is_ok() {
+        if models(&wanted.borrow_and_update()) != meant {
+            return true;
+        }
+        *is_newer = true;
+    }
+    false
 }
 
 async fn after(delay: Option<std::time::Duration>) {
@@ -79,29 +111,43 @@ struct Served {
     durable: Option<Durable>,
 }
 
+/// What can be put in force of a deployment.
+struct Prepared {
+    /// In the order of [`Deployment::versions`].
+    versions: Vec<Arc<LoadedVersion>>,
+    /// Those that cannot be loaded, and why.
+    missing: Vec<(Route, Error)>,
+}
+
 impl Deployed {
-    /// Gets every version of a deployment into memory. Nothing that is in force changes.
-    async fn prepare(
-        &self,
-        wanted: Option<&(Arc<Deployment>, u64)>,
-    ) -> Result<Vec<Arc<LoadedVersion>>, Error> {
-        let Some((deployment, _)) = wanted else { return Ok(Vec::new()) };
+    /// Gets every version of a deployment into memory. Nothing that is in force changes, and it goes on when one cannot be loaded; where
+    /// nothing is in force, the others are better than none.
+    async fn prepare(&self, wanted: Option<&(Arc<Deployment>, u64)>) -> Result<Option<Prepared>, Error> {
+        let Some((deployment, _)) = wanted else { return Ok(None) };
         self.shared.board.loading(deployment);
         if let Err(error) = deployment.validate() {
             return Err(self.failed(deployment, None, error.into()));
         }
         let current = self.served.as_ref().map(|served| served.model.routes());
-        let mut versions = Vec::with_capacity(deployment.routes.len());
+        let (mut versions, mut missing) = (Vec::with_capacity(deployment.routes.len()), Vec::new());
         for route in deployment.versions() {
             match obtain(&self.shared, deployment, &route, current.as_deref()).await {
                 Ok(version) => versions.push(version),
+                Err(error) if current.is_none() => missing.push((route, error)),
                 Err(error) => {
                     self.keep_warm(versions, current.as_deref());
                     return Err(self.failed(deployment, Some(&route), error));
                 }
             }
         }
-        Ok(versions)
+        let is_missing = |route: &Route| missing.iter().any(|(missing, _)| missing == route);
+        if deployment.without(is_missing).is_none()
+            && let Some((route, error)) = missing.pop()
+        {
+            self.keep_warm(versions, None);
+            return Err(self.failed(deployment, Some(&route), error));
+        }
+        Ok(Some(Prepared { versions, missing }))
     }
 
     fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: Error) -> Error {
@@ -126,11 +172,14 @@ impl Deployed {
     }
 
     /// Swaps the routes and makes the subscriptions fit them. It may be repeated after an error.
-    async fn put_in_force(&mut self, wanted: Wanted, versions: Vec<Arc<LoadedVersion>>) -> Result<(), Error> {
-        let Some((deployment, revision)) = wanted else {
-            self.end().await;
-            return Ok(());
-        };
+    async fn put_in_force(
+        &mut self,
+        wanted: &Deployment,
+        revision: u64,
+        Prepared { versions, mut missing }: Prepared,
+    ) -> Result<(), Error> {
+        let is_missing = |route: &Route| missing.iter().any(|(missing, _)| missing == route);
+        let Some(deployment) = wanted.without(is_missing) else { return Ok(()) };
         let table = RouteTable::new(&deployment, versions);
         if let Some(served) = &self.served {
             let former = served.model.replace(table);
@@ -143,9 +192,14 @@ impl Deployed {
                 Some(Served { model, live: None, pinned: Vec::new(), endpoint: None, durable: None });
         }
         self.subscribe().await?;
-        self.shared.board.ready(&deployment, revision);
-        info!(model = %self.model, revision, routes = describe(&deployment), "deployment in force");
-        Ok(())
+        let Some((route, error)) = missing.pop() else {
+            self.shared.board.ready(&deployment, Some(revision));
+            info!(model = %self.model, revision, routes = describe(&deployment), "deployment in force");
+            return Ok(());
+        };
+        self.shared.board.ready(&deployment, None);
+        info!(model = %self.model, revision, routes = describe(&deployment), "part of a deployment in force");
+        Err(self.failed(wanted, Some(&route), error))
     }
 
     async fn subscribe(&mut self) -> Result<(), Error> {

@@ -34,6 +34,11 @@ impl Shadow {
         Self { version, digest, ratio: whole(), tolerance: Self::default_tolerance() }
     }
 
+    /// As a route without a share.
+    pub(super) fn route(&self) -> Route {
+        Route { version: self.version, digest: self.digest.clone(), weight: 0 }
+    }
+
     pub(super) fn validate(&self, routes: &[Route]) -> Result<(), Error> {
         check_ratio("shadow.ratio", self.ratio)?;
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {

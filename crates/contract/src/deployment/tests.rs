@@ -78,6 +78,24 @@ fn a_shadow_has_no_route_and_a_canary_has_a_share() {
 }
 
 #[test]
+fn what_is_left_without_versions_that_cannot_be_loaded_answers_half_of_the_live_route() {
+    let version = |number| ModelVersion::new(number).unwrap();
+    let digest = Digest::new(format!("sha256-{:064x}", 4)).unwrap();
+    let mut whole = deployment(vec![route(1, 50), route(2, 45), route(3, 5)]);
+    whole.shadow = Some(Shadow::new(version(4), digest));
+    let left = |missing: &[u32]| {
+        let rest = whole.without(|route| missing.contains(&route.version.get()))?;
+        let versions = rest.versions().map(|route| (route.version.get(), route.weight));
+        Some(versions.collect::<Vec<_>>())
+    };
+    assert_eq!(left(&[]), Some(vec![(1, 50), (2, 45), (3, 5), (4, 0)]));
+    assert_eq!(left(&[4]), Some(vec![(1, 50), (2, 45), (3, 5)]));
+    assert_eq!(left(&[1]), Some(vec![(2, 45), (3, 5), (4, 0)]));
+    assert_eq!(left(&[2, 3, 4]), Some(vec![(1, 50)]));
+    assert_eq!(left(&[1, 3]), None);
+}
+
+#[test]
 fn a_preferred_batch_is_no_larger_than_the_largest() {
     let mut deployment = deployment(vec![route(1, 100)]);
     for (size, is_good) in [(0, false), (1, true), (64, true), (65, false)] {

@@ -122,3 +122,87 @@ async fn a_broken_blob_keeps_the_old_version_serving_and_says_so_in_the_lease() 
     assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "3");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_serves_what_can_be_loaded_of_a_deployment_and_the_rest_once_it_can() {
+    let cluster = Cluster::start().await;
+    let model = crate::cluster::model();
+    let good = cluster.store(1, 90, &regression(1.0)).await;
+    let (canary, shadow) =
+        (cluster.store(2, 10, &regression(2.0)).await, cluster.store(3, 0, &regression(3.0)).await);
+    for route in [&canary, &shadow] {
+        cluster.storage.objects(AssetRole::Models).delete(route.digest.as_str()).await.unwrap();
+    }
+    let mut deployment = deployment(vec![good.clone(), canary.clone()]);
+    deployment.shadow = Some(leat_contract::Shadow::new(shadow.version, shadow.digest.clone()));
+    let revision = cluster.deploy(&deployment).await;
+    let worker = cluster.worker("w1", quick()).await;
+    let is_partly = |lease: &leat_contract::WorkerLease| {
+        let failed = lease.loaded.iter().any(|loaded| loaded.state == LoadState::Failed);
+        failed && lease.serves(&model, good.version)
+    };
+    let lease = cluster.lease_when(&worker, is_partly).await;
+    assert!(
+        !lease.deployment_revisions.contains_key(&model),
+        "the deployment as a whole is not in force: {lease:?}"
+    );
+    for _ in 0..20 {
+        assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
+    }
+    cluster.store(2, 10, &regression(2.0)).await;
+    cluster.store(3, 0, &regression(3.0)).await;
+    cluster.applied(&worker, revision).await;
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.push(cluster.predict(REQUEST).await.unwrap()["model_version"].clone());
+    }
+    assert_eq!(answers.iter().filter(|version| *version == "2").count(), 1, "{answers:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_does_not_give_the_live_route_to_a_canary() {
+    let cluster = Cluster::start().await;
+    let mut broken = cluster.store(1, 90, b"this is no model").await;
+    let canary = cluster.store(2, 10, &regression(2.0)).await;
+    cluster.deploy(&deployment(vec![broken.clone(), canary.clone()])).await;
+    let worker = cluster.worker("w1", quick()).await;
+    let failed = |lease: &leat_contract::WorkerLease| {
+        lease
+            .loaded(&crate::cluster::model(), broken.version)
+            .is_some_and(|one| one.state == LoadState::Failed)
+    };
+    cluster.lease_when(&worker, failed).await;
+    assert!(cluster.predict(REQUEST).await.is_err(), "nobody answers");
+    broken = cluster.store(1, 90, &regression(1.0)).await;
+    let revision = cluster.deploy(&deployment(vec![broken, canary])).await;
+    cluster.applied(&worker, revision).await;
+    assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_that_move_while_a_version_loads_do_not_interrupt_it() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let one = cluster.store(1, 100, &regression(1.0)).await;
+    // Large enough that loading takes longer than the shares move.
+    let two = cluster.store(2, 0, &crate::models::slow(1500, 6)).await;
+    let routes = |share: u32| {
+        let weighted =
+            |route: &leat_contract::Route, weight| leat_contract::Route { weight, ..route.clone() };
+        deployment(vec![weighted(&one, 100 - share), weighted(&two, share)])
+    };
+    let begun = cluster.deploy(&routes(0)).await;
+    // One after the other, as fast as the broker takes them.
+    let moving = async {
+        for share in (1..50).cycle() {
+            cluster.deploy(&routes(share)).await;
+        }
+    };
+    let lease = tokio::select! {
+        lease = cluster.applied(&worker, begun) => lease,
+        () = moving => panic!("shares move without end"),
+    };
+    assert!(lease.serves(&crate::cluster::model(), two.version));
+    worker.stop().await;
+}
