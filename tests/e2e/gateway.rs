@@ -1,5 +1,6 @@
 //! The gateway as its clients meet it: those of the protocols it speaks, and those that mean it ill.
 
+mod aliases;
 mod bombs;
 mod clients;
 mod encryption;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leat_catalogue::Catalogue;
-use leat_contract::{AssetRole, ModelMetadata, ModelName, ModelRef, Subjects, VersionRef};
+use leat_contract::{AssetRole, ModelMetadata, ModelRef, ModelVersion, Subjects, VersionRef};
 use leat_messaging::{ConnectOptions, Connection, Error as MessagingError, Storage};
 
 pub(crate) use jobs::Jobs;
@@ -77,9 +77,12 @@ impl Session {
     ///
     /// # Errors
     /// When nobody serves it, with what to do about it.
-    pub(crate) async fn metadata(&self, model: &ModelName) -> Result<ModelMetadata, Error> {
-        let asked =
-            self.connection.request(self.subjects.metadata(model), Bytes::new(), METADATA_TIMEOUT).await;
+    pub(crate) async fn metadata(&self, model: &ModelRef) -> Result<ModelMetadata, Error> {
+        let subject = match self.version(model).await? {
+            None => self.subjects.metadata(&model.name),
+            Some(version) => self.subjects.metadata_version(&model.name, version),
+        };
+        let asked = self.connection.request(subject, Bytes::new(), METADATA_TIMEOUT).await;
         let reply = asked.map_err(|error| {
             Error::Usage(format!(
                 "{error}\nis {model} deployed? `leat status` shows it, `leat deploy` does it"
@@ -93,13 +96,17 @@ impl Session {
     /// # Errors
     /// When an alias points nowhere.
     pub(crate) async fn infer_subject(&self, model: &ModelRef) -> Result<String, Error> {
-        Ok(match &model.version {
+        Ok(match self.version(model).await? {
             None => self.subjects.infer(&model.name),
-            Some(VersionRef::Version(version)) => self.subjects.infer_version(&model.name, *version),
-            Some(VersionRef::Alias(_)) => {
-                let manifest = self.catalogue().registry().resolve(model).await?;
-                self.subjects.infer_version(&model.name, manifest.version)
-            }
+            Some(version) => self.subjects.infer_version(&model.name, version),
+        })
+    }
+
+    async fn version(&self, model: &ModelRef) -> Result<Option<ModelVersion>, Error> {
+        Ok(match &model.version {
+            None => None,
+            Some(VersionRef::Version(version)) => Some(*version),
+            Some(VersionRef::Alias(_)) => Some(self.catalogue().registry().resolve(model).await?.version),
         })
     }
 

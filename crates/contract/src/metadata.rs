@@ -11,8 +11,11 @@ use crate::{Datatype, ModelName};
 pub struct ModelMetadata {
     /// The model.
     pub name: ModelName,
-    /// The versions that can be asked, as text.
+    /// The versions that can be asked, as text; of a request for one version only that one.
     pub versions: Vec<String>,
+    /// The version that is described, as text: of the live route the one with the largest share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What runs it, for example `leat_native`.
     pub platform: String,
     /// The tensors that go in.

@@ -74,6 +74,11 @@ impl Subjects {
         format!("{}metadata.{model}", self.root)
     }
 
+    /// What one version of a model takes and gives.
+    pub fn metadata_version(&self, model: &ModelName, version: ModelVersion) -> String {
+        format!("{}metadata.{model}.{version}", self.root)
+    }
+
     /// Ground truth for earlier requests to a model.
     pub fn label(&self, model: &ModelName) -> String {
         format!("{}label.{model}", self.root)
@@ -161,7 +166,7 @@ impl Subjects {
 
     /// All metadata requests.
     pub fn metadata_all(&self) -> String {
-        format!("{}metadata.*", self.root)
+        format!("{}metadata.>", self.root)
     }
 
     /// All labels.

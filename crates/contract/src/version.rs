@@ -34,7 +34,7 @@ pub enum ContractVersion {
     /// How long reading requests and writing answers took, in the figures of workers.
     #[serde(rename = "1.5")]
     V1_5,
-    /// How many rows the runs of a version had, in the figures of workers.
+    /// How many rows the runs of a version had, in the figures of workers. Metadata of one version.
     #[serde(rename = "1.6")]
     V1_6,
 }
@@ -77,7 +77,9 @@ impl ContractVersion {
                 "`InferenceFigures` as `data` of `$SRV.STATS`; `cache` in telemetry; the headers `Leat-Accepted-Ms`, `Leat-Accepted-Message-Id` and `Leat-Failed-Attempts` of durable requests and jobs that a worker handed over"
             }
             Self::V1_5 => "`input` and `output` in the totals of `InferenceFigures`",
-            Self::V1_6 => "`batches` of versions in `InferenceFigures`",
+            Self::V1_6 => {
+                "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`"
+            }
         }
     }
 }

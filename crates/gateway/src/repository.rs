@@ -67,7 +67,7 @@ pub(crate) async fn unload(catalogue: &Catalogue, workers: &Workers, model: &str
     catalogue.deployments().remove(&name).await?;
     let target = Target::live(name);
     let gone = async {
-        while workers.metadata(&target).await.is_ok() {
+        while !workers.is_absent(&target).await {
             tokio::time::sleep(ABSENT_POLL).await;
         }
     };

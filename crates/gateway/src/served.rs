@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use leat_contract::{Alias, AliasName, AssetRole, Deployment, ModelName, ModelVersion};
+use leat_catalogue::PRODUCTION;
+use leat_contract::{Alias, AliasName, AssetRole, Deployment, ModelMetadata, ModelName, ModelVersion, Route};
 use leat_messaging::{Change, Error, KeyValue, Storage, Watched};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +27,16 @@ pub(crate) struct Served {
 #[derive(Debug, Default)]
 struct Known {
     deployments: BTreeMap<ModelName, Deployment>,
-    aliases: BTreeMap<(ModelName, AliasName), ModelVersion>,
+    aliases: BTreeMap<(ModelName, AliasName), Pointed>,
+    /// What versions take and give, as workers said.
+    described: BTreeMap<(ModelName, ModelVersion), Arc<ModelMetadata>>,
+}
+
+/// Where an alias points, and where it did before.
+#[derive(Debug, Clone, Copy)]
+struct Pointed {
+    version: ModelVersion,
+    before: Option<ModelVersion>,
 }
 
 impl Served {
@@ -50,7 +60,40 @@ impl Served {
 
     /// The version that an alias points at.
     pub(crate) fn alias(&self, model: &ModelName, alias: &AliasName) -> Option<ModelVersion> {
-        self.read(|known| known.aliases.get(&(model.clone(), alias.clone())).copied())
+        self.read(|known| Some(known.aliases.get(&(model.clone(), alias.clone()))?.version))
+    }
+
+    /// The version that it pointed at before, as far as that is known.
+    pub(crate) fn alias_before(&self, model: &ModelName, alias: &AliasName) -> Option<ModelVersion> {
+        self.read(|known| {
+            let followed = known.aliases.get(&(model.clone(), alias.clone()))?.before;
+            let previous = || known.deployments.get(model)?.previous.as_deref().and_then(principal);
+            followed.or_else(|| previous().filter(|_| alias.as_str() == PRODUCTION))
+        })
+    }
+
+    /// What a version takes and gives, or the one with the largest share of the live route, when a worker has said so since the deployment
+    /// was changed.
+    pub(crate) fn described(
+        &self,
+        model: &ModelName,
+        version: Option<ModelVersion>,
+    ) -> Option<Arc<ModelMetadata>> {
+        self.read(|known| {
+            let version = version.or_else(|| principal(&known.deployments.get(model)?.routes))?;
+            known.described.get(&(model.clone(), version)).cloned()
+        })
+    }
+
+    /// Keeps what a worker said of a version. What models say that answer together depends on all of them, so it is not kept.
+    pub(crate) fn describe(&self, metadata: &Arc<ModelMetadata>) {
+        let version = metadata.version.as_ref().and_then(|version| version.parse().ok());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let deployment = known.deployments.get(&metadata.name);
+        let is_alone = deployment.is_some_and(|deployment| deployment.pipeline.is_none());
+        if let Some(version) = version.filter(|_| is_alone) {
+            known.described.insert((metadata.name.clone(), version), metadata.clone());
+        }
     }
 
     /// Waits until something of it changes.
@@ -76,6 +119,7 @@ impl Served {
         let bucket: KeyValue<Deployment> = storage.key_value(AssetRole::Desired);
         self.follow(bucket, ">", |known, change| {
             let Ok(model) = change.key.parse::<ModelName>() else { return };
+            known.described.retain(|(described, _), _| *described != model);
             match change.value {
                 Some(deployment) => known.deployments.insert(model, deployment),
                 None => known.deployments.remove(&model),
@@ -90,7 +134,13 @@ impl Served {
         self.follow(bucket, "*.alias.*", |known, change| {
             let Some(key) = Alias::parse_key(&change.key) else { return };
             match change.value {
-                Some(alias) => known.aliases.insert(key, alias.version),
+                Some(Alias { version, .. }) => {
+                    let former = known.aliases.get(&key).copied();
+                    let before = former.and_then(|former| {
+                        if former.version == version { former.before } else { Some(former.version) }
+                    });
+                    known.aliases.insert(key, Pointed { version, before })
+                }
                 None => known.aliases.remove(&key),
             };
         })
@@ -132,6 +182,11 @@ impl Served {
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
         look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The version with the largest share.
+fn principal(routes: &[Route]) -> Option<ModelVersion> {
+    routes.iter().rev().max_by_key(|route| route.weight).map(|route| route.version)
 }
 
 /// Ends something endless when the service stops.

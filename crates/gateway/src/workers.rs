@@ -1,5 +1,6 @@
 //! Asking the workers: one request on a subject, one reply, and what silence means.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -180,17 +181,25 @@ impl Workers {
     ) -> Result<Reply, Refusal> {
         let (mut target, until) = (target.clone(), Instant::now() + ALIAS_LAG);
         loop {
-            match self.ask(&target, payload.clone(), call).await? {
-                Some(reply) => return Ok(reply),
-                None if Instant::now() >= until || self.served.deployment(&target.model).is_none() => {
-                    return Err(self.absent(&target));
+            for target in std::iter::once(target.clone()).chain(self.former(&target)) {
+                if let Some(reply) = self.ask(&target, payload.clone(), call).await? {
+                    return Ok(reply);
                 }
-                None => {}
+            }
+            if Instant::now() >= until || self.served.deployment(&target.model).is_none() {
+                return Err(self.absent(&target));
             }
             // Workers may follow new routes sooner than this gateway learns of them.
             let _ = tokio::time::timeout(ALIAS_PAUSE, self.served.change()).await;
             target.version = self.served.alias(&target.model, alias).or(target.version);
         }
+    }
+
+    /// The version that an alias meant before: it answers until a worker has the one that is meant now.
+    fn former(&self, target: &Target) -> Option<Target> {
+        let before = self.served.alias_before(&target.model, target.alias.as_ref()?);
+        let is_coming = self.served.names(&target.model, target.version);
+        before.filter(|_| is_coming).map(|version| Target { version: Some(version), ..target.clone() })
     }
 
     /// The connection that calls go through right now, if any does.
@@ -204,15 +213,44 @@ impl Workers {
     /// # Errors
     /// 404 or 503 when no worker serves the model, or not that version.
     pub(crate) async fn metadata(&self, target: &Target) -> Result<ModelMetadata, Refusal> {
-        let subject = self.subjects.metadata(&target.model);
-        let asked = self.control.request(subject, Bytes::new(), METADATA_TIMEOUT).await;
-        let metadata: ModelMetadata = match asked {
-            Ok(reply) => reply.json()?,
-            Err(MessagingError::NoResponders { .. }) => return Err(self.absent(target)),
-            Err(error) => return Err(error.into()),
+        for target in std::iter::once(target.clone()).chain(self.former(target)) {
+            if let Some(metadata) = self.describe(&target).await? {
+                return Ok(metadata);
+            }
+        }
+        Err(self.absent(target))
+    }
+
+    /// What a model takes and gives, as it was said before if it was: good for reading a request, not for telling whether the model is
+    /// served.
+    ///
+    /// # Errors
+    /// As [`Workers::metadata`].
+    pub(crate) async fn signature(&self, target: &Target) -> Result<Arc<ModelMetadata>, Refusal> {
+        if let Some(known) = self.served.described(&target.model, target.version) {
+            return Ok(known);
+        }
+        let metadata = Arc::new(self.metadata(target).await?);
+        self.served.describe(&metadata);
+        Ok(metadata)
+    }
+
+    /// Whether it is certain that nobody answers.
+    pub(crate) async fn is_absent(&self, target: &Target) -> bool {
+        matches!(self.describe(target).await, Ok(None))
+    }
+
+    /// What a worker says of a model; nothing when nobody is there.
+    async fn describe(&self, target: &Target) -> Result<Option<ModelMetadata>, Refusal> {
+        let subject = match target.version {
+            None => self.subjects.metadata(&target.model),
+            Some(version) => self.subjects.metadata_version(&target.model, version),
         };
-        let is_served = target.version.is_none_or(|version| metadata.versions.contains(&version.to_string()));
-        if is_served { Ok(metadata) } else { Err(self.absent(target)) }
+        match self.control.request(subject, Bytes::new(), METADATA_TIMEOUT).await {
+            Ok(reply) => Ok(Some(reply.json()?)),
+            Err(MessagingError::NoResponders { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a model is served: 404 when nobody ever said that it should be, else why not.

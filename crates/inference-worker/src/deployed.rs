@@ -7,11 +7,13 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::Error;
+use crate::describe::metadata_of;
 use crate::durable::Durable;
 use crate::endpoint::ModelEndpoint;
 use crate::ingest::Ingest;
 use crate::loaded::LoadedVersion;
 use crate::loader::obtain;
+use crate::metadata::MetadataSubject;
 use crate::served::{RouteTable, ServedModel};
 use crate::shared::Shared;
 use crate::work::Target;
@@ -106,7 +108,7 @@ struct Served {
     model: Arc<ServedModel>,
     live: Option<Ingest>,
     /// By the version that answers: the same number may come with another blob, or together with other models.
-    pinned: Vec<(Arc<LoadedVersion>, Ingest)>,
+    pinned: Vec<Pinned>,
     endpoint: Option<ModelEndpoint>,
     durable: Option<Durable>,
 }
@@ -117,6 +119,39 @@ struct Prepared {
     versions: Vec<Arc<LoadedVersion>>,
     /// Those that cannot be loaded, and why.
     missing: Vec<(Route, Error)>,
+}
+
+/// A version that can be asked by its number.
+struct Pinned {
+    version: Arc<LoadedVersion>,
+    ingest: Ingest,
+    metadata: MetadataSubject,
+}
+
+impl Pinned {
+    async fn start(
+        shared: &Arc<Shared>,
+        model: &Arc<ServedModel>,
+        version: &Arc<LoadedVersion>,
+    ) -> Result<Self, Error> {
+        let (subjects, number) = (&shared.context.subjects, version.version);
+        let of = version.clone();
+        let subject = subjects.metadata_version(&model.name, number);
+        let metadata = MetadataSubject::start(shared, subject, move || Ok(metadata_of(&of))).await?;
+        let target = Target { served: model.clone(), pinned: Some(version.clone()) };
+        match Ingest::start(shared, subjects.infer_version(&model.name, number), target).await {
+            Ok(ingest) => Ok(Self { version: version.clone(), ingest, metadata }),
+            Err(error) => {
+                metadata.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn stop(self) {
+        self.metadata.stop().await;
+        self.ingest.stop().await;
+    }
 }
 
 impl Deployed {
@@ -206,32 +241,29 @@ impl Deployed {
         let (shared, subjects) = (&self.shared, &self.shared.context.subjects);
         let Some(served) = &mut self.served else { return Ok(()) };
         let routes = served.model.routes();
-        let target = |pinned: Option<Arc<LoadedVersion>>| Target { served: served.model.clone(), pinned };
         // Before any request can come, so that the first ones are counted.
         if served.endpoint.is_none() {
             served.endpoint = Some(ModelEndpoint::start(shared, &served.model).await?);
         }
         for (version, _) in &routes.versions {
-            if !served.pinned.iter().any(|(pinned, _)| Arc::ptr_eq(pinned, version)) {
-                let subject = subjects.infer_version(&self.model, version.version);
-                let ingest = Ingest::start(shared, subject, target(Some(version.clone()))).await?;
-                served.pinned.push((version.clone(), ingest));
+            if !served.pinned.iter().any(|pinned| Arc::ptr_eq(&pinned.version, version)) {
+                served.pinned.push(Pinned::start(shared, &served.model, version).await?);
             }
         }
         if served.live.is_none() {
-            served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target(None)).await?);
+            let target = Target { served: served.model.clone(), pinned: None };
+            served.live = Some(Ingest::start(shared, subjects.infer(&self.model), target).await?);
         }
         if served.durable.is_none() {
             served.durable = Some(Durable::start(shared, &self.model));
         }
-        let is_routed = |pinned: &Arc<LoadedVersion>| {
-            routes.versions.iter().any(|(version, _)| Arc::ptr_eq(version, pinned))
+        let is_routed = |pinned: &Pinned| {
+            routes.versions.iter().any(|(version, _)| Arc::ptr_eq(version, &pinned.version))
         };
-        let (kept, gone) = served.pinned.drain(..).partition(|(pinned, _)| is_routed(pinned));
+        let (kept, gone): (Vec<_>, Vec<_>) = served.pinned.drain(..).partition(is_routed);
         served.pinned = kept;
-        let gone: Vec<(Arc<LoadedVersion>, Ingest)> = gone;
-        for (_, ingest) in gone {
-            ingest.stop().await;
+        for pinned in gone {
+            pinned.stop().await;
         }
         Ok(())
     }
@@ -249,9 +281,11 @@ impl Deployed {
         if let Some(endpoint) = served.endpoint {
             endpoint.stop().await;
         }
-        let pinned = served.pinned.into_iter().map(|(_, ingest)| ingest);
-        for ingest in served.live.into_iter().chain(pinned) {
-            ingest.stop().await;
+        if let Some(live) = served.live {
+            live.stop().await;
+        }
+        for pinned in served.pinned {
+            pinned.stop().await;
         }
         let routes = served.model.routes();
         self.keep_warm(routes.loaded().cloned().collect(), None);

@@ -9,18 +9,24 @@ use crate::served::RouteTable;
 
 /// What a model takes and gives; none when nothing is routed. The version with the largest share speaks for all.
 pub(crate) fn metadata(routes: &RouteTable) -> Option<ModelMetadata> {
-    let version = routes.principal()?;
+    let versions = routes.versions.iter().map(|(version, _)| version.version.to_string()).collect();
+    Some(ModelMetadata { versions, ..metadata_of(routes.principal()?) })
+}
+
+/// What one version takes and gives.
+pub(crate) fn metadata_of(version: &LoadedVersion) -> ModelMetadata {
     let signature = &version.signature;
-    Some(ModelMetadata {
+    ModelMetadata {
         name: version.model.clone(),
-        versions: routes.versions.iter().map(|(version, _)| version.version.to_string()).collect(),
+        versions: vec![version.version.to_string()],
+        version: Some(version.version.to_string()),
         platform: version.platform.to_owned(),
         inputs: signature.inputs.iter().map(tensor).collect(),
         outputs: signature.outputs.iter().map(tensor).collect(),
         labels: signature.labels.clone(),
         features: signature.features.clone(),
         example: example(version),
-    })
+    }
 }
 
 fn tensor(spec: &TensorSpec) -> TensorMetadata {

@@ -2,31 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use leat_contract::subjects::QUEUE_GROUP;
-use leat_contract::{CacheFigures, Encoding, InferenceFigures, ShadowFigures, VersionFigures, encode};
-use leat_messaging::Subscription;
+use leat_contract::{CacheFigures, InferenceFigures, ShadowFigures, VersionFigures};
 use leat_messaging::micro::{EndpointInfo, EndpointStats};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::describe::metadata;
 use crate::loaded::LoadedVersion;
+use crate::metadata::MetadataSubject;
 use crate::served::{RouteTable, ServedModel};
 use crate::shared::Shared;
-use crate::work::Content;
-
-/// What ending the subscription may take.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The metadata subject of a model and its entry in the micro protocol.
 pub(crate) struct ModelEndpoint {
     shared: Arc<Shared>,
     stats: Arc<EndpointStats>,
-    stop: CancellationToken,
-    ended: oneshot::Receiver<()>,
+    metadata: MetadataSubject,
 }
 
 impl ModelEndpoint {
@@ -35,65 +27,30 @@ impl ModelEndpoint {
     /// # Errors
     /// When the broker is away.
     pub(crate) async fn start(shared: &Arc<Shared>, served: &Arc<ServedModel>) -> Result<Self, Error> {
-        let subject = shared.context.subjects.metadata(&served.name);
-        let subscription = shared.context.connections.control.queue_subscribe(subject, QUEUE_GROUP).await?;
         let stats = shared.micro.add_endpoint(describe(shared, served))?;
         let of = served.clone();
         stats.set_data(move || serde_json::to_value(figures(&of)).unwrap_or_default());
         served.set_endpoint(stats.clone());
-        let (stop, (end, ended)) = (CancellationToken::new(), oneshot::channel());
-        let answering = answer(shared.clone(), served.clone(), subscription, stop.clone());
-        shared.context.tasks.spawn_finite("metadata", async move {
-            answering.await;
-            // Whoever stops it may no longer wait.
-            let _ = end.send(());
-            Ok::<(), Error>(())
-        });
-        Ok(Self { shared: shared.clone(), stats, stop, ended })
+        let (subject, of) = (shared.context.subjects.metadata(&served.name), served.clone());
+        let said = move || {
+            let unavailable =
+                || Error::Unavailable { reason: format!("no version of {} is served", of.name) };
+            metadata(&of.routes()).ok_or_else(unavailable)
+        };
+        match MetadataSubject::start(shared, subject, said).await {
+            Ok(metadata) => Ok(Self { shared: shared.clone(), stats, metadata }),
+            Err(error) => {
+                shared.micro.remove_endpoint(&stats);
+                Err(error)
+            }
+        }
     }
 
     /// Answers and lists no more.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        // It ends in any case; that the task is gone means the same.
-        let _ = self.ended.await;
+        self.metadata.stop().await;
         self.shared.micro.remove_endpoint(&self.stats);
     }
-}
-
-async fn answer(
-    shared: Arc<Shared>,
-    served: Arc<ServedModel>,
-    mut questions: Subscription,
-    stop: CancellationToken,
-) {
-    let mut is_draining = false;
-    loop {
-        let question = tokio::select! {
-            question = questions.next() => question,
-            () = stop.cancelled(), if !is_draining => {
-                is_draining = true;
-                let connection = &shared.context.connections.control;
-                let is_drained = connection.is_connected() && questions.drain(DRAIN_TIMEOUT).await.is_ok();
-                if is_drained { continue } else { return }
-            }
-        };
-        let Some(question) = question else { return };
-        let Some(reply) = question.reply() else { continue };
-        let content = match document(&served) {
-            Ok(bytes) => Content::Result(bytes.into()),
-            Err(error) => Content::Refusal(error.detail(), Encoding::Json),
-        };
-        if crate::compute::send(&shared.context.connections.control, reply.clone(), content).await.is_err() {
-            shared.metrics.replies_lost.inc();
-        }
-    }
-}
-
-fn document(served: &ServedModel) -> Result<Vec<u8>, Error> {
-    let unavailable = || Error::Unavailable { reason: format!("no version of {} is served", served.name) };
-    let metadata = metadata(&served.routes()).ok_or_else(unavailable)?;
-    Ok(encode(Encoding::Json, &metadata)?)
 }
 
 /// Facts of the endpoint. Versions change while it is listed, so they stand in the figures.

@@ -16,7 +16,7 @@
 //! A version that is only tried gets copies of requests in `shadow`.
 //!
 //! Around them: `worker` starts and stops everything, `meter`, `roster` and `telemetry` count and report,
-//! `endpoint` and `describe` tell what a model takes and gives, `pace` and `patience` judge the load.
+//! `endpoint`, `metadata` and `describe` tell what a model takes and gives, `pace` and `patience` judge the load.
 
 mod admission;
 mod answering;
@@ -40,6 +40,7 @@ mod loaded;
 mod loader;
 mod loading;
 mod making;
+mod metadata;
 mod meter;
 mod metrics;
 mod pace;

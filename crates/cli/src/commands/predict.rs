@@ -55,7 +55,7 @@ struct Row {
 pub(crate) async fn run(global: &GlobalOptions, predict: Predict) -> Result<(), Error> {
     let session = Session::open(global).await?;
     let instances = match (&predict.csv, &predict.input) {
-        (Some(path), _) => rows::read_csv(path, &session.metadata(&predict.model.name).await?)?,
+        (Some(path), _) => rows::read_csv(path, &session.metadata(&predict.model).await?)?,
         (None, Some(text)) => rows::parse(text)?,
         (None, None) => return Err(Error::Usage("give rows with --csv or --input".to_owned())),
     };

@@ -37,16 +37,12 @@ pub enum MonitorAddress {
 impl Subjects {
     /// The model of an inference subject and the version when it is pinned.
     pub fn parse_infer(&self, subject: &str) -> Option<(ModelName, Option<ModelVersion>)> {
-        let rest = self.after(subject, "infer.")?;
-        match rest.split_once('.') {
-            None => Some((rest.parse().ok()?, None)),
-            Some((model, version)) => Some((model.parse().ok()?, Some(version.parse().ok()?))),
-        }
+        model_and_version(self.after(subject, "infer.")?)
     }
 
-    /// The model of a metadata subject.
-    pub fn parse_metadata(&self, subject: &str) -> Option<ModelName> {
-        self.after(subject, "metadata.")?.parse().ok()
+    /// The model of a metadata subject and the version when it is of one.
+    pub fn parse_metadata(&self, subject: &str) -> Option<(ModelName, Option<ModelVersion>)> {
+        model_and_version(self.after(subject, "metadata.")?)
     }
 
     /// The model of a subject of durable requests.
@@ -117,6 +113,13 @@ impl Subjects {
 
     fn after<'subject>(&self, subject: &'subject str, family: &str) -> Option<&'subject str> {
         subject.strip_prefix(&self.root)?.strip_prefix(family)
+    }
+}
+
+fn model_and_version(tokens: &str) -> Option<(ModelName, Option<ModelVersion>)> {
+    match tokens.split_once('.') {
+        None => Some((tokens.parse().ok()?, None)),
+        Some((model, version)) => Some((model.parse().ok()?, Some(version.parse().ok()?))),
     }
 }
 

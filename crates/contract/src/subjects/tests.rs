@@ -14,6 +14,7 @@ fn subjects_read_as_published() {
     assert_eq!(subjects.infer(&model()), "leat.v1.infer.digits");
     assert_eq!(subjects.infer_version(&model(), ModelVersion::new(3).unwrap()), "leat.v1.infer.digits.3");
     assert_eq!(subjects.metadata(&model()), "leat.v1.metadata.digits");
+    assert_eq!(subjects.metadata_version(&model(), ModelVersion::FIRST), "leat.v1.metadata.digits.1");
     assert_eq!(subjects.label(&model()), "leat.v1.label.digits");
     assert_eq!(subjects.prediction(&model()), "leat.v1.prediction.digits");
     assert_eq!(subjects.job(JobKind::Compress), "leat.v1.job.compress");
@@ -35,7 +36,9 @@ fn every_subject_parses_back() {
         subjects.parse_infer(&subjects.infer_version(&model(), version)),
         Some((model(), Some(version)))
     );
-    assert_eq!(subjects.parse_metadata(&subjects.metadata(&model())), Some(model()));
+    assert_eq!(subjects.parse_metadata(&subjects.metadata(&model())), Some((model(), None)));
+    let of_version = subjects.metadata_version(&model(), version);
+    assert_eq!(subjects.parse_metadata(&of_version), Some((model(), Some(version))));
     assert_eq!(subjects.parse_async_infer(&subjects.async_infer(&model())), Some(model()));
     assert_eq!(subjects.parse_label(&subjects.label(&model())), Some(model()));
     assert_eq!(subjects.parse_prediction(&subjects.prediction(&model())), Some(model()));

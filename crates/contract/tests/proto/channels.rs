@@ -41,7 +41,7 @@ pub(crate) struct Channel {
 }
 
 pub(crate) fn all() -> Vec<Channel> {
-    [inference(), jobs(), observation(), orders(), discovery()].into_iter().flatten().collect()
+    [inference(), metadata(), jobs(), observation(), orders(), discovery()].into_iter().flatten().collect()
 }
 
 fn inference() -> Vec<Channel> {
@@ -63,15 +63,6 @@ fn inference() -> Vec<Channel> {
                 subjects.infer_version(&model, placeholder_version()),
                 "inference on one version of a model",
                 &["InferRequest", "InferReference"],
-            )
-        },
-        Channel {
-            replies: vec!["ModelMetadata", "ErrorBody"],
-            ..request(
-                "metadata",
-                subjects.metadata(&model),
-                "what a model takes and gives; the request is empty",
-                &[],
             )
         },
         Channel {
@@ -103,6 +94,22 @@ fn inference() -> Vec<Channel> {
                 &["InferResponse", "PredictionsResponse", "ErrorBody"],
             )
         },
+    ]
+}
+
+fn metadata() -> Vec<Channel> {
+    let (subjects, model) = (Subjects::default(), model());
+    let asked = |id, subject, what| Channel {
+        replies: vec!["ModelMetadata", "ErrorBody"],
+        ..request(id, subject, what, &[])
+    };
+    vec![
+        asked("metadata", subjects.metadata(&model), "what a model takes and gives; the request is empty"),
+        asked(
+            "metadataVersion",
+            subjects.metadata_version(&model, placeholder_version()),
+            "what one version takes and gives; the request is empty",
+        ),
     ]
 }
 

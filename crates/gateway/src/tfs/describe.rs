@@ -49,11 +49,8 @@ pub(crate) async fn status(edge: &Edge, named: &Named) -> Result<Answer, Refusal
 pub(crate) async fn metadata(edge: &Edge, named: &Named) -> Result<Answer, Refusal> {
     let target = edge.workers.target(named)?;
     let metadata = edge.workers.metadata(&target).await?;
-    let version = match target.version {
-        Some(version) => version.to_string(),
-        None => metadata.versions.last().cloned().unwrap_or_default(),
-    };
-    Answer::document(&document(&metadata, &version))
+    let version = metadata.version.as_ref().or(metadata.versions.last());
+    Answer::document(&document(&metadata, version.map_or("", String::as_str)))
 }
 
 fn document(metadata: &ModelMetadata, version: &str) -> Value {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use leat_contract::{ModelMetadata, ModelName, ModelRef, Subjects, VersionRef};
+use leat_contract::{ModelMetadata, ModelName, ModelRef, Subjects};
 use leat_load::{HttpTarget, NatsTarget, ServerTimes, Target};
 use leat_messaging::ConnectOptions;
 use serde::Deserialize;
@@ -35,8 +35,7 @@ impl Server {
     async fn over_nats(global: &GlobalOptions, bench: &Bench) -> Result<Self, Error> {
         let session = Session::open(global).await?;
         let subject = session.infer_subject(&bench.model).await?;
-        let metadata = session.metadata(&bench.model.name).await?;
-        check_version(&bench.model, &metadata)?;
+        let metadata = session.metadata(&bench.model).await?;
         let url = global.nats_url.as_deref().unwrap_or(DEFAULT_URL);
         let options = ConnectOptions::new(url, "leat-bench");
         let target = NatsTarget::connect(&options, bench.nats_connections(), subject).await?;
@@ -73,16 +72,6 @@ async fn listen(
     Ok(ServerTimes::listen(connection, subjects, model.clone()).await?)
 }
 
-fn check_version(model: &ModelRef, metadata: &ModelMetadata) -> Result<(), Error> {
-    let Some(VersionRef::Version(version)) = &model.version else { return Ok(()) };
-    if metadata.versions.contains(&version.to_string()) {
-        return Ok(());
-    }
-    let hint =
-        format!("workers serve versions {}; `leat deploy {model}` adds it", metadata.versions.join(", "));
-    Err(Error::Unknown { what: "served model version", name: model.to_string(), hint })
-}
-
 /// What a gateway says of a model.
 #[derive(Deserialize)]
 struct Described {
@@ -100,6 +89,7 @@ impl Described {
         ModelMetadata {
             name,
             versions,
+            version: None,
             platform,
             inputs,
             outputs,

@@ -22,6 +22,7 @@ pub(super) fn all() -> Vec<Sample> {
         document("error-body", "ErrorBody", ErrorBody::from(not_found())),
         document("error-body-overloaded", "ErrorBody", ErrorBody::from(overloaded())),
         document("model-metadata", "ModelMetadata", metadata()),
+        document("model-metadata-version", "ModelMetadata", metadata_of_version()),
     ]
 }
 
@@ -169,6 +170,10 @@ fn overloaded() -> ErrorDetail {
     ErrorDetail::new(ErrorCode::Overloaded, "the queue is full: 1024 requests wait").retry_after(20)
 }
 
+fn metadata_of_version() -> ModelMetadata {
+    ModelMetadata { versions: vec!["3".to_owned()], version: Some("3".to_owned()), ..metadata() }
+}
+
 fn metadata() -> ModelMetadata {
     let tensor = |name: &str, datatype, shape: &[i64]| TensorMetadata {
         name: name.to_owned(),
@@ -179,6 +184,7 @@ fn metadata() -> ModelMetadata {
     ModelMetadata {
         name: model(),
         versions: vec!["2".to_owned(), "3".to_owned()],
+        version: None,
         platform: "leat_native".to_owned(),
         inputs: vec![tensor("input", Datatype::Fp32, &[-1, 2])],
         outputs: vec![

@@ -81,6 +81,7 @@ fn a_raw_body_is_the_rows_of_the_only_input() {
     let mut model = ModelMetadata {
         name: "tiny".parse().unwrap(),
         versions: vec!["1".to_owned()],
+        version: None,
         platform: "leat_native".to_owned(),
         inputs: vec![input.clone()],
         outputs: Vec::new(),
