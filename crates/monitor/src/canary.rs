@@ -1,8 +1,9 @@
 //! Whether a canary did well, did badly, or has not shown yet: pure counts, no clock, no broker.
 //!
 //! It is rolled back as soon as it is shown to be worse than the others by more than its policy allows, and promoted when after
-//! the time and the requests of its policy nothing speaks against it. Both need some windows in a row. What is counted begins
-//! anew with every change of the deployment and with every start of the monitor; the time of its policy does not.
+//! the time and the requests of its policy nothing speaks against it. One that no worker can load is rolled back too. All of
+//! this needs some windows in a row. What is counted begins anew with every change of the deployment and with every start of the monitor;
+//! the time of its policy does not.
 
 mod trial;
 
@@ -45,11 +46,13 @@ impl Canaries {
         }
     }
 
-    /// Ends a window. `deployments` come with their revisions; `right` says how often a version was right of late.
+    /// Ends a window. `deployments` come with their revisions; `scored` says how often a version was right of late,
+    /// `unloadable` why no worker can load it.
     pub(crate) fn judge<'desired>(
         &mut self,
         deployments: impl Iterator<Item = (&'desired Deployment, u64)>,
         scored: impl Fn(&ModelName, ModelVersion) -> Scored,
+        unloadable: impl Fn(&ModelName, ModelVersion) -> Option<&'desired str>,
         now: u64,
     ) -> Vec<Decision> {
         let mut present = BTreeSet::new();
@@ -63,7 +66,10 @@ impl Canaries {
                 *trial = Trial::new(canary, revision);
             }
             let accuracy = |version| scored(&deployment.model, version);
-            let verdict = trial.judge(deployment, accuracy, now);
+            let verdict = match unloadable(&deployment.model, canary.version) {
+                Some(why) => Some((RolloutEnd::RolledBack, format!("no worker can load it: {why}"))),
+                None => trial.judge(deployment, accuracy, now),
+            };
             if let Some((end, reason)) = trial.settle(verdict, self.windows) {
                 let (deployment, version) = (deployment.clone(), canary.version);
                 let requests = trial.requests();

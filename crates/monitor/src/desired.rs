@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use leat_contract::{AssetRole, Deployment, Manifest, ModelName, ModelVersion, WorkerId, WorkerLease};
+use leat_contract::{
+    AssetRole, Deployment, LoadState, Manifest, ModelName, ModelVersion, WorkerId, WorkerLease,
+};
 use leat_messaging::{Entry, Error, KeyValue, Storage};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -17,6 +19,8 @@ pub(crate) struct Desired {
     /// The revision of each deployment.
     pub(crate) revisions: BTreeMap<ModelName, u64>,
     pub(crate) leased: BTreeSet<WorkerId>,
+    /// The versions that workers cannot load, and none has loaded, with what one says.
+    pub(crate) unloadable: BTreeMap<(ModelName, ModelVersion), String>,
     pub(crate) references: ReferenceAccuracy,
     /// Whether there has been a listing at all.
     pub(crate) is_known: bool,
@@ -72,7 +76,9 @@ impl Lister {
         let listed = readable(&self.deployments).await?;
         let revisions = listed.iter().map(|entry| (entry.value.model.clone(), entry.revision)).collect();
         let deployments: Vec<Deployment> = listed.into_iter().map(|entry| entry.value).collect();
-        let leased = readable(&self.leases).await?.into_iter().map(|entry| entry.value.worker).collect();
+        let leases: Vec<_> = readable(&self.leases).await?.into_iter().map(|entry| entry.value).collect();
+        let unloadable = unloadable(&leases);
+        let leased = leases.into_iter().map(|lease| lease.worker).collect();
         for deployment in &deployments {
             for route in &deployment.routes {
                 let version = (deployment.model.clone(), route.version);
@@ -83,7 +89,7 @@ impl Lister {
                 }
             }
         }
-        Ok(Desired { deployments, revisions, leased, references, is_known: true })
+        Ok(Desired { deployments, revisions, leased, unloadable, references, is_known: true })
     }
 
     /// Accuracy on held-out rows; a version never changes, so it is read once.
@@ -96,5 +102,55 @@ impl Lister {
             manifest => manifest?,
         };
         Ok(manifest.and_then(|entry| entry.value.metrics.get("accuracy").copied()))
+    }
+}
+
+fn unloadable(leases: &[WorkerLease]) -> BTreeMap<(ModelName, ModelVersion), String> {
+    let all = || leases.iter().flat_map(|lease| &lease.loaded);
+    let failed = all().filter(|loaded| loaded.state == LoadState::Failed);
+    let reason = |failed: &leat_contract::LoadedVersion| {
+        failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str()).to_owned()
+    };
+    let mut versions: BTreeMap<_, _> =
+        failed.map(|failed| ((failed.model.clone(), failed.version), reason(failed))).collect();
+    for ready in all().filter(|loaded| loaded.state == LoadState::Ready) {
+        versions.remove(&(ready.model.clone(), ready.version));
+    }
+    versions
+}
+
+#[cfg(test)]
+mod tests {
+    use leat_contract::{Digest, ErrorCode, ErrorDetail, LoadedVersion};
+
+    use super::*;
+
+    #[test]
+    fn a_version_that_one_worker_has_loaded_can_be_loaded() {
+        let lease = |worker: &str, states: [LoadState; 2]| {
+            let loaded = (1..).zip(states).map(|(number, state)| LoadedVersion {
+                model: "digits".parse().unwrap(),
+                version: ModelVersion::new(number).unwrap(),
+                digest: Digest::new(format!("sha256-{number:064x}")).unwrap(),
+                state,
+                error: (state == LoadState::Failed)
+                    .then(|| ErrorDetail::new(ErrorCode::Internal, format!("damaged on {worker}"))),
+            });
+            WorkerLease {
+                worker: worker.parse().unwrap(),
+                started_at: 0,
+                loaded: loaded.collect(),
+                deployment_revisions: BTreeMap::new(),
+                labels: BTreeMap::new(),
+                renewed_at: 0,
+            }
+        };
+        let leases = [
+            lease("w1", [LoadState::Failed, LoadState::Failed]),
+            lease("w2", [LoadState::Ready, LoadState::Loading]),
+        ];
+        let told: Vec<_> =
+            unloadable(&leases).into_iter().map(|((_, version), why)| (version.get(), why)).collect();
+        assert_eq!(told, [(2, "damaged on w1".to_owned())]);
     }
 }

@@ -139,7 +139,10 @@ impl Observatory {
         let scored = |model: &ModelName, version| {
             joins.get(model).and_then(|join| join.scored(version)).unwrap_or_default()
         };
-        self.canaries.judge(desired.with_revisions(), scored, now)
+        let unloadable = |model: &ModelName, version: ModelVersion| {
+            desired.unloadable.get(&(model.clone(), version)).map(String::as_str)
+        };
+        self.canaries.judge(desired.with_revisions(), scored, unloadable, now)
     }
 
     /// Forgets the figures of versions and models that are neither deployed nor heard of.

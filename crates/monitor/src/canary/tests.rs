@@ -33,11 +33,13 @@ struct Bench {
     canaries: Canaries,
     deployment: Deployment,
     revision: u64,
+    unloadable: Option<&'static str>,
 }
 
 impl Bench {
     fn new(canary: Canary) -> Self {
-        let mut bench = Self { canaries: Canaries::new(2), deployment: deployment(canary), revision: 5 };
+        let canaries = Canaries::new(2);
+        let mut bench = Self { canaries, deployment: deployment(canary), revision: 5, unloadable: None };
         bench.tell(2, &Traffic { failed: 1000, ..GOOD });
         assert!(bench.settled(SINCE, Scored::default()).is_none(), "that was before the change");
         bench
@@ -80,7 +82,7 @@ impl Bench {
         let others = if tried.errors.count() > 0 { numbers(400, 1.0) } else { classes(1000, 950) };
         let scored = |_: &ModelName, of| if of == version(2) { tried } else { others };
         let desired = std::iter::once((&self.deployment, self.revision));
-        self.canaries.judge(desired, scored, now).pop()
+        self.canaries.judge(desired, scored, |_, _| self.unloadable, now).pop()
     }
 }
 
@@ -104,6 +106,23 @@ fn a_canary_that_does_as_well_is_promoted_when_its_time_has_come() {
     assert!(bench.after(&GOOD, &GOOD, LATE - 1).is_none());
     let decision = bench.settled(LATE, Scored::default()).unwrap();
     assert_eq!((decision.end, decision.requests, decision.revision), (RolloutEnd::Promoted, 1000, 5));
+}
+
+#[test]
+fn a_canary_that_no_worker_can_load_is_rolled_back_without_any_request() {
+    let mut bench = Bench::new(policy());
+    bench.unloadable = Some("the model cannot be read");
+    let decision = bench.settled(SINCE, Scored::default()).unwrap();
+    assert_eq!((decision.end, decision.requests), (RolloutEnd::RolledBack, 0));
+    assert!(decision.reason.ends_with("can load it: the model cannot be read"), "{}", decision.reason);
+    // For one window only, a load is tried again.
+    let mut bench = Bench::new(policy());
+    bench.unloadable = Some("the store does not answer");
+    assert!(bench.judge(SINCE, Scored::default()).is_none());
+    bench.unloadable = None;
+    assert!(bench.judge(SINCE, Scored::default()).is_none());
+    bench.unloadable = Some("the store does not answer");
+    assert!(bench.judge(SINCE, Scored::default()).is_none());
 }
 
 #[test]
