@@ -10,6 +10,7 @@ use crate::Error;
 use crate::describe::metadata_of;
 use crate::durable::Durable;
 use crate::endpoint::ModelEndpoint;
+use crate::handover;
 use crate::ingest::Ingest;
 use crate::loaded::LoadedVersion;
 use crate::loader::obtain;
@@ -18,8 +19,16 @@ use crate::served::{RouteTable, ServedModel};
 use crate::shared::Shared;
 use crate::work::Target;
 
-/// What is wanted of one model: its deployment with the revision, or nothing.
-pub(crate) type Wanted = Option<(Arc<Deployment>, u64)>;
+/// What is wanted of one model.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// It is not deployed.
+    Nothing,
+    /// That this worker serves it as the deployment with this revision says.
+    Here(Arc<Deployment>, u64),
+    /// That other workers do.
+    Elsewhere(Arc<Deployment>, u64),
+}
 
 /// Follows what is wanted of one model until the sender is gone; then ends its subscriptions.
 pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: watch::Receiver<Wanted>) {
@@ -34,13 +43,13 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
             is_following = others_wanted(&mut wanted, &current, &mut is_newer) => {
                 if is_following { continue } else { break }
             }
-            prepared = deployed.prepare(current.as_ref()) => prepared,
+            prepared = deployed.prepare(&current) => prepared,
         };
         if is_newer {
             wanted.mark_changed();
         }
         let outcome = match (prepared, current) {
-            (Ok(Some(prepared)), Some((deployment, revision))) => {
+            (Ok(Some(prepared)), Wanted::Here(deployment, revision)) => {
                 deployed.put_in_force(&deployment, revision, prepared).await
             }
             (Ok(_), _) => {
@@ -73,7 +82,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
 /// would else never see it end. Gives false when nothing ever will be wanted.
 async fn others_wanted(wanted: &mut watch::Receiver<Wanted>, current: &Wanted, is_newer: &mut bool) -> bool {
     let models = |wanted: &Wanted| {
-        let (deployment, _) = wanted.as_ref()?;
+        let Wanted::Here(deployment, _) = wanted else { return None };
         let (max_size, pipeline) = (deployment.batching.max_size, deployment.pipeline.clone());
         let mut versions: Vec<_> = deployment.versions().map(|route| (route.version, route.digest)).collect();
         versions.sort();
@@ -81,7 +90,8 @@ async fn others_wanted(wanted: &mut watch::Receiver<Wanted>, current: &Wanted, i
     };
     let meant = models(current);
     while wanted.changed().await.is_ok() {
-        if models(&wanted.borrow_and_update()) != meant {
+        let newer = models(&wanted.borrow_and_update());
+        if newer.is_none() || newer != meant {
             return true;
         }
         *is_newer = true;
@@ -157,8 +167,17 @@ impl Pinned {
 impl Deployed {
     /// Gets every version of a deployment into memory. Nothing that is in force changes, and it goes on when one cannot be loaded; where
     /// nothing is in force, the others are better than none.
-    async fn prepare(&self, wanted: Option<&(Arc<Deployment>, u64)>) -> Result<Option<Prepared>, Error> {
-        let Some((deployment, _)) = wanted else { return Ok(None) };
+    async fn prepare(&self, wanted: &Wanted) -> Result<Option<Prepared>, Error> {
+        let deployment = match wanted {
+            Wanted::Nothing => return Ok(None),
+            Wanted::Here(deployment, _) => deployment,
+            Wanted::Elsewhere(deployment, revision) => {
+                if self.served.is_some() {
+                    handover::wait(&self.shared, deployment, *revision).await;
+                }
+                return Ok(None);
+            }
+        };
         self.shared.board.loading(deployment);
         if let Err(error) = deployment.validate() {
             return Err(self.failed(deployment, None, error.into()));

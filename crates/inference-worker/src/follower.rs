@@ -53,16 +53,21 @@ impl Follower {
             warn!(%model, "a deployment of another model stands under this key");
             return;
         }
-        let is_for_us = |deployment: &Deployment| deployment.selects(&self.shared.settings.labels);
-        let wanted = change.value.filter(is_for_us).map(|deployment| (Arc::new(deployment), change.revision));
+        let wanted = match change.value {
+            None => Wanted::Nothing,
+            Some(deployment) if deployment.selects(&self.shared.settings.labels) => {
+                Wanted::Here(Arc::new(deployment), change.revision)
+            }
+            Some(deployment) => Wanted::Elsewhere(Arc::new(deployment), change.revision),
+        };
         if let Some(sender) = self.models.get(&model) {
             sender.send_replace(wanted);
             return;
         }
-        if let Some((deployment, _)) = &wanted {
-            // Before the task runs, so that the worker cannot seem ready in between.
-            self.shared.board.loading(deployment);
-        }
+        // What this worker never had needs no task.
+        let Wanted::Here(deployment, _) = &wanted else { return };
+        // Before the task runs, so that the worker cannot seem ready in between.
+        self.shared.board.loading(deployment);
         let (sender, receiver) = watch::channel(wanted);
         let task = self.following.track_future(follow(self.shared.clone(), model.clone(), receiver));
         self.shared.context.tasks.spawn_finite("model", async move {

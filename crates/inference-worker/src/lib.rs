@@ -9,7 +9,7 @@
 //! id; `response_cache` knows answers from before. `durable` takes requests from the stream of asynchronous work and sends them the same way. Meanwhile `waiting` knows how long it may take, and `expiry` answers when that is over; `claim` sees to it that only one
 //! of them does. A body that no message can hold is an object: `payloads` fetches and stores such bodies, `referenced` brings a request to its own.
 //!
-//! The way of a model: `follower` watches deployments, `deployed` takes one model through them, `loader` gets
+//! The way of a model: `follower` watches deployments, `deployed` takes one model through them (`handover` sees others take it over), `loader` gets
 //! `loaded` versions by `making` them on the thread of `loading`, of blobs that the store has (fetched in `fetch_turns`) or `blob_cache` keeps (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
 //! Models that answer together are one plan by `pipeline`.
 //! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
@@ -34,6 +34,7 @@ mod error;
 mod expiry;
 mod fetch_turns;
 mod follower;
+mod handover;
 mod ingest;
 mod lease;
 mod loaded;

@@ -1,5 +1,7 @@
 //! The door to everything that is stored.
 
+use std::time::Duration;
+
 use leat_contract::assets::{Asset, AssetRole};
 use leat_contract::{JobKind, ModelName, Subjects};
 use serde::Serialize;
@@ -8,6 +10,9 @@ use serde::de::DeserializeOwned;
 use crate::jetstream::JetStream;
 use crate::work_queue::QueueIdentity;
 use crate::{Backlog, Connection, Error, EventLog, KeyValue, Objects, WorkQueue, provision};
+
+/// Consumers of models that nobody serves any more would else pile up.
+const ASYNC_CONSUMER_FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The streams, buckets and object stores under one prefix.
 #[derive(Debug, Clone)]
@@ -71,7 +76,7 @@ impl Storage {
         let (consumer, filter) = (kind.to_string(), self.subjects.job(kind));
         WorkQueue::new(
             self.jetstream.clone(),
-            QueueIdentity { stream, consumer, filter, dead_letter_subject },
+            QueueIdentity { stream, consumer, filter, dead_letter_subject, forgotten_after: None },
         )
     }
 
@@ -82,7 +87,13 @@ impl Storage {
         let (consumer, filter) = (model.to_string(), self.subjects.async_infer(model));
         WorkQueue::new(
             self.jetstream.clone(),
-            QueueIdentity { stream, consumer, filter, dead_letter_subject },
+            QueueIdentity {
+                stream,
+                consumer,
+                filter,
+                dead_letter_subject,
+                forgotten_after: Some(ASYNC_CONSUMER_FORGOTTEN_AFTER),
+            },
         )
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct QueueIdentity {
     pub(crate) consumer: String,
     pub(crate) filter: String,
     pub(crate) dead_letter_subject: String,
+    /// When the server removes its consumer after nobody takes from it any more; what waits stays in the stream. None for never.
+    pub(crate) forgotten_after: Option<Duration>,
 }
 
 /// Where pulled work arrives, and the pull that is under way.
@@ -138,7 +140,7 @@ impl WorkQueue {
 
     /// Makes the consumer that all workers of this queue share, or checks the one that is there.
     pub(crate) async fn provision(&self) -> Result<(), Error> {
-        let info = self.jetstream.create_consumer(&self.identity.stream, self.identity.config()).await?;
+        let info = self.jetstream.create_consumer(&self.identity.stream, self.identity.creation()).await?;
         self.compare(&info)
     }
 
@@ -322,6 +324,15 @@ impl std::fmt::Display for QueueIdentity {
 }
 
 impl QueueIdentity {
+    /// As [`QueueIdentity::config`], with what one that is there need not have.
+    fn creation(&self) -> Value {
+        let mut config = self.config();
+        if let Some(after) = self.forgotten_after {
+            config["inactive_threshold"] = nanoseconds(after).into();
+        }
+        config
+    }
+
     /// Deliveries are unlimited at the server: it would leave work that was tried too often in the queue for ever.
     /// [`WorkQueue::take`] counts them and makes a dead letter instead.
     fn config(&self) -> Value {

@@ -7,10 +7,10 @@ use leat_contract::{ErrorCode, Shadow};
 use leat_inference_worker::Settings;
 use leat_messaging::Error;
 use leat_test_harness::eventually;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, deployment, quick};
-use crate::models::{classifier, regression};
+use crate::models::{classifier, regression, slow};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_is_compared_and_never_answers() {
@@ -69,6 +69,7 @@ async fn a_key_stays_with_its_version_on_every_worker() {
 async fn only_workers_with_the_labels_serve_a_model() {
     let cluster = Cluster::start().await;
     let labels = BTreeMap::from([("pool".to_owned(), "small".to_owned())]);
+    let quick = || Settings { load_timeout_ms: 1000, ..quick() };
     let dedicated = cluster.worker("w1", Settings { labels: labels.clone(), ..quick() }).await;
     let other = cluster.worker("w2", quick()).await;
     let mut deployment = deployment(vec![cluster.store(1, 100, &regression(1.0)).await]);
@@ -80,6 +81,7 @@ async fn only_workers_with_the_labels_serve_a_model() {
     deployment.selector = BTreeMap::new();
     let revision = cluster.deploy(&deployment).await;
     cluster.applied(&other, revision).await;
+    // Nobody is like that, for which they do not wait for ever.
     deployment.selector = BTreeMap::from([("pool".to_owned(), "large".to_owned())]);
     cluster.deploy(&deployment).await;
     for worker in [&dedicated, &other] {
@@ -89,6 +91,41 @@ async fn only_workers_with_the_labels_serve_a_model() {
     assert!(matches!(nobody, Err(Error::NoResponders { .. })), "{nobody:?}");
     dedicated.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_answered_while_it_moves_from_some_workers_to_others() {
+    let cluster = Cluster::start().await;
+    let pool = |name: &str| BTreeMap::from([("pool".to_owned(), name.to_owned())]);
+    let small = cluster.worker("w1", Settings { labels: pool("small"), ..quick() }).await;
+    let large = cluster.worker("w2", Settings { labels: pool("large"), ..quick() }).await;
+    // Loading it takes a while.
+    let mut deployment = deployment(vec![cluster.store(1, 100, &slow(1000, 4)).await]);
+    deployment.selector = pool("small");
+    let revision = cluster.deploy(&deployment).await;
+    cluster.applied(&small, revision).await;
+    let request = json!({ "instances": [vec![1.0; 1000]] }).to_string();
+    for (to, from, name) in [(&large, &small, "large"), (&small, &large, "small")] {
+        deployment.selector = pool(name);
+        let revision = cluster.deploy(&deployment).await;
+        let moved = async {
+            cluster.applied(to, revision).await;
+            cluster.lease_when(from, |lease| lease.loaded.is_empty()).await;
+        };
+        let mut moved = std::pin::pin!(moved);
+        let mut answered = 0;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut moved => break,
+                reply = cluster.predict(&request) => drop(reply.expect("somebody answers")),
+            }
+            answered += 1;
+        }
+        assert!(answered > 0);
+    }
+    small.stop().await;
+    large.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

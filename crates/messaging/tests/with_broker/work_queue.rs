@@ -385,6 +385,33 @@ async fn work_survives_a_crash_of_the_broker() {
     assert!(is_empty(&queue).await);
 }
 
+#[tokio::test]
+async fn a_consumer_from_which_nobody_takes_is_forgotten_and_what_waits_is_not() {
+    let (connection, storage) = storage().await;
+    let model = "digits".parse().unwrap();
+    let mut queue = storage.async_queue(&model);
+    queue.prepare().await.unwrap();
+    let stream = Asset::new(storage.subjects(), AssetRole::AsyncQueue).stream_name();
+    let ask = async |operation: &str, body: String| {
+        let operation = format!("$JS.API.CONSUMER.{operation}.{stream}.{model}");
+        let reply = connection.request(operation, body, Duration::from_secs(10)).await.unwrap();
+        reply.json::<serde_json::Value>().unwrap()
+    };
+    let mut config = ask("INFO", String::new()).await["config"].clone();
+    assert_eq!(config["inactive_threshold"], 604_800_000_000_000_u64, "a week in nanoseconds");
+    queue.submit(storage.subjects().async_infer(&model), "one", "one".to_owned()).await.unwrap();
+    // A week is too long for a test.
+    config["inactive_threshold"] = 100_000_000.into();
+    let request = json!({ "stream_name": stream, "config": config }).to_string();
+    assert!(ask("DURABLE.CREATE", request).await["error"].is_null());
+    eventually("the consumer is forgotten", || async {
+        ask("INFO", String::new()).await["error"]["code"] == 404
+    })
+    .await;
+    queue.prepare().await.unwrap();
+    assert_eq!(take(&mut queue).await.payload().as_ref(), b"one");
+}
+
 /// A broker that is killed can lose the newest deliveries of a consumer; a consumer made anew has lost all.
 #[tokio::test]
 async fn work_can_be_ended_although_the_broker_forgot_who_has_it() {
