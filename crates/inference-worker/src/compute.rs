@@ -85,8 +85,8 @@ impl Computing {
     }
 
     /// Waits for a larger batch when the deployment says so, it paid lately, and nobody else is held up: everything taken is
-    /// for one model, and the wait ends when a request for another comes, or one that has less time. Rows are known only once a request is read, so here
-    /// sizes count requests: each has at least one row.
+    /// for one model, and the wait ends when a request for another comes, or one that has less time. Rows are known only once a request is
+    /// read, so they are guessed here by the bytes of the requests.
     fn wait_for_more(&mut self, taken: &mut Vec<Work>) {
         let Some(first) = taken.first() else { return };
         let served = first.target.served.clone();
@@ -94,6 +94,9 @@ impl Computing {
         let batching = served.routes().batching.clone();
         let wanted = batching.preferred_size.unwrap_or(batching.max_size);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        // As many requests as have so many rows, when the others are like these.
+        let rows = served.pace.rows(taken.len(), taken.iter().map(|work| work.payload.len()).sum());
+        let wanted = wanted.saturating_mul(taken.len()).div_ceil(rows.max(1));
         let wanted = wanted.min(self.shared.settings.batch_requests_max);
         let is_alone = taken.len() < wanted && taken.iter().all(is_same);
         if batching.max_delay_us == 0 || !is_alone || !self.patience.should_wait() {

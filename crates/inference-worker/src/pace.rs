@@ -24,6 +24,8 @@ pub(crate) struct Pace {
     picoseconds_per_byte: AtomicU64,
     /// Up to how many bytes the line is followed for what a request makes others wait.
     bytes_known: AtomicU64,
+    /// Of the latest batches.
+    bytes_per_row: AtomicU64,
 }
 
 /// Weighted sums over batches: of `1`, bytes `x`, nanoseconds `y` and their products.
@@ -50,6 +52,19 @@ impl Pace {
         self.bytes_known.store(bytes_known as u64, Ordering::Relaxed);
         self.fixed_ns.store(fixed_ns as u64, Ordering::Relaxed);
         self.picoseconds_per_byte.store(((ns_per_byte * 1000.0) as u64).max(1), Ordering::Relaxed);
+    }
+
+    /// Learns how many rows the requests of a batch had.
+    pub(crate) fn had(&self, rows: usize, bytes: usize) {
+        let (latest, before) = ((bytes / rows.max(1)) as u64, self.bytes_per_row.load(Ordering::Relaxed));
+        let known = if before == 0 { latest } else { (before * 15 + latest) / 16 };
+        self.bytes_per_row.store(known.max(1), Ordering::Relaxed);
+    }
+
+    /// How many rows requests of so many bytes have, about, at least one for each; they are known only once a request is read.
+    pub(crate) fn rows(&self, requests: usize, bytes: usize) -> usize {
+        let bytes_per_row = usize::try_from(self.bytes_per_row.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        bytes.checked_div(bytes_per_row).unwrap_or(0).max(requests)
     }
 
     /// How much longer one request of so many bytes makes others wait when many do, about; 0 before the first batch.
@@ -95,6 +110,17 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_guessed_by_bytes_and_are_no_fewer_than_requests() {
+        let pace = Pace::default();
+        assert_eq!(pace.rows(3, 3000), 3, "nothing is known");
+        pace.had(8, 800);
+        assert_eq!((pace.rows(3, 3000), pace.rows(3, 90)), (30, 3));
+        (0..100).for_each(|_| pace.had(1, 1000));
+        assert_eq!(pace.rows(3, 3000), 3);
+        pace.had(0, 0);
+    }
 
     #[test]
     fn follows_what_requests_take_and_evens_out_single_ones() {

@@ -15,8 +15,8 @@ pub struct Batching {
     /// How long to wait for more rows, in microseconds. 0 takes what is ready. No request waits for more than half of the time that
     /// it may wait at all (`deadline_ms`, `timeout`, `limits.queue_wait_max_ms`), and one that has less time than those before it ends the wait.
     pub max_delay_us: u32,
-    /// Requests that end the wait before its time: fewer than `max_size` make a good batch already. None waits for
-    /// `max_size`.
+    /// Rows that end the wait before its time, as far as they can be told before a request is read: fewer than `max_size` make a good batch
+    /// already. None waits for `max_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_size: Option<u32>,
 }

@@ -34,6 +34,7 @@ impl Batch {
         };
         if self.bytes > 0 {
             self.served.pace.took(self.reading + self.elapsed, self.bytes);
+            self.served.pace.had(self.rows(), self.bytes);
         }
         let at = leat_service_runtime::unix_ms();
         let mut counts = self.version.meter.counts();

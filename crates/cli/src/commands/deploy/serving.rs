@@ -17,8 +17,8 @@ pub(super) struct Serving {
     /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready).
     #[arg(long, value_name = "MICROSECONDS")]
     max_delay_us: Option<u32>,
-    /// Requests that end such a wait early (at first as many as make the largest batch).
-    #[arg(long, value_name = "REQUESTS")]
+    /// Rows that end such a wait early (at first as many as make the largest batch).
+    #[arg(long, value_name = "ROWS")]
     preferred_batch: Option<u32>,
     /// Requests that may wait on one worker (at first 1024); the next is refused with error 429.
     #[arg(long, value_name = "REQUESTS")]
