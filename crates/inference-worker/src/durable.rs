@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::assets::AssetRole;
-use leat_contract::headers::MESSAGE_ID;
+use leat_contract::headers::{MESSAGE_ID, TRACEPARENT, TRACESTATE};
 use leat_contract::{DurableRequest, ErrorCode, ErrorDetail, ModelName};
-use leat_messaging::{Delivery, Error as MessagingError, EventLog, Reply};
+use leat_messaging::{Delivery, Error as MessagingError, EventLog, Headers, Reply};
 use leat_service_runtime::unix_ms;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -179,6 +179,7 @@ impl Answering {
         let connection = &self.shared.context.connections.control;
         let (reconnects, mut unanswered) = (connection.reconnects(), 0);
         let attempt = Duration::from_millis(self.shared.settings.durable_attempt_ms);
+        let headers = trace_of(delivery);
         let mut progress = tokio::time::interval(Delivery::PROGRESS_EVERY);
         let mut leaving = std::pin::pin!(self.leaves());
         loop {
@@ -189,8 +190,9 @@ impl Answering {
             }
             // Nobody has a request in hand for long after it should have been answered: the monitor ends those that no worker does.
             let patience = attempt.min(left);
+            let (headers, payload) = (headers.clone(), delivery.payload().clone());
             let mut asking =
-                std::pin::pin!(connection.request(subject.as_str(), delivery.payload().clone(), patience));
+                std::pin::pin!(connection.request_with(subject.as_str(), headers, payload, patience));
             let answer = loop {
                 tokio::select! {
                     answer = &mut asking => break answer,
@@ -237,6 +239,17 @@ async fn go_on(delivery: &Delivery) {
     if let Err(error) = delivery.progress().await {
         debug!(%error, "the broker was not told that a durable request is being asked");
     }
+}
+
+/// The trace that a request was handed in with, for whoever answers it.
+fn trace_of(delivery: &Delivery) -> Headers {
+    let mut headers = Headers::new();
+    for name in [TRACEPARENT, TRACESTATE] {
+        if let Some(value) = delivery.message().header(name) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 fn pause_after(error: &MessagingError) -> Duration {

@@ -1,7 +1,7 @@
 //! Requests that are answered some time.
 
 use leat_contract::assets::AssetRole;
-use leat_contract::headers::{ACCEPTED_MESSAGE_ID, DEAD_REASON, MESSAGE_ID};
+use leat_contract::headers::{ACCEPTED_MESSAGE_ID, DEAD_REASON, MESSAGE_ID, TRACEPARENT, TRACESTATE};
 use leat_contract::subjects::QUEUE_GROUP;
 use leat_contract::{ErrorCode, RequestId};
 use leat_inference_worker::Settings;
@@ -106,6 +106,23 @@ async fn what_was_answered_is_not_answered_again_when_it_is_handed_in_later() {
         std::iter::from_fn(|| live.try_next()).filter(|answer| answer.subject() == subject).count(),
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_of_a_durable_request_goes_with_it() {
+    let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
+    let mut asked = cluster.connection.subscribe(cluster.live()).await.unwrap();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [(MESSAGE_ID, "tiny/r"), (TRACEPARENT, trace), (TRACESTATE, "vendor=1")];
+    let headers =
+        headers.into_iter().fold(Headers::new(), |headers, (name, value)| headers.with(name, value));
+    let payload = r#"{"id":"r","instances":[[1,2]]}"#.to_owned();
+    let log = cluster.storage.event_log(AssetRole::AsyncQueue);
+    log.resend(&cluster.subjects.async_infer(&model()), headers, payload).await.unwrap();
+    result(&cluster, "r").await.unwrap();
+    let asked = asked.try_next().expect("the model was asked");
+    assert_eq!((asked.header(TRACEPARENT), asked.header(TRACESTATE)), (Some(trace), Some("vendor=1")));
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
