@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Layers of a model that is asked for too much.
-pub(crate) const LAYERS_MAX: usize = 2000;
+/// As many layers as a model may have.
+pub(crate) const LAYERS_MAX: usize = 256;
 
 /// Leat beside its peers and beside what the machine can do.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Loading(LoadingOptions),
     /// Ask a worker for several times as much as it can answer.
     Overload(OverloadOptions),
+    /// Ask a model all the time while workers come and go: one, two, four, one.
+    Scaling(ScalingOptions),
     /// Give every NATS request back; `serving` starts it.
     #[command(hide = true)]
     Echo(EchoOptions),
@@ -201,6 +203,21 @@ pub(crate) struct OverloadOptions {
     /// Let broker and load share the worker's processors, instead of leaving it the last one for itself.
     #[arg(long)]
     pub(crate) together: bool,
+
+    /// The `leat` program, when it does not stand beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leat: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScalingOptions {
+    /// Layers of the model, each of 256 x 256 multiplications for a row.
+    #[arg(long, default_value_t = 240, value_parser = layers)]
+    pub(crate) layers: usize,
+
+    /// Time for each number of workers.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
 
     /// The `leat` program, when it does not stand beside this one.
     #[arg(long, value_name = "FILE")]

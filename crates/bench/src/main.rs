@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Serving(options) => serving::run(&options),
         Command::Loading(options) => serving::loading(&options),
         Command::Overload(options) => serving::overload(&options),
+        Command::Scaling(options) => serving::scaling(&options),
         Command::Echo(options) => serving::echo(&options),
     };
     match outcome {

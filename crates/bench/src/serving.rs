@@ -4,11 +4,12 @@
 //! turns in every round. Before anything is timed their answers are compared.
 //!
 //! Reading order: `lane` (who is asked how), `process`, `processors` and `stage` (what runs), `deployment`, `requests`, `agreement`, `turns` (the
-//! measurement), `calmest`, `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another), `overload` (what
-//! becomes of requests when too many come).
+//! measurement), `calmest`, `figures`, `targets`, `tables`, `echo`; `loading` (what loading one model does to another), `deep`, `overload` (what
+//! becomes of requests when too many come), `scaling` (workers that come and go).
 
 mod agreement;
 mod calmest;
+mod deep;
 mod deployment;
 mod echo;
 mod figures;
@@ -18,6 +19,7 @@ mod overload;
 mod process;
 mod processors;
 mod requests;
+mod scaling;
 mod stage;
 mod tables;
 mod targets;
@@ -25,7 +27,7 @@ mod turns;
 
 pub(crate) use echo::echo;
 
-use crate::arguments::{LoadingOptions, OverloadOptions, ServingOptions};
+use crate::arguments::{LoadingOptions, OverloadOptions, ScalingOptions, ServingOptions};
 use crate::serving::figures::Run;
 use crate::serving::processors::Apart;
 use crate::serving::stage::Stage;
@@ -69,6 +71,19 @@ pub(crate) fn overload(options: &OverloadOptions) -> Result<(), Error> {
         let mut stage = Stage::open().await?.with_worker_apart(apart);
         let outcome = tokio::select! {
             outcome = overload::measure(&mut stage, options) => outcome,
+            () = asked_to_stop() => Err(Error::Interrupted),
+        };
+        stage.close().await;
+        report::say(&outcome?)
+    })
+}
+
+/// Measures what workers that come and go do, prints it, and takes everything down, whatever happens.
+pub(crate) fn scaling(options: &ScalingOptions) -> Result<(), Error> {
+    runtime(1)?.block_on(async {
+        let mut stage = Stage::open().await?.with_threads_per_batch(1);
+        let outcome = tokio::select! {
+            outcome = scaling::measure(&mut stage, options) => outcome,
             () = asked_to_stop() => Err(Error::Interrupted),
         };
         stage.close().await;

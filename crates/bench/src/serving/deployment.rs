@@ -1,6 +1,6 @@
 //! The model as the worker gets it.
 
-use leat_contract::{AssetRole, Deployment, Digest, ModelVersion, Route, Subjects, WorkerLease};
+use leat_contract::{AssetRole, Deployment, Digest, ModelName, ModelVersion, Route, Subjects, WorkerLease};
 use leat_messaging::{Connection, Storage, Watch, Watched};
 use leat_model::{Model, Signature, Task, blob};
 
@@ -35,6 +35,22 @@ impl Deployer {
     /// When the broker or the model refuses.
     pub(super) async fn store(&self, model: &Model) -> Result<Digest, Error> {
         Ok(self.storage.objects(AssetRole::Models).put(&blob::write(model)?).await?)
+    }
+
+    /// Waits until a worker serves a model, whatever revision of it.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub(super) async fn wait_for(&mut self, worker: &str, model: &ModelName) -> Result<(), Error> {
+        loop {
+            if let Watched::Change(change) = self.leases.next().await?
+                && let Some(lease) = change.value
+                && lease.worker.as_str() == worker
+                && lease.deployment_revisions.contains_key(model)
+            {
+                return Ok(());
+            }
+        }
     }
 
     /// Deploys what was stored under that name, alone, and waits until a worker serves it.

@@ -54,6 +54,11 @@ impl Process {
         }
     }
 
+    /// What it was started as.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// What went wrong, with the end of its log.
     pub(super) fn failure(&self, what: impl Into<String>) -> Error {
         let text = std::fs::read(&self.log).unwrap_or_default();

@@ -34,6 +34,8 @@ pub(super) struct Stage {
     broker: Broker,
     /// None when the worker shares all processors with everybody.
     apart: Option<Apart>,
+    /// Threads that share a batch of a worker, when it shall not choose.
+    threads_per_batch: Option<usize>,
     /// For logs, and for blobs that the worker keeps.
     scratch: TempDir,
 }
@@ -57,12 +59,17 @@ impl Stage {
         })?;
         let binary = find_binary(&Search::from_environment()).await?;
         let broker = Broker::start(&binary, &BrokerOptions::default()).await?;
-        Ok(Self { processes: Vec::new(), broker, apart: None, scratch })
+        Ok(Self { processes: Vec::new(), broker, apart: None, threads_per_batch: None, scratch })
     }
 
     /// Lets the worker have a processor of its own.
     pub(super) fn with_worker_apart(self, apart: Option<Apart>) -> Self {
         Self { apart, ..self }
+    }
+
+    /// Lets so many threads share a batch of each worker.
+    pub(super) fn with_threads_per_batch(self, threads: usize) -> Self {
+        Self { threads_per_batch: Some(threads), ..self }
     }
 
     /// Starts the contenders that are asked for and waits until each answers. Peers without an environment are left out.
@@ -176,7 +183,7 @@ impl Stage {
         folder: Option<&Path>,
         keeps_blobs: bool,
     ) -> Result<Deployer, Error> {
-        let mut command = self.service(leat, "inference-worker")?;
+        let mut command = self.worker(leat, "worker")?;
         if keeps_blobs {
             command.env("LEAT_INFERENCE_WORKER__BLOB_CACHE_FOLDER", self.blob_cache());
         }
@@ -200,7 +207,7 @@ impl Stage {
 
     fn start_gateway(&mut self, options: &ServingOptions) -> Result<u16, Error> {
         let http = free_port()?;
-        let mut command = self.service(options.leat.as_deref(), "gateway")?;
+        let mut command = self.service(options.leat.as_deref(), ("gateway", "gateway"))?;
         command
             .env("LEAT_GATEWAY__HTTP_BIND", format!("127.0.0.1:{http}"))
             .env("LEAT_GATEWAY__GRPC_BIND", format!("127.0.0.1:{}", free_port()?));
@@ -208,11 +215,35 @@ impl Stage {
         Ok(http)
     }
 
+    /// Starts a further worker.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub(super) fn add_worker(&mut self, leat: Option<&Path>, name: &'static str) -> Result<(), Error> {
+        let mut command = self.worker(leat, name)?;
+        self.start(name, &mut command)
+    }
+
+    /// Stops a worker in order.
+    pub(super) async fn stop_worker(&mut self, name: &str) {
+        if let Some(place) = self.processes.iter().position(|process| process.name() == name) {
+            self.processes.remove(place).stop().await;
+        }
+    }
+
+    fn worker(&self, leat: Option<&Path>, name: &str) -> Result<Command, Error> {
+        let mut command = self.service(leat, ("inference-worker", name))?;
+        if let Some(threads) = self.threads_per_batch {
+            command.env("LEAT_INFERENCE_WORKER__THREADS_PER_BATCH", threads.to_string());
+        }
+        Ok(command)
+    }
+
     /// A service with the settings that it has by itself.
-    fn service(&self, leat: Option<&Path>, kind: &str) -> Result<Command, Error> {
+    fn service(&self, leat: Option<&Path>, (kind, name): (&str, &str)) -> Result<Command, Error> {
         let mut command = Command::new(program(leat)?);
         command
-            .args(["service", kind, "--name", kind, "--until-stdin-closes"])
+            .args(["service", kind, "--name", name, "--until-stdin-closes"])
             .env_remove("NATS_URL")
             .env("LEAT_NATS__URL", self.broker.url());
         Ok(command)
