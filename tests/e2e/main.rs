@@ -5,6 +5,7 @@ mod bench;
 mod broker_restart;
 mod command_line;
 mod gateway;
+mod hostile_producers;
 mod introspection;
 mod jobs;
 mod many_models;
