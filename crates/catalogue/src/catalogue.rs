@@ -60,6 +60,20 @@ impl Catalogue {
         self.deploy(manifest, 100, |_| ()).await
     }
 
+    /// As [`Catalogue::promote`]; a model that was taken off is served as it was before in everything but its routes.
+    ///
+    /// # Errors
+    /// As [`Deployments::route`].
+    pub async fn load(&self, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
+        let former = self.deployments.removed(&manifest.model).await?;
+        let restore = |next: &mut Deployment| {
+            let Some(former) = former.clone() else { return };
+            let (routes, updated_at) = (std::mem::take(&mut next.routes), next.updated_at);
+            *next = Deployment { routes, updated_at, previous: None, shadow: None, canary: None, ..former };
+        };
+        self.deploy(manifest, 100, restore).await
+    }
+
     /// Goes back to the routes before the last change, and moves the alias [`PRODUCTION`] back too.
     ///
     /// # Errors

@@ -29,6 +29,14 @@ impl Deployments {
         Ok(self.bucket.get(model.as_str()).await?)
     }
 
+    /// The deployment that a model had when it was taken off, as far as the broker remembers; none while it is deployed.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked or the document is none.
+    pub async fn removed(&self, model: &ModelName) -> Result<Option<Deployment>, Error> {
+        Ok(self.bucket.removed(model.as_str()).await?)
+    }
+
     /// Every deployment that can be read, in the order of names.
     ///
     /// # Errors

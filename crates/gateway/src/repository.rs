@@ -40,7 +40,7 @@ pub(crate) async fn index(catalogue: &Catalogue, only_ready: bool) -> Result<Vec
 }
 
 /// Sends all live traffic of a model to one of its versions, the newest unless another is named, and waits until the workers
-/// have followed.
+/// have followed. One that was unloaded gets back what its deployment said of batches, limits, workers and the like.
 ///
 /// # Errors
 /// 404 for a version that does not exist, what a worker says when it cannot load it, 503 when none follows in time.
@@ -53,7 +53,7 @@ pub(crate) async fn load(
     let name = name(model)?;
     let version = version.map(|version| version_ref(&name, version)).transpose()?;
     let manifest = catalogue.registry().resolve(&ModelRef { name, version }).await?;
-    let entry = catalogue.promote(&manifest).await?;
+    let entry = catalogue.load(&manifest).await?;
     catalogue.wait_until_served(&entry, timeout).await?;
     Ok(())
 }

@@ -98,6 +98,16 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
         self.write(key, Bytes::new(), expecting(revision).with(OPERATION, "DEL")).await.map(|_| ())
     }
 
+    /// What a key had when it was removed, as far as the history of the bucket goes back; none when it was not removed.
+    pub async fn removed(&self, key: &str) -> Result<Option<T>, Error> {
+        let messages = self.messages(key, Start::First).await?;
+        if !messages.last().is_some_and(|last| is_removal(last.message())) {
+            return Ok(None);
+        }
+        let last = messages.iter().rfind(|message| !is_removal(message.message()));
+        last.map(|message| self.decode(key, message.payload())).transpose()
+    }
+
     /// Every key with its value, in the order of the keys.
     pub async fn entries(&self) -> Result<Vec<Entry<T>>, Error> {
         self.entries_matching(">").await
@@ -137,29 +147,35 @@ impl<T: Serialize + DeserializeOwned> KeyValue<T> {
 
     /// Follows the keys that match a filter in the grammar of subjects.
     pub fn watch_matching(&self, filter: &str) -> Result<Watch<T>, Error> {
-        Ok(Watch::new(self.clone(), self.reader(filter)?))
+        Ok(Watch::new(self.clone(), self.reader(filter, Start::LastPerSubject)?))
     }
 
-    fn reader(&self, filter: &str) -> Result<Reader, Error> {
+    fn reader(&self, filter: &str, start: Start) -> Result<Reader, Error> {
         let is_filter = filter.split('.').all(|token| matches!(token, "*" | ">") || is_key(token));
         if !is_filter {
             return Err(Error::Invalid { what: "key filter", reason: format!("{filter:?}") });
         }
         let filter = format!("$KV.{}.{filter}", self.bucket);
-        Ok(Reader::new(self.jetstream.clone(), self.stream(), filter, Start::LastPerSubject))
+        Ok(Reader::new(self.jetstream.clone(), self.stream(), filter, start))
     }
 
     /// The last message of every key that matches and is there, in the order of the keys.
     async fn list(&self, filter: &str) -> Result<Vec<StoredMessage>, Error> {
-        let mut reader = self.reader(filter)?;
+        let mut messages = self.messages(filter, Start::LastPerSubject).await?;
+        messages.retain(|message| !is_removal(message.message()));
+        messages.sort_by(|left, right| left.subject().cmp(right.subject()));
+        Ok(messages)
+    }
+
+    /// The messages that match, removals too, in the order in which they were written.
+    async fn messages(&self, filter: &str, start: Start) -> Result<Vec<StoredMessage>, Error> {
+        let mut reader = self.reader(filter, start)?;
         let listing = tokio::time::timeout(LISTING_TIMEOUT, read_all(&mut reader));
-        let mut messages = listing.await.map_err(|_| Error::Timeout {
+        let messages = listing.await.map_err(|_| Error::Timeout {
             what: format!("listing of {}", self.bucket),
             after: LISTING_TIMEOUT,
         })?;
         reader.restart().await;
-        messages.retain(|message| !is_removal(message.message()));
-        messages.sort_by(|left, right| left.subject().cmp(right.subject()));
         Ok(messages)
     }
 

@@ -1,4 +1,4 @@
-//! Aliases while what they point at is not there yet, and what is said of versions that differ.
+//! Aliases while what they point at is not there yet, what is said of versions that differ, and models that are unloaded and loaded.
 
 use leat_contract::AssetRole;
 use leat_test_harness::eventually;
@@ -90,4 +90,27 @@ async fn what_is_said_of_a_version_is_its_own() {
             assert_eq!(predicted.status, 200, "{}", String::from_utf8_lossy(&predicted.body));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_was_unloaded_is_loaded_as_it_was() {
+    let (town, ports) = town().await;
+    town.json(&["deploy", "digits@1", "--max-batch", "16", "--max-delay-us", "300", "--queue-max", "77"])
+        .await;
+    let control = async |what: &str| {
+        let path = format!("/v2/repository/models/digits/{what}");
+        let answer = post(ports.http, &path, &json!({})).await;
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    };
+    control("unload").await;
+    assert_eq!(get(ports.http, "/v2/models/digits").await.status, 404);
+    control("load").await;
+    let config = get(ports.http, "/v2/models/digits/config").await.json();
+    assert_eq!(config["max_batch_size"], 16, "{config}");
+    assert_eq!(config["dynamic_batching"]["max_queue_delay_microseconds"], 300, "{config}");
+    let deployments = town.storage.key_value::<leat_contract::Deployment>(AssetRole::Desired);
+    let deployment = deployments.get("digits").await.expect("asked").expect("deployed").value;
+    assert_eq!(deployment.limits.queue_max, 77);
+    let versions: Vec<u32> = deployment.routes.iter().map(|route| route.version.get()).collect();
+    assert_eq!(versions, [2], "the newest has all live traffic");
 }

@@ -41,6 +41,21 @@ async fn a_value_is_what_was_put_last() {
 }
 
 #[tokio::test]
+async fn what_a_key_had_when_it_was_removed_is_known() {
+    let bucket = bucket().await;
+    assert_eq!(bucket.removed("digits").await.unwrap(), None, "there never was one");
+    bucket.put("digits", &text("a")).await.unwrap();
+    bucket.put("digits", &text("b")).await.unwrap();
+    bucket.put("digits2", &text("c")).await.unwrap();
+    assert_eq!(bucket.removed("digits").await.unwrap(), None, "it is there");
+    bucket.delete("digits").await.unwrap();
+    bucket.delete("digits").await.unwrap();
+    assert_eq!(bucket.removed("digits").await.unwrap(), Some(text("b")));
+    bucket.create("digits", &text("d")).await.unwrap();
+    assert_eq!(bucket.removed("digits").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn only_one_of_two_writers_wins() {
     let bucket = bucket().await;
     let revision = bucket.create("digits", &text("a")).await.unwrap();
