@@ -8,6 +8,7 @@ use leat_catalogue::Catalogue;
 use leat_contract::assets::AssetRole;
 use leat_messaging::micro::{self, ServiceInfo};
 use leat_service_runtime::{Context, Service};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::body::BodyLimits;
@@ -54,17 +55,22 @@ impl Service for Gateway {
         let _micro = describe(&context).await?;
         let served = follow(&context);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
+        let leaving = Duration::from_millis(settings.leaving_ms);
         let terms = Terms { threads: threads(settings, keys, &served, &context).await?, bounds, tls };
         info!(http = %http.address, grpc = %grpc.address, tls = terms.tls.is_some(), "the gateway is open");
-        let stop = context.shutdown.clone();
-        let listed = async {
+        let stop = CancellationToken::new();
+        let ready = async {
             // Before that an absent model could not be told from an unknown one.
-            if stop.run_until_cancelled(served.listed()).await.is_some() {
+            if context.shutdown.run_until_cancelled(served.listed()).await.is_some() {
                 context.readiness.set_ready();
             }
+            context.shutdown.cancelled().await;
+            context.readiness.set_not_ready("it is leaving");
+            tokio::time::sleep(leaving).await;
+            stop.cancel();
         };
         tokio::join!(
-            listed,
+            ready,
             http.serve(terms.clone(), connections_max, stop.clone()),
             grpc.serve(terms, connections_max, stop.clone())
         );

@@ -63,6 +63,9 @@ pub struct Settings {
     pub load_timeout_ms: u64,
     /// Parts of one split request that are asked at the same time.
     pub parts_at_once: usize,
+    /// How long a gateway that is told to stop goes on taking connections while it says that it is not ready, in milliseconds: as long as a
+    /// load balancer needs to notice. It is a part of the time that stopping may take.
+    pub leaving_ms: u64,
 }
 
 impl Default for Settings {
@@ -89,6 +92,7 @@ impl Default for Settings {
             request_timeout_max_ms: 300_000,
             load_timeout_ms: 60_000,
             parts_at_once: 4,
+            leaving_ms: 0,
         }
     }
 }
@@ -127,6 +131,7 @@ impl Validate for Settings {
         within("request_timeout_max_ms", self.request_timeout_max_ms, 1..=3_600_000)?;
         within("request_timeout_ms", self.request_timeout_ms, 1..=self.request_timeout_max_ms)?;
         within("load_timeout_ms", self.load_timeout_ms, 100..=3_600_000)?;
+        within("leaving_ms", self.leaving_ms, 0..=600_000)?;
         within("parts_at_once", self.parts_at_once, 1..=64)
     }
 }

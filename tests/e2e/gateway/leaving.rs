@@ -1,4 +1,4 @@
-//! A gateway that is stopped while it has requests in hand.
+//! A gateway that is stopped while it has requests in hand, or while clients still come.
 
 use futures_util::future::join_all;
 use leat_test_harness::eventually;
@@ -48,4 +48,21 @@ async fn a_gateway_that_is_stopped_answers_what_it_has_in_hand_and_takes_no_more
         assert_eq!(reply.json()["outputs"][0]["shape"], json!([1, 10]));
     }
     assert!(gateway.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_leaves_slowly_says_so_and_answers_who_still_comes() {
+    let (town, _) = town().await;
+    let gateway = Guarded::start(&town, "slow", &[("LEAT_GATEWAY__LEAVING_MS", "3000")]).await;
+    gateway.ready().await;
+    let port = gateway.http;
+    let row = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 64], "data": vec![0.0; 64] }] });
+    kill_process(process(gateway.id()), Signal::TERM).expect("told to stop");
+    eventually("it says that it leaves", || async {
+        (get(port, "/v2/health/ready").await.status == 503).then_some(())
+    })
+    .await;
+    assert_eq!(post(port, "/v2/models/digits/infer", &row).await.status, 200);
+    assert!(gateway.ended().await.success());
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
