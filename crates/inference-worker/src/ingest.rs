@@ -203,7 +203,8 @@ impl Reader {
         let can_be_at_once = is_light && routes.batching.max_delay_us == 0;
         let mut messages = std::mem::take(&mut self.messages);
         for message in messages.drain(..) {
-            let Some(work) = Work::new(message, received, &self.target, &self.shared.context.inflight) else {
+            let inflight = &self.shared.context.inflight;
+            let Some(work) = Work::new(message, received, (&self.target, &limits), inflight) else {
                 self.shared.metrics.without_reply.inc();
                 continue;
             };

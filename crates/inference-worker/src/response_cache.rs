@@ -97,8 +97,9 @@ impl Generation {
     /// Two requests may have the same hash, so the rows themselves are compared.
     fn get(&self, key: u64, digest: &Digest, input: &[f32]) -> Option<&Entry> {
         let is_same = |entry: &&Entry| {
-            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            entry.digest == *digest && entry.input.len() == input.len() && bits(&entry.input) == bits(input)
+            let (kept, asked) = (entry.input.iter(), input.iter());
+            entry.digest == *digest
+                && kept.map(|value| value.to_bits()).eq(asked.map(|value| value.to_bits()))
         };
         self.entries.get(&key).filter(is_same)
     }

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::claim::Claim;
 use crate::loaded::LoadedVersion;
 use crate::queue::Queued;
-use crate::served::{RouteTable, ServedModel};
+use crate::served::{QueueLimits, RouteTable, ServedModel};
 use crate::sticky;
 use crate::waiting::Waiting;
 
@@ -125,7 +125,7 @@ impl Work {
     pub(crate) fn new(
         message: Message,
         received: Instant,
-        target: &Target,
+        (target, limits): (&Target, &QueueLimits),
         inflight: &Inflight,
     ) -> Option<Self> {
         message.reply()?;
@@ -146,8 +146,8 @@ impl Work {
         let reply = reply?;
         let envelope = Envelope::peek(&payload);
         let sticky = envelope.sticky_key.as_deref().map(sticky::hash);
-        let wait_max = target.served.routes().limits.wait_max;
-        let mut waiting = Waiting::new(&envelope, received, wait_max, (&reply, encoding_of(&payload)));
+        let answer_to = (&reply, encoding_of(&payload));
+        let mut waiting = Waiting::new(&envelope, received, limits.wait_max, answer_to);
         waiting.cost_ns = target.served.pace.cost_ns(payload.len());
         Some(Self {
             payload,
