@@ -232,3 +232,29 @@ async fn members_of_a_group_share_the_messages() {
     assert_eq!(counts[0] + counts[1], 100);
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
+
+#[tokio::test]
+async fn a_connection_rests_when_its_own_thread_asks_for_it_and_loses_nothing_meanwhile() {
+    const REST: Duration = Duration::from_millis(100);
+    let connection =
+        Connection::connect(&ConnectOptions::new(shared_url().await, "rests").own_thread()).await.unwrap();
+    let subject = unique_subjects().prefix().to_owned();
+    let mut subscription = connection.subscribe(subject.clone()).await.unwrap();
+    connection.round_trip(Duration::from_secs(5)).await.unwrap();
+    // Elsewhere it would hold up somebody else.
+    connection.rest(Duration::from_secs(3600));
+    let resting = connection.clone();
+    let rested = connection.runtime().spawn(async move {
+        let begun = Instant::now();
+        resting.rest(REST);
+        begun.elapsed()
+    });
+    for number in 0..10 {
+        connection.publish(subject.clone(), number.to_string()).await.unwrap();
+    }
+    for number in 0..10 {
+        let message = soon("a message", subscription.next()).await.unwrap();
+        assert_eq!(message.payload().as_ref(), number.to_string().as_bytes());
+    }
+    assert!(rested.await.unwrap() >= REST);
+}
