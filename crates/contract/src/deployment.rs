@@ -17,6 +17,9 @@ pub use serving::{Batching, Caching, DeploymentLimits, Recording};
 use crate::limits::{self, check_limit};
 use crate::{Digest, Error, ModelName, ModelVersion};
 
+/// What must be left of the live route, in percent, for a worker that cannot load the rest.
+const SHARE_LEFT_MIN: u32 = 50;
+
 /// The desired state of one model, under its name. Times are unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,13 +110,16 @@ impl Deployment {
     }
 
     /// What is left of it without versions that a worker cannot load, as long as those that are left answer at least half of the live
-    /// route.
+    /// route, and are not only what was to be tried.
     pub fn without(&self, missing: impl Fn(&Route) -> bool) -> Option<Self> {
         let mut rest = self.clone();
         rest.routes.retain(|route| !missing(route));
         let share: u32 = rest.routes.iter().map(|route| route.weight).sum();
         rest.shadow = rest.shadow.filter(|shadow| !missing(&shadow.route()));
-        (share >= 50).then_some(rest)
+        let is_tried =
+            |route: &Route| rest.canary.as_ref().is_some_and(|canary| canary.version == route.version);
+        let is_proven = rest.routes.iter().any(|route| route.weight > 0 && !is_tried(route));
+        (is_proven && share >= SHARE_LEFT_MIN).then_some(rest)
     }
 
     /// The route of a version.

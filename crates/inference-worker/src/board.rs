@@ -64,13 +64,12 @@ impl Board {
         });
     }
 
-    /// A deployment cannot be put in force because of one version; what served before still serves.
-    pub(crate) fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: &ErrorDetail) {
+    /// A deployment cannot be put in force because of some versions; what served before still serves.
+    pub(crate) fn failed(&self, deployment: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
         self.change(&deployment.model, |model| {
-            let guilty = |one: &Route| route.is_none_or(|route| route.version == one.version);
-            let failing = deployment.versions().filter(guilty);
-            model.coming = failing
-                .map(|route| entry(deployment, &route, LoadState::Failed, Some(error.clone())))
+            let failed = failures.into_iter();
+            model.coming = failed
+                .map(|(route, error)| entry(deployment, &route, LoadState::Failed, Some(error)))
                 .collect();
         });
     }
@@ -146,6 +145,11 @@ mod tests {
     use super::*;
     use crate::loaded::tests::{tiny_deployment, tiny_version};
 
+    fn damaged(deployment: &Deployment) -> Vec<(Route, ErrorDetail)> {
+        let damaged = || ErrorDetail::new(ErrorCode::Internal, "damaged");
+        deployment.versions().map(|route| (route, damaged())).collect()
+    }
+
     fn states(board: &Board) -> Vec<(u32, LoadState)> {
         board.snapshot().0.iter().map(|loaded| (loaded.version.get(), loaded.state)).collect()
     }
@@ -159,7 +163,7 @@ mod tests {
         board.ready(&first, Some(7));
         board.loading(&second);
         assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Loading)]);
-        board.failed(&second, second.routes.first(), &ErrorDetail::new(ErrorCode::Internal, "damaged"));
+        board.failed(&second, damaged(&second));
         assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Failed)]);
         assert_eq!(board.snapshot().1.values().copied().collect::<Vec<_>>(), [7]);
         board.removed(&first.model);
@@ -174,7 +178,7 @@ mod tests {
         board.loading(&deployment);
         board.complete();
         assert!(!readiness.is_ready());
-        board.failed(&deployment, None, &ErrorDetail::new(ErrorCode::Internal, "damaged"));
+        board.failed(&deployment, damaged(&deployment));
         assert!(readiness.is_ready());
     }
 

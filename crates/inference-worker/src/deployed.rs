@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use leat_contract::{Deployment, ModelName, Route};
+use leat_contract::{Deployment, ErrorDetail, ModelName, Route};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -27,7 +27,7 @@ pub(crate) enum Wanted {
     /// That this worker serves it as the deployment with this revision says.
     Here(Arc<Deployment>, u64),
     /// That other workers do.
-    Elsewhere(Arc<Deployment>, u64),
+    Elsewhere(Arc<Deployment>),
 }
 
 /// Follows what is wanted of one model until the sender is gone; then ends its subscriptions.
@@ -40,9 +40,10 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
         let prepared = tokio::select! {
             // What is wanted last counts: a newer wish interrupts loading, and loading only.
             biased;
-            is_following = others_wanted(&mut wanted, &current, &mut is_newer) => {
-                if is_following { continue } else { break }
-            }
+            next = something_else(&mut wanted, &current, &mut is_newer) => match next {
+                Next::Other => continue,
+                Next::Nothing => break,
+            },
             prepared = deployed.prepare(&current) => prepared,
         };
         if is_newer {
@@ -78,25 +79,40 @@ pub(crate) async fn follow(shared: Arc<Shared>, model: ModelName, mut wanted: wa
     deployed.end().await;
 }
 
-/// Waits until other models are wanted, and says whether the same ones were wanted otherwise: who moves shares more often than a load takes
-/// would else never see it end. Gives false when nothing ever will be wanted.
-async fn others_wanted(wanted: &mut watch::Receiver<Wanted>, current: &Wanted, is_newer: &mut bool) -> bool {
-    let models = |wanted: &Wanted| {
-        let Wanted::Here(deployment, _) = wanted else { return None };
-        let (max_size, pipeline) = (deployment.batching.max_size, deployment.pipeline.clone());
-        let mut versions: Vec<_> = deployment.versions().map(|route| (route.version, route.digest)).collect();
-        versions.sort();
-        Some((versions, pipeline, max_size))
-    };
-    let meant = models(current);
+/// What comes after what is wanted now.
+enum Next {
+    /// Something that needs other work.
+    Other,
+    /// Nothing, the worker leaves.
+    Nothing,
+}
+
+/// Waits until something is wanted that needs other work, and says whether something was that does not: who moves shares more often than a
+/// load takes would else never see it end.
+async fn something_else(wanted: &mut watch::Receiver<Wanted>, current: &Wanted, is_newer: &mut bool) -> Next {
     while wanted.changed().await.is_ok() {
-        let newer = models(&wanted.borrow_and_update());
-        if newer.is_none() || newer != meant {
-            return true;
+        if !needs_the_same(&wanted.borrow_and_update(), current) {
+            return Next::Other;
         }
         *is_newer = true;
     }
-    false
+    Next::Nothing
+}
+
+/// Whether the same models must be loaded, or the same workers waited for.
+fn needs_the_same(one: &Wanted, other: &Wanted) -> bool {
+    let models = |deployment: &Deployment| {
+        let mut versions: Vec<_> = deployment.versions().map(|route| (route.version, route.digest)).collect();
+        versions.sort();
+        (versions, deployment.pipeline.clone(), deployment.batching.max_size)
+    };
+    match (one, other) {
+        (Wanted::Here(one, _), Wanted::Here(other, _)) => models(one) == models(other),
+        (Wanted::Elsewhere(one), Wanted::Elsewhere(other)) => {
+            one.selector == other.selector && models(one) == models(other)
+        }
+        _ => false,
+    }
 }
 
 async fn after(delay: Option<std::time::Duration>) {
@@ -121,6 +137,8 @@ struct Served {
     pinned: Vec<Pinned>,
     endpoint: Option<ModelEndpoint>,
     durable: Option<Durable>,
+    /// Whether a deployment with all of its versions was in force.
+    is_whole: bool,
 }
 
 /// What can be put in force of a deployment.
@@ -171,43 +189,55 @@ impl Deployed {
         let deployment = match wanted {
             Wanted::Nothing => return Ok(None),
             Wanted::Here(deployment, _) => deployment,
-            Wanted::Elsewhere(deployment, revision) => {
+            Wanted::Elsewhere(deployment) => {
                 if self.served.is_some() {
-                    handover::wait(&self.shared, deployment, *revision).await;
+                    handover::wait(&self.shared, deployment).await;
                 }
                 return Ok(None);
             }
         };
         self.shared.board.loading(deployment);
         if let Err(error) = deployment.validate() {
-            return Err(self.failed(deployment, None, error.into()));
+            let error = Error::from(error);
+            let detail = error.detail();
+            self.failed(deployment, deployment.versions().map(|route| (route, detail.clone())).collect());
+            return Err(error);
         }
         let current = self.served.as_ref().map(|served| served.model.routes());
+        let may_miss = self.served.as_ref().is_none_or(|served| !served.is_whole);
         let (mut versions, mut missing) = (Vec::with_capacity(deployment.routes.len()), Vec::new());
         for route in deployment.versions() {
             match obtain(&self.shared, deployment, &route, current.as_deref()).await {
                 Ok(version) => versions.push(version),
-                Err(error) if current.is_none() => missing.push((route, error)),
                 Err(error) => {
-                    self.keep_warm(versions, current.as_deref());
-                    return Err(self.failed(deployment, Some(&route), error));
+                    missing.push((route, error));
+                    if !may_miss {
+                        break;
+                    }
                 }
             }
         }
         let is_missing = |route: &Route| missing.iter().any(|(missing, _)| missing == route);
-        if deployment.without(is_missing).is_none()
-            && let Some((route, error)) = missing.pop()
-        {
-            self.keep_warm(versions, None);
-            return Err(self.failed(deployment, Some(&route), error));
+        let is_enough = missing.is_empty() || may_miss && deployment.without(is_missing).is_some();
+        if is_enough {
+            return Ok(Some(Prepared { versions, missing }));
         }
-        Ok(Some(Prepared { versions, missing }))
+        self.keep_warm(versions, current.as_deref());
+        Err(self.missed(deployment, missing))
     }
 
-    fn failed(&self, deployment: &Deployment, route: Option<&Route>, error: Error) -> Error {
+    /// Says what cannot be loaded; gives the first reason.
+    fn missed(&self, deployment: &Deployment, missing: Vec<(Route, Error)>) -> Error {
+        let failures = missing.iter().map(|(route, error)| (route.clone(), error.detail())).collect();
+        self.failed(deployment, failures);
+        let first = missing.into_iter().next().map(|(_, error)| error);
+        let reason = || format!("{} cannot be served as it is deployed", deployment.model);
+        first.unwrap_or_else(|| Error::Unavailable { reason: reason() })
+    }
+
+    fn failed(&self, deployment: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
         self.shared.metrics.loads_failed.inc();
-        self.shared.board.failed(deployment, route, &error.detail());
-        error
+        self.shared.board.failed(deployment, failures);
     }
 
     /// Keeps those of these versions that no route in force names.
@@ -230,30 +260,36 @@ impl Deployed {
         &mut self,
         wanted: &Deployment,
         revision: u64,
-        Prepared { versions, mut missing }: Prepared,
+        Prepared { versions, missing }: Prepared,
     ) -> Result<(), Error> {
+        let is_whole = missing.is_empty();
         let is_missing = |route: &Route| missing.iter().any(|(missing, _)| missing == route);
-        let Some(deployment) = wanted.without(is_missing) else { return Ok(()) };
-        let table = RouteTable::new(&deployment, versions);
+        let rest = if is_whole { None } else { wanted.without(is_missing) };
+        let deployment = rest.as_ref().unwrap_or(wanted);
+        let table = RouteTable::new(deployment, versions);
         if let Some(served) = &self.served {
             let former = served.model.replace(table);
             let current = served.model.routes();
-            self.keep_warm(former.loaded().chain(current.loaded()).cloned().collect(), Some(&current));
+            let both = former.loaded().chain(current.loaded()).cloned().collect();
+            self.keep_warm(both, Some(&current));
         } else {
             let model = Arc::new(ServedModel::new(self.model.clone(), table));
             self.shared.roster.serves(&model);
-            self.served =
-                Some(Served { model, live: None, pinned: Vec::new(), endpoint: None, durable: None });
+            let (pinned, endpoint, durable) = (Vec::new(), None, None);
+            self.served = Some(Served { model, live: None, pinned, endpoint, durable, is_whole: false });
         }
         self.subscribe().await?;
-        let Some((route, error)) = missing.pop() else {
-            self.shared.board.ready(&deployment, Some(revision));
-            info!(model = %self.model, revision, routes = describe(&deployment), "deployment in force");
-            return Ok(());
-        };
-        self.shared.board.ready(&deployment, None);
-        info!(model = %self.model, revision, routes = describe(&deployment), "part of a deployment in force");
-        Err(self.failed(wanted, Some(&route), error))
+        if let Some(served) = &mut self.served {
+            served.is_whole |= is_whole;
+        }
+        self.shared.board.ready(deployment, is_whole.then_some(revision));
+        let routes = describe(deployment);
+        if !is_whole {
+            info!(model = %self.model, revision, routes, "part of a deployment in force");
+            return Err(self.missed(wanted, missing));
+        }
+        info!(model = %self.model, revision, routes, "deployment in force");
+        Ok(())
     }
 
     async fn subscribe(&mut self) -> Result<(), Error> {

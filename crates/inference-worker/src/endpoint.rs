@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leat_contract::subjects::QUEUE_GROUP;
 use leat_contract::{CacheFigures, InferenceFigures, ShadowFigures, VersionFigures};
-use leat_messaging::micro::{EndpointInfo, EndpointStats};
+use leat_messaging::micro::{Detail, EndpointInfo, EndpointStats};
 
 use crate::Error;
 use crate::describe::metadata;
@@ -27,23 +27,18 @@ impl ModelEndpoint {
     /// # Errors
     /// When the broker is away.
     pub(crate) async fn start(shared: &Arc<Shared>, served: &Arc<ServedModel>) -> Result<Self, Error> {
-        let stats = shared.micro.add_endpoint(describe(shared, served))?;
-        let of = served.clone();
-        stats.set_data(move || serde_json::to_value(figures(&of)).unwrap_or_default());
-        served.set_endpoint(stats.clone());
         let (subject, of) = (shared.context.subjects.metadata(&served.name), served.clone());
         let said = move || {
             let unavailable =
                 || Error::Unavailable { reason: format!("no version of {} is served", of.name) };
             metadata(&of.routes()).ok_or_else(unavailable)
         };
-        match MetadataSubject::start(shared, subject, said).await {
-            Ok(metadata) => Ok(Self { shared: shared.clone(), stats, metadata }),
-            Err(error) => {
-                shared.micro.remove_endpoint(&stats);
-                Err(error)
-            }
-        }
+        let metadata = MetadataSubject::start(shared, subject, said).await?;
+        let stats = shared.micro.add_endpoint(describe(shared, served))?;
+        let of = served.clone();
+        stats.set_data(move |detail| serde_json::to_value(figures(&of, detail)).unwrap_or_default());
+        served.set_endpoint(stats.clone());
+        Ok(Self { shared: shared.clone(), stats, metadata })
     }
 
     /// Answers and lists no more.
@@ -71,13 +66,17 @@ fn describe(shared: &Shared, served: &ServedModel) -> EndpointInfo {
     }
 }
 
-fn figures(served: &ServedModel) -> InferenceFigures {
+fn figures(served: &ServedModel, detail: Detail) -> InferenceFigures {
     let routes = served.routes();
     let shadow = routes.shadow.as_ref().map(|shadow| &shadow.version);
     InferenceFigures {
         queued: served.queued() as u64,
         queue_max: routes.limits.count_max as u64,
-        versions: routes.versions.iter().map(|(version, weight)| of_version(version, *weight)).collect(),
+        versions: routes
+            .versions
+            .iter()
+            .map(|(version, weight)| of_version(version, *weight, detail))
+            .collect(),
         cache: routes.cache.as_ref().map(|_| looked_up(&routes)),
         shadow: shadow.map(|copied| ShadowFigures { version: copied.version, counts: copied.meter.copies() }),
     }
@@ -89,7 +88,7 @@ fn looked_up(routes: &RouteTable) -> CacheFigures {
     sum
 }
 
-fn of_version(version: &LoadedVersion, weight: u32) -> VersionFigures {
+fn of_version(version: &LoadedVersion, weight: u32, detail: Detail) -> VersionFigures {
     let latency = version.meter.last_latency();
     VersionFigures {
         version: version.version,
@@ -101,6 +100,9 @@ fn of_version(version: &LoadedVersion, weight: u32) -> VersionFigures {
         p50_us: latency.map(|latency| latency.p50_ns / 1000),
         p99_us: latency.map(|latency| latency.p99_ns / 1000),
         totals: version.meter.totals(),
-        batches: version.meter.batches_by_size(),
+        batches: match detail {
+            Detail::Full => version.meter.batches_by_size(),
+            Detail::Brief => Vec::new(),
+        },
     }
 }

@@ -58,7 +58,7 @@ impl Follower {
             Some(deployment) if deployment.selects(&self.shared.settings.labels) => {
                 Wanted::Here(Arc::new(deployment), change.revision)
             }
-            Some(deployment) => Wanted::Elsewhere(Arc::new(deployment), change.revision),
+            Some(deployment) => Wanted::Elsewhere(Arc::new(deployment)),
         };
         if let Some(sender) = self.models.get(&model) {
             sender.send_replace(wanted);

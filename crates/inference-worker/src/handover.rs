@@ -1,5 +1,7 @@
 //! Waiting until other workers serve a model that was taken from this one: until then it goes on answering.
 
+use std::time::Duration;
+
 use leat_contract::assets::AssetRole;
 use leat_contract::{Deployment, WorkerLease};
 use leat_messaging::{Error, Watched};
@@ -7,10 +9,12 @@ use tracing::warn;
 
 use crate::shared::Shared;
 
-/// Waits until a worker that the deployment selects has put this or a newer revision in force, at most as long as loading may take.
-pub(crate) async fn wait(shared: &Shared, deployment: &Deployment, revision: u64) {
-    let timeout = shared.settings.load_timeout();
-    match tokio::time::timeout(timeout, taken_over(shared, deployment, revision)).await {
+/// Waits until a worker that the deployment selects answers with the version that has the largest share, at most as long as loading all
+/// of its versions may take.
+pub(crate) async fn wait(shared: &Shared, deployment: &Deployment) {
+    let loads = deployment.versions().map(|_| shared.settings.load_timeout());
+    let timeout: Duration = loads.sum();
+    match tokio::time::timeout(timeout, taken_over(shared, deployment)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             warn!(model = %deployment.model, %error, "cannot see whether other workers serve the model")
@@ -19,16 +23,16 @@ pub(crate) async fn wait(shared: &Shared, deployment: &Deployment, revision: u64
     }
 }
 
-async fn taken_over(shared: &Shared, deployment: &Deployment, revision: u64) -> Result<(), Error> {
+async fn taken_over(shared: &Shared, deployment: &Deployment) -> Result<(), Error> {
+    let Some(principal) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
     let mut leases = shared.context.storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
     loop {
         match leases.next().await {
             Ok(Watched::Change(change)) => {
-                let serves = |lease: &WorkerLease| {
-                    let applied = lease.deployment_revisions.get(&deployment.model);
-                    deployment.selects(&lease.labels) && applied.is_some_and(|applied| *applied >= revision)
+                let answers = |lease: &WorkerLease| {
+                    deployment.selects(&lease.labels) && lease.serves(&deployment.model, principal.version)
                 };
-                if change.value.as_ref().is_some_and(serves) {
+                if change.value.as_ref().is_some_and(answers) {
                     return Ok(());
                 }
             }

@@ -14,7 +14,7 @@ use leat_contract::micro::{MicroIdentity, MicroInfo, MicroPing, MicroStats, Micr
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-pub use endpoint::{EndpointInfo, EndpointStats};
+pub use endpoint::{Detail, EndpointInfo, EndpointStats};
 
 use crate::{Connection, Error, Message, Subscription};
 
@@ -138,13 +138,24 @@ impl Shared {
             MicroVerb::Stats => {
                 // What an endpoint says of itself runs its owner's code, which must not run under the lock.
                 let listed: Vec<_> = self.endpoints().clone();
-                let endpoints = listed.iter().map(|endpoint| endpoint.figures()).collect();
-                let mut stats = MicroStats::new(identity, self.started.clone(), endpoints);
-                let whole = json(&stats)?;
-                if whole.len() <= bytes_max {
-                    return Some(whole);
+                let told = |detail| {
+                    let endpoints = listed.iter().map(|endpoint| endpoint.figures(detail)).collect();
+                    MicroStats::new(identity.clone(), self.started.clone(), endpoints)
+                };
+                let full = json(&told(Detail::Full))?;
+                if full.len() <= bytes_max {
+                    return Some(full);
+                }
+                let mut stats = told(Detail::Brief);
+                let brief = json(&stats)?;
+                if brief.len() <= bytes_max {
+                    return Some(brief);
                 }
                 // What every service counts is worth more than silence.
+                tracing::warn!(
+                    endpoints = listed.len(),
+                    "figures of the endpoints are left out, no message holds them"
+                );
                 stats.endpoints.iter_mut().for_each(|endpoint| endpoint.data = None);
                 json(&stats)
             }

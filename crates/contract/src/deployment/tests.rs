@@ -93,6 +93,9 @@ fn what_is_left_without_versions_that_cannot_be_loaded_answers_half_of_the_live_
     assert_eq!(left(&[1]), Some(vec![(2, 45), (3, 5), (4, 0)]));
     assert_eq!(left(&[2, 3, 4]), Some(vec![(1, 50)]));
     assert_eq!(left(&[1, 3]), None);
+    let tried = deployment(vec![route(1, 40), route(2, 60)]);
+    let tried = Deployment { canary: Some(Canary::new(version(2), 0)), ..tried };
+    assert!(tried.without(|route| route.version == version(1)).is_none(), "only a canary is left");
 }
 
 #[test]

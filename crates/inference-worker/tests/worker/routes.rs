@@ -137,26 +137,32 @@ async fn a_worker_that_starts_serves_what_can_be_loaded_of_a_deployment_and_the_
     deployment.shadow = Some(leat_contract::Shadow::new(shadow.version, shadow.digest.clone()));
     let revision = cluster.deploy(&deployment).await;
     let worker = cluster.worker("w1", quick()).await;
-    let is_partly = |lease: &leat_contract::WorkerLease| {
-        let failed = lease.loaded.iter().any(|loaded| loaded.state == LoadState::Failed);
-        failed && lease.serves(&model, good.version)
+    let has = |number: u32, state: LoadState| {
+        let (model, version) = (model.clone(), leat_contract::ModelVersion::new(number).unwrap());
+        move |lease: &leat_contract::WorkerLease| {
+            lease.loaded(&model, version).is_some_and(|loaded| loaded.state == state)
+        }
     };
+    let (first, failed) = (has(1, LoadState::Ready), [has(2, LoadState::Failed), has(3, LoadState::Failed)]);
+    let is_partly =
+        |lease: &leat_contract::WorkerLease| first(lease) && failed.iter().all(|failed| failed(lease));
     let lease = cluster.lease_when(&worker, is_partly).await;
-    assert!(
-        !lease.deployment_revisions.contains_key(&model),
-        "the deployment as a whole is not in force: {lease:?}"
-    );
+    assert!(!lease.deployment_revisions.contains_key(&model), "the whole is not in force: {lease:?}");
     for _ in 0..20 {
         assert_eq!(cluster.predict(REQUEST).await.unwrap()["model_version"], "1");
     }
+    // One of them is mended, then the other.
     cluster.store(2, 10, &regression(2.0)).await;
-    cluster.store(3, 0, &regression(3.0)).await;
-    cluster.applied(&worker, revision).await;
+    let (second, third) = (has(2, LoadState::Ready), has(3, LoadState::Failed));
+    let lease = cluster.lease_when(&worker, |lease| second(lease) && third(lease)).await;
+    assert!(!lease.deployment_revisions.contains_key(&model), "the whole is not in force: {lease:?}");
     let mut answers = Vec::new();
     for _ in 0..10 {
         answers.push(cluster.predict(REQUEST).await.unwrap()["model_version"].clone());
     }
     assert_eq!(answers.iter().filter(|version| *version == "2").count(), 1, "{answers:?}");
+    cluster.store(3, 0, &regression(3.0)).await;
+    cluster.applied(&worker, revision).await;
     worker.stop().await;
 }
 
@@ -186,7 +192,7 @@ async fn shares_that_move_while_a_version_loads_do_not_interrupt_it() {
     let (cluster, worker) = Cluster::serving(&regression(1.0)).await;
     let one = cluster.store(1, 100, &regression(1.0)).await;
     // Large enough that loading takes longer than the shares move.
-    let two = cluster.store(2, 0, &crate::models::slow(1500, 6)).await;
+    let two = cluster.store(2, 0, &crate::models::slow(1000, 6)).await;
     let routes = |share: u32| {
         let weighted =
             |route: &leat_contract::Route, weight| leat_contract::Route { weight, ..route.clone() };
@@ -194,15 +200,17 @@ async fn shares_that_move_while_a_version_loads_do_not_interrupt_it() {
     };
     let begun = cluster.deploy(&routes(0)).await;
     // One after the other, as fast as the broker takes them.
+    let newest = std::cell::Cell::new(begun);
     let moving = async {
         for share in (1..50).cycle() {
-            cluster.deploy(&routes(share)).await;
+            newest.set(cluster.deploy(&routes(share)).await);
         }
     };
-    let lease = tokio::select! {
-        lease = cluster.applied(&worker, begun) => lease,
+    tokio::select! {
+        _ = cluster.applied(&worker, begun) => {}
         () = moving => panic!("shares move without end"),
     };
+    let lease = cluster.applied(&worker, newest.get()).await;
     assert!(lease.serves(&crate::cluster::model(), two.version));
     worker.stop().await;
 }

@@ -10,7 +10,16 @@ use leat_contract::micro::{MicroEndpoint, MicroEndpointStats};
 use serde_json::Value;
 
 /// Figures of the service's own, made when someone asks for them.
-type OwnFigures = Box<dyn Fn() -> Value + Send + Sync>;
+type OwnFigures = Box<dyn Fn(Detail) -> Value + Send + Sync>;
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// What matters most, because no message holds everything.
+    Brief,
+}
 
 /// What an endpoint is.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +72,9 @@ impl EndpointStats {
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Sets where the figures of the service's own come from. It runs on the answering task: it must be quick. They are left
-    /// out when the figures of all endpoints are more than the broker takes in a message.
-    pub fn set_data(&self, figures: impl Fn() -> Value + Send + Sync + 'static) {
+    /// Sets where the figures of the service's own come from. It runs on the answering task: it must be quick. They are
+    /// asked for less detail, and then left out, when the figures of all endpoints are more than the broker takes in a message.
+    pub fn set_data(&self, figures: impl Fn(Detail) -> Value + Send + Sync + 'static) {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(figures));
     }
 
@@ -74,7 +83,7 @@ impl EndpointStats {
         MicroEndpoint { name, subject, queue_group, metadata }
     }
 
-    pub(super) fn figures(&self) -> MicroEndpointStats {
+    pub(super) fn figures(&self, detail: Detail) -> MicroEndpointStats {
         let EndpointInfo { name, subject, queue_group, .. } = self.info.clone();
         let num_requests = self.requests.load(Ordering::Relaxed);
         let processing_time = self.nanoseconds.load(Ordering::Relaxed);
@@ -87,7 +96,12 @@ impl EndpointStats {
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             processing_time,
             average_processing_time: processing_time.checked_div(num_requests).unwrap_or(0),
-            data: self.own.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|figures| figures()),
+            data: self
+                .own
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .map(|figures| figures(detail)),
         }
     }
 }

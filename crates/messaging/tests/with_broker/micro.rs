@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leat_messaging::Connection;
-use leat_messaging::micro::{EndpointInfo, Service, ServiceInfo};
+use leat_messaging::micro::{Detail, EndpointInfo, Service, ServiceInfo};
 use serde_json::{Value, json};
 
 use crate::support::{connection, soon, unique_subjects};
@@ -86,7 +86,7 @@ async fn requests_errors_and_times_are_counted() {
     counted.record(Duration::from_nanos(100), Ok(()));
     counted.record(Duration::from_nanos(200), Err("404: no such model"));
     counted.record_many(2, Duration::from_nanos(100));
-    counted.set_data(|| json!({ "queue_depth": 3 }));
+    counted.set_data(|_| json!({ "queue_depth": 3 }));
     let full = ask(&connection, format!("$SRV.STATS.{name}")).await;
     let expected = json!({
         "name": "digits", "subject": "leat.v1.infer.digits", "queue_group": "q",
@@ -97,25 +97,28 @@ async fn requests_errors_and_times_are_counted() {
 }
 
 #[tokio::test]
-async fn figures_that_no_message_holds_are_told_without_the_service_s_own() {
+async fn figures_that_no_message_holds_are_told_in_brief_or_without_the_service_s_own() {
     let connection = connection().await;
     let name = unique_subjects().prefix().to_owned();
     let service = Service::start(&connection, "instance", info(&name)).await.unwrap();
-    let half = "x".repeat(connection.payload_bytes_max() / 2);
+    let bytes_max = connection.payload_bytes_max();
+    let text = move |parts: usize| "x".repeat(bytes_max / parts);
     let listed = service.add_endpoint(endpoint()).unwrap();
     listed.record_many(7, Duration::from_nanos(100));
-    listed.set_data(move || json!(half));
+    listed.set_data(move |detail| json!({ "text": text(2), "detail": format!("{detail:?}") }));
     let other = service.add_endpoint(EndpointInfo { name: "other".to_owned(), ..endpoint() }).unwrap();
     connection.round_trip(Duration::from_secs(5)).await.unwrap();
     let told = async || {
         let answer = ask(&connection, format!("$SRV.STATS.{name}")).await;
         let first = &answer["endpoints"][0];
-        (first["num_requests"].clone(), first["data"].is_string())
+        (first["num_requests"].clone(), first["data"]["detail"].as_str().map(ToOwned::to_owned))
     };
-    assert_eq!(told().await, (json!(7), true));
-    let half = "x".repeat(connection.payload_bytes_max() / 2);
-    other.set_data(move || json!(half));
-    assert_eq!(told().await, (json!(7), false));
+    let detail = |detail: &str| Some(detail.to_owned());
+    assert_eq!(told().await, (json!(7), detail("Full")));
+    other.set_data(move |detail| if detail == Detail::Full { json!(text(2)) } else { json!(text(4)) });
+    assert_eq!(told().await, (json!(7), detail("Brief")));
+    other.set_data(move |_| json!(text(2)));
+    assert_eq!(told().await, (json!(7), None));
 }
 
 #[tokio::test]
