@@ -66,12 +66,9 @@ impl Catalogue {
     /// As [`Deployments::route`].
     pub async fn load(&self, manifest: &Manifest) -> Result<Entry<Deployment>, Error> {
         let former = self.deployments.removed(&manifest.model).await?;
-        let restore = |next: &mut Deployment| {
-            let Some(former) = former.clone() else { return };
-            let (routes, updated_at) = (std::mem::take(&mut next.routes), next.updated_at);
-            *next = Deployment { routes, updated_at, previous: None, shadow: None, canary: None, ..former };
-        };
-        self.deploy(manifest, 100, restore).await
+        let entry = self.deployments.route_again(manifest, 100, (former, |_: &mut Deployment| ())).await?;
+        self.point_production_at(&entry.value).await?;
+        Ok(entry)
     }
 
     /// Goes back to the routes before the last change, and moves the alias [`PRODUCTION`] back too.

@@ -56,11 +56,21 @@ impl Deployments {
         weight: u32,
         adjust: impl Fn(&mut Deployment),
     ) -> Result<Entry<Deployment>, Error> {
+        self.route_again(manifest, weight, (None, adjust)).await
+    }
+
+    /// As [`Deployments::route`]. A model that has no deployment is served as `former` says in everything but its routes.
+    pub(crate) async fn route_again(
+        &self,
+        manifest: &Manifest,
+        weight: u32,
+        (former, adjust): (Option<Deployment>, impl Fn(&mut Deployment)),
+    ) -> Result<Entry<Deployment>, Error> {
         self.change(&manifest.model, |current| {
             let route = Route { version: manifest.version, digest: manifest.digest.clone(), weight };
             let mut next = match current {
                 Some(current) => moved(current, with_share(&current.routes, route)),
-                None => first(manifest, route),
+                None => first(manifest, route, former.clone()),
             };
             adjust(&mut next);
             Ok(next)
@@ -138,9 +148,10 @@ fn not_deployed(model: &ModelName) -> Error {
     Error::NotDeployed { model: model.clone() }
 }
 
-fn first(manifest: &Manifest, route: Route) -> Deployment {
+fn first(manifest: &Manifest, route: Route, former: Option<Deployment>) -> Deployment {
+    let former = former.unwrap_or_else(|| Deployment::new(manifest.model.clone(), Vec::new()));
     let routes = vec![Route { weight: 100, ..route }];
-    Deployment { updated_at: unix_ms(), ..Deployment::new(manifest.model.clone(), routes) }
+    Deployment { routes, previous: None, shadow: None, canary: None, updated_at: unix_ms(), ..former }
 }
 
 /// The deployment with other routes. Whoever moves routes by hand ends what the monitor was to judge; a shadow that gets a route

@@ -78,7 +78,7 @@ impl ContractVersion {
             }
             Self::V1_5 => "`input` and `output` in the totals of `InferenceFigures`",
             Self::V1_6 => {
-                "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`"
+                "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`; `preferred_size` of deployments counts rows where it counted requests"
             }
         }
     }

@@ -32,11 +32,25 @@ struct Known {
     described: BTreeMap<(ModelName, ModelVersion), Arc<ModelMetadata>>,
 }
 
-/// Where an alias points, and where it did before.
-#[derive(Debug, Clone, Copy)]
+/// As many versions that an alias meant before are remembered.
+const BEFORE_MAX: usize = 4;
+
+/// Where an alias points, and where it did before, the latest first, since the last version that answered.
+#[derive(Debug, Clone)]
 struct Pointed {
     version: ModelVersion,
-    before: Option<ModelVersion>,
+    before: Vec<ModelVersion>,
+}
+
+impl Pointed {
+    fn at(version: ModelVersion, former: Option<&Self>) -> Self {
+        let Some(former) = former else { return Self { version, before: Vec::new() } };
+        let mut before = former.before.clone();
+        before.insert(0, former.version);
+        before.retain(|before| *before != version);
+        before.truncate(BEFORE_MAX);
+        Self { version, before }
+    }
 }
 
 impl Served {
@@ -63,13 +77,29 @@ impl Served {
         self.read(|known| Some(known.aliases.get(&(model.clone(), alias.clone()))?.version))
     }
 
-    /// The version that it pointed at before, as far as that is known.
-    pub(crate) fn alias_before(&self, model: &ModelName, alias: &AliasName) -> Option<ModelVersion> {
+    /// The versions that it pointed at before, the latest first, until the one that it points at has answered. This gateway knows them if
+    /// it has seen the alias move; of the alias for what is in production the deployment tells.
+    pub(crate) fn alias_before(&self, model: &ModelName, alias: &AliasName) -> Vec<ModelVersion> {
         self.read(|known| {
-            let followed = known.aliases.get(&(model.clone(), alias.clone()))?.before;
-            let previous = || known.deployments.get(model)?.previous.as_deref().and_then(principal);
-            followed.or_else(|| previous().filter(|_| alias.as_str() == PRODUCTION))
+            let pointed = known.aliases.get(&(model.clone(), alias.clone()));
+            let mut before = pointed.map(|pointed| pointed.before.clone()).unwrap_or_default();
+            let is_followed = alias.as_str() == PRODUCTION;
+            let previous = known.deployments.get(model).and_then(|deployment| deployment.previous.as_deref());
+            before.extend(previous.filter(|_| is_followed).and_then(principal));
+            before
         })
+    }
+
+    /// A version that an alias points at has answered: what it pointed at before does not matter any more.
+    pub(crate) fn alias_answered(&self, model: &ModelName, alias: &AliasName, version: ModelVersion) {
+        let key = (model.clone(), alias.clone());
+        let is_over = |pointed: &Pointed| pointed.version == version && !pointed.before.is_empty();
+        if self.read(|known| known.aliases.get(&key).is_some_and(is_over)) {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(pointed) = known.aliases.get_mut(&key).filter(|pointed| is_over(pointed)) {
+                pointed.before.clear();
+            }
+        }
     }
 
     /// What a version takes and gives, or the one with the largest share of the live route, when a worker has said so since the deployment
@@ -86,7 +116,7 @@ impl Served {
     }
 
     /// Keeps what a worker said of a version. What models say that answer together depends on all of them, so it is not kept.
-    pub(crate) fn describe(&self, metadata: &Arc<ModelMetadata>) {
+    pub(crate) fn keep(&self, metadata: &Arc<ModelMetadata>) {
         let version = metadata.version.as_ref().and_then(|version| version.parse().ok());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let deployment = known.deployments.get(&metadata.name);
@@ -135,11 +165,8 @@ impl Served {
             let Some(key) = Alias::parse_key(&change.key) else { return };
             match change.value {
                 Some(Alias { version, .. }) => {
-                    let former = known.aliases.get(&key).copied();
-                    let before = former.and_then(|former| {
-                        if former.version == version { former.before } else { Some(former.version) }
-                    });
-                    known.aliases.insert(key, Pointed { version, before })
+                    let pointed = Pointed::at(version, known.aliases.get(&key));
+                    known.aliases.insert(key, pointed)
                 }
                 None => known.aliases.remove(&key),
             };
@@ -195,4 +222,44 @@ pub(crate) async fn until<E>(
     endless: impl Future<Output = Result<(), E>>,
 ) -> Result<(), E> {
     stop.run_until_cancelled(endless).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions<const N: usize>(numbers: [u32; N]) -> Vec<ModelVersion> {
+        numbers.map(|number| ModelVersion::new(number).unwrap()).to_vec()
+    }
+
+    #[test]
+    fn an_alias_remembers_where_it_pointed_until_the_last_version_answers() {
+        let served = Served::of_nobody();
+        let (model, alias): (ModelName, AliasName) = ("digits".parse().unwrap(), "stable".parse().unwrap());
+        let moves = |number: u32| {
+            let mut known = served.known.write().unwrap();
+            let key = (model.clone(), alias.clone());
+            let pointed = Pointed::at(ModelVersion::new(number).unwrap(), known.aliases.get(&key));
+            known.aliases.insert(key, pointed);
+        };
+        let before = || served.alias_before(&model, &alias);
+        let answered = |number: u32| {
+            served.alias_answered(&model, &alias, ModelVersion::new(number).unwrap());
+        };
+        moves(1);
+        assert_eq!(before(), versions([]));
+        moves(2);
+        moves(3);
+        assert_eq!(before(), versions([2, 1]));
+        answered(2);
+        assert_eq!(before(), versions([2, 1]), "that is not the one it points at");
+        moves(3);
+        assert_eq!(before(), versions([2, 1]));
+        moves(1);
+        assert_eq!(before(), versions([3, 2]));
+        answered(1);
+        assert_eq!(before(), versions([]));
+        (2..20).for_each(moves);
+        assert_eq!(before(), versions([18, 17, 16, 15]));
+    }
 }

@@ -53,12 +53,12 @@ impl Service for Gateway {
         let (http, grpc) =
             (Listener::bind(settings.http_bind).await?, Listener::bind(settings.grpc_bind).await?);
         let _micro = describe(&context).await?;
-        let served = follow(&context);
+        let stop = CancellationToken::new();
+        let served = follow(&context, &stop);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
         let leaving = Duration::from_millis(settings.leaving_ms);
         let terms = Terms { threads: threads(settings, keys, &served, &context).await?, bounds, tls };
         info!(http = %http.address, grpc = %grpc.address, tls = terms.tls.is_some(), "the gateway is open");
-        let stop = CancellationToken::new();
         let ready = async {
             // Before that an absent model could not be told from an unknown one.
             if context.shutdown.run_until_cancelled(served.listed()).await.is_some() {
@@ -130,14 +130,14 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
     }
 }
 
-/// Follows what should be served until the service stops.
-fn follow(context: &Context) -> Served {
+/// Follows what should be served until the gateway takes no more requests.
+fn follow(context: &Context, stop: &CancellationToken) -> Served {
     let served = Served::default();
     let (deployments, aliases) = (served.clone(), served.clone());
-    let (storage, stop) = (context.storage.clone(), context.shutdown.clone());
-    context.tasks.spawn("deployments", until(stop, deployments.follow_deployments(storage)));
-    let (storage, stop) = (context.storage.clone(), context.shutdown.clone());
-    context.tasks.spawn("aliases", until(stop, aliases.follow_aliases(storage)));
+    let storage = context.storage.clone();
+    context.tasks.spawn("deployments", until(stop.clone(), deployments.follow_deployments(storage)));
+    let storage = context.storage.clone();
+    context.tasks.spawn("aliases", until(stop.clone(), aliases.follow_aliases(storage)));
     served
 }
 

@@ -64,7 +64,7 @@ pub struct Settings {
     /// Parts of one split request that are asked at the same time.
     pub parts_at_once: usize,
     /// How long a gateway that is told to stop goes on taking connections while it says that it is not ready, in milliseconds: as long as a
-    /// load balancer needs to notice. It is a part of the time that stopping may take.
+    /// load balancer needs to notice. Requests in hand must be answered in what is left then of the time for stopping, `shutdown.deadline_ms`.
     pub leaving_ms: u64,
 }
 

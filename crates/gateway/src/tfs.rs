@@ -35,7 +35,7 @@ pub(crate) async fn predict(
 ) -> Result<Answer, Refusal> {
     Outline::of_body(body.bytes.clone(), edge.settings.json_depth_max).await?;
     let target = edge.workers.target(named)?;
-    let model = edge.workers.signature(&target).await?;
+    let (target, model) = edge.workers.signature(&target).await?;
     let read = {
         let bytes = body.bytes.clone();
         move || {

@@ -181,8 +181,14 @@ impl Workers {
     ) -> Result<Reply, Refusal> {
         let (mut target, until) = (target.clone(), Instant::now() + ALIAS_LAG);
         loop {
-            for target in std::iter::once(target.clone()).chain(self.former(&target)) {
-                if let Some(reply) = self.ask(&target, payload.clone(), call).await? {
+            if let Some(reply) = self.ask(&target, payload.clone(), call).await? {
+                target.version.into_iter().for_each(|version| {
+                    self.served.alias_answered(&target.model, alias, version);
+                });
+                return Ok(reply);
+            }
+            for former in self.former(&target) {
+                if let Some(reply) = self.ask(&former, payload.clone(), call).await? {
                     return Ok(reply);
                 }
             }
@@ -195,11 +201,15 @@ impl Workers {
         }
     }
 
-    /// The version that an alias meant before: it answers until a worker has the one that is meant now.
-    fn former(&self, target: &Target) -> Option<Target> {
-        let before = self.served.alias_before(&target.model, target.alias.as_ref()?);
-        let is_coming = self.served.names(&target.model, target.version);
-        before.filter(|_| is_coming).map(|version| Target { version: Some(version), ..target.clone() })
+    /// The versions that an alias meant before: they answer until a worker has the one that is meant now.
+    fn former(&self, target: &Target) -> Vec<Target> {
+        let Some(alias) = &target.alias else { return Vec::new() };
+        if !self.served.names(&target.model, target.version) {
+            return Vec::new();
+        }
+        let before = self.served.alias_before(&target.model, alias).into_iter();
+        let others = before.filter(|version| Some(*version) != target.version);
+        others.map(|version| Target { version: Some(version), ..target.clone() }).collect()
     }
 
     /// The connection that calls go through right now, if any does.
@@ -213,39 +223,53 @@ impl Workers {
     /// # Errors
     /// 404 or 503 when no worker serves the model, or not that version.
     pub(crate) async fn metadata(&self, target: &Target) -> Result<ModelMetadata, Refusal> {
+        self.answering(target).await.map(|(_, metadata)| metadata)
+    }
+
+    /// What a model takes and gives, as it was said before if it was: good for reading a request, not for telling whether the model is
+    /// served. With whom to ask then: of an alias, the version that was described comes first.
+    ///
+    /// # Errors
+    /// As [`Workers::metadata`].
+    pub(crate) async fn signature(&self, target: &Target) -> Result<(Target, Arc<ModelMetadata>), Refusal> {
+        if let Some(known) = self.served.described(&target.model, target.version) {
+            return Ok((target.clone(), known));
+        }
+        let (target, metadata) = self.answering(target).await?;
+        let metadata = Arc::new(metadata);
+        self.served.keep(&metadata);
+        Ok((target, metadata))
+    }
+
+    async fn answering(&self, target: &Target) -> Result<(Target, ModelMetadata), Refusal> {
         for target in std::iter::once(target.clone()).chain(self.former(target)) {
-            if let Some(metadata) = self.describe(&target).await? {
-                return Ok(metadata);
+            if let Some(metadata) = self.ask_metadata(&target).await? {
+                return Ok((target, metadata));
             }
         }
         Err(self.absent(target))
     }
 
-    /// What a model takes and gives, as it was said before if it was: good for reading a request, not for telling whether the model is
-    /// served.
-    ///
-    /// # Errors
-    /// As [`Workers::metadata`].
-    pub(crate) async fn signature(&self, target: &Target) -> Result<Arc<ModelMetadata>, Refusal> {
-        if let Some(known) = self.served.described(&target.model, target.version) {
-            return Ok(known);
-        }
-        let metadata = Arc::new(self.metadata(target).await?);
-        self.served.describe(&metadata);
-        Ok(metadata)
-    }
-
     /// Whether it is certain that nobody answers.
     pub(crate) async fn is_absent(&self, target: &Target) -> bool {
-        matches!(self.describe(target).await, Ok(None))
+        matches!(self.ask_metadata(target).await, Ok(None))
     }
 
     /// What a worker says of a model; nothing when nobody is there.
-    async fn describe(&self, target: &Target) -> Result<Option<ModelMetadata>, Refusal> {
-        let subject = match target.version {
-            None => self.subjects.metadata(&target.model),
-            Some(version) => self.subjects.metadata_version(&target.model, version),
+    async fn ask_metadata(&self, target: &Target) -> Result<Option<ModelMetadata>, Refusal> {
+        let Some(version) = target.version else {
+            return self.described_on(self.subjects.metadata(&target.model)).await;
         };
+        let of_version = self.described_on(self.subjects.metadata_version(&target.model, version)).await?;
+        if of_version.is_some() {
+            return Ok(of_version);
+        }
+        // Workers of a contract before 1.6 describe a model, whatever its version.
+        let of_model = self.described_on(self.subjects.metadata(&target.model)).await?;
+        Ok(of_model.filter(|model| model.version.is_none() && model.versions.contains(&version.to_string())))
+    }
+
+    async fn described_on(&self, subject: String) -> Result<Option<ModelMetadata>, Refusal> {
         match self.control.request(subject, Bytes::new(), METADATA_TIMEOUT).await {
             Ok(reply) => Ok(Some(reply.json()?)),
             Err(MessagingError::NoResponders { .. }) => Ok(None),
@@ -310,6 +334,34 @@ mod tests {
 
     use super::*;
     use crate::memory::Memory;
+
+    #[tokio::test]
+    async fn workers_of_an_older_contract_describe_their_versions_with_their_model() {
+        let broker = broker().await;
+        let connection = Connection::connect(&ConnectOptions::new(broker.url(), "test")).await.unwrap();
+        let subjects = Subjects::new("test").unwrap();
+        let objects = Storage::open(&connection, &subjects).objects(AssetRole::Payloads);
+        let payloads = Payloads::new(objects, 0, Memory::new(0));
+        let model: ModelName = "digits".parse().unwrap();
+        let mut asked = connection.subscribe(subjects.metadata(&model)).await.unwrap();
+        let (others, older) = (
+            connection.clone(),
+            r#"{"name":"digits","versions":["1","2"],"platform":"leat_native",
+            "inputs":[],"outputs":[],"labels":[],"features":[],"example":null}"#,
+        );
+        tokio::spawn(async move {
+            while let Some(message) = asked.next().await {
+                others.publish(message.reply().unwrap().clone(), older).await.unwrap();
+            }
+        });
+        let workers = Workers::new(connection.clone(), connection, subjects, Served::of_nobody(), payloads);
+        let metadata = async |number: u32| {
+            let version = ModelVersion::new(number);
+            workers.metadata(&Target { model: model.clone(), version: version.ok(), alias: None }).await
+        };
+        assert_eq!(metadata(2).await.unwrap().versions, ["1", "2"]);
+        assert_eq!(metadata(3).await.unwrap_err().code, ErrorCode::NotFound);
+    }
 
     #[tokio::test]
     async fn a_lost_connection_is_stood_in_for_by_another_one() {

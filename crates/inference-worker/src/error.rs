@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use leat_contract::{ErrorCode, ErrorDetail};
+use leat_messaging::Error as MessagingError;
 
 /// Why a request was not answered with a result, a version not loaded, or the worker not started.
 #[derive(Debug, thiserror::Error)]
@@ -170,14 +171,16 @@ impl Error {
             Self::BodyMissing { .. } => ErrorCode::NotFound,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Expired { .. } | Self::WaitedTooLong { .. } => ErrorCode::DeadlineExceeded,
-            Self::Unavailable { .. } | Self::BodySlow { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
             Self::Pipeline { .. }
             | Self::OverBudget { .. }
             | Self::Model(_)
             | Self::Engine(_)
             | Self::Panicked { .. }
+            // Trying again does not help.
+            | Self::Messaging(MessagingError::Missing { .. } | MessagingError::Damaged { .. })
             | Self::BlobCache { .. }
             | Self::Thread { .. } => ErrorCode::Internal,
+            Self::Unavailable { .. } | Self::BodySlow { .. } | Self::Messaging(_) => ErrorCode::Unavailable,
         }
     }
 

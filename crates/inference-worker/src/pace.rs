@@ -120,6 +120,7 @@ mod tests {
         (0..100).for_each(|_| pace.had(1, 1000));
         assert_eq!(pace.rows(3, 3000), 3);
         pace.had(0, 0);
+        assert_eq!(pace.rows(3, 3000), 3, "a batch of nothing tells nothing that divides by it");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whether a canary did well, did badly, or has not shown yet: pure counts, no clock, no broker.
 //!
 //! It is rolled back as soon as it is shown to be worse than the others by more than its policy allows, and promoted when after
-//! the time and the requests of its policy nothing speaks against it. One that no worker can load is rolled back too. All of
+//! the time and the requests of its policy nothing speaks against it. One that no worker can load for a minute is rolled back too. All of
 //! this needs some windows in a row. What is counted begins anew with every change of the deployment and with every start of the monitor;
 //! the time of its policy does not.
 
@@ -47,12 +47,12 @@ impl Canaries {
     }
 
     /// Ends a window. `deployments` come with their revisions; `scored` says how often a version was right of late,
-    /// `unloadable` why no worker can load it.
+    /// `unloadable` why no worker can load the canary of a model.
     pub(crate) fn judge<'desired>(
         &mut self,
         deployments: impl Iterator<Item = (&'desired Deployment, u64)>,
         scored: impl Fn(&ModelName, ModelVersion) -> Scored,
-        unloadable: impl Fn(&ModelName, ModelVersion) -> Option<&'desired str>,
+        unloadable: impl Fn(&ModelName) -> Option<&'desired str>,
         now: u64,
     ) -> Vec<Decision> {
         let mut present = BTreeSet::new();
@@ -66,8 +66,8 @@ impl Canaries {
                 *trial = Trial::new(canary, revision);
             }
             let accuracy = |version| scored(&deployment.model, version);
-            let verdict = match unloadable(&deployment.model, canary.version) {
-                Some(why) => Some((RolloutEnd::RolledBack, format!("no worker can load it: {why}"))),
+            let verdict = match unloadable(&deployment.model) {
+                Some(why) => trial.unloadable(why, now),
                 None => trial.judge(deployment, accuracy, now),
             };
             if let Some((end, reason)) = trial.settle(verdict, self.windows) {

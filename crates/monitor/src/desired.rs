@@ -19,8 +19,8 @@ pub(crate) struct Desired {
     /// The revision of each deployment.
     pub(crate) revisions: BTreeMap<ModelName, u64>,
     pub(crate) leased: BTreeSet<WorkerId>,
-    /// The versions that workers cannot load, and none has loaded, with what one says.
-    pub(crate) unloadable: BTreeMap<(ModelName, ModelVersion), String>,
+    /// The canaries that no worker of theirs can load, with what one says.
+    pub(crate) unloadable: BTreeMap<ModelName, String>,
     pub(crate) references: ReferenceAccuracy,
     /// Whether there has been a listing at all.
     pub(crate) is_known: bool,
@@ -77,7 +77,9 @@ impl Lister {
         let revisions = listed.iter().map(|entry| (entry.value.model.clone(), entry.revision)).collect();
         let deployments: Vec<Deployment> = listed.into_iter().map(|entry| entry.value).collect();
         let leases: Vec<_> = readable(&self.leases).await?.into_iter().map(|entry| entry.value).collect();
-        let unloadable = unloadable(&leases);
+        let reasons =
+            deployments.iter().filter_map(|one| Some((one.model.clone(), unloadable(one, &leases)?)));
+        let unloadable = reasons.collect();
         let leased = leases.into_iter().map(|lease| lease.worker).collect();
         for deployment in &deployments {
             for route in &deployment.routes {
@@ -105,52 +107,72 @@ impl Lister {
     }
 }
 
-fn unloadable(leases: &[WorkerLease]) -> BTreeMap<(ModelName, ModelVersion), String> {
-    let all = || leases.iter().flat_map(|lease| &lease.loaded);
-    let failed = all().filter(|loaded| loaded.state == LoadState::Failed);
-    let reason = |failed: &leat_contract::LoadedVersion| {
-        failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str()).to_owned()
-    };
-    let mut versions: BTreeMap<_, _> =
-        failed.map(|failed| ((failed.model.clone(), failed.version), reason(failed))).collect();
-    for ready in all().filter(|loaded| loaded.state == LoadState::Ready) {
-        versions.remove(&(ready.model.clone(), ready.version));
+/// Why no worker that is to serve a canary can load it: every one says so, and none that trying again may help.
+fn unloadable(deployment: &Deployment, leases: &[WorkerLease]) -> Option<String> {
+    let route = deployment.route(deployment.canary.as_ref()?.version)?;
+    let mut reason = None;
+    for lease in leases.iter().filter(|lease| deployment.selects(&lease.labels)) {
+        let loaded = lease.loaded(&deployment.model, route.version)?;
+        let error = loaded.error.as_ref().filter(|error| !error.retryable)?;
+        if loaded.state != LoadState::Failed || loaded.digest != route.digest {
+            return None;
+        }
+        reason = Some(error.message.clone());
     }
-    versions
+    reason
 }
 
 #[cfg(test)]
 mod tests {
-    use leat_contract::{Digest, ErrorCode, ErrorDetail, LoadedVersion};
+    use leat_contract::{Canary, Digest, ErrorCode, ErrorDetail, LoadedVersion, Route};
 
     use super::*;
 
+    fn route(number: u32, weight: u32) -> Route {
+        let digest = Digest::new(format!("sha256-{number:064x}")).unwrap();
+        Route { version: ModelVersion::new(number).unwrap(), digest, weight }
+    }
+
+    fn deployment() -> Deployment {
+        let mut deployment = Deployment::new("digits".parse().unwrap(), vec![route(1, 90), route(2, 10)]);
+        deployment.canary = Some(Canary::new(route(2, 0).version, 0));
+        deployment.selector = BTreeMap::from([("pool".to_owned(), "a".to_owned())]);
+        deployment
+    }
+
+    /// What a worker of a pool says of the canary.
+    fn lease(pool: &str, state: LoadState, code: ErrorCode) -> WorkerLease {
+        let Route { version, digest, .. } = route(2, 10);
+        let error = (state == LoadState::Failed).then(|| ErrorDetail::new(code, "damaged"));
+        WorkerLease {
+            worker: "w".parse().unwrap(),
+            started_at: 0,
+            loaded: vec![LoadedVersion { model: deployment().model, version, digest, state, error }],
+            deployment_revisions: BTreeMap::new(),
+            labels: BTreeMap::from([("pool".to_owned(), pool.to_owned())]),
+            renewed_at: 0,
+        }
+    }
+
     #[test]
-    fn a_version_that_one_worker_has_loaded_can_be_loaded() {
-        let lease = |worker: &str, states: [LoadState; 2]| {
-            let loaded = (1..).zip(states).map(|(number, state)| LoadedVersion {
-                model: "digits".parse().unwrap(),
-                version: ModelVersion::new(number).unwrap(),
-                digest: Digest::new(format!("sha256-{number:064x}")).unwrap(),
-                state,
-                error: (state == LoadState::Failed)
-                    .then(|| ErrorDetail::new(ErrorCode::Internal, format!("damaged on {worker}"))),
-            });
-            WorkerLease {
-                worker: worker.parse().unwrap(),
-                started_at: 0,
-                loaded: loaded.collect(),
-                deployment_revisions: BTreeMap::new(),
-                labels: BTreeMap::new(),
-                renewed_at: 0,
-            }
-        };
-        let leases = [
-            lease("w1", [LoadState::Failed, LoadState::Failed]),
-            lease("w2", [LoadState::Ready, LoadState::Loading]),
-        ];
-        let told: Vec<_> =
-            unloadable(&leases).into_iter().map(|((_, version), why)| (version.get(), why)).collect();
-        assert_eq!(told, [(2, "damaged on w1".to_owned())]);
+    fn a_canary_cannot_be_loaded_when_every_worker_of_its_pool_says_so() {
+        use LoadState::{Failed, Loading, Ready};
+        let damaged = |pool| lease(pool, Failed, ErrorCode::InvalidArgument);
+        let why = |leases: &[WorkerLease]| unloadable(&deployment(), leases);
+        assert_eq!(why(&[damaged("a"), damaged("a")]).as_deref(), Some("damaged"));
+        assert_eq!(why(&[]), None);
+        assert_eq!(why(&[damaged("b")]), None, "it is not for them");
+        for state in [Ready, Loading] {
+            assert_eq!(why(&[damaged("a"), lease("a", state, ErrorCode::Internal)]), None);
+            assert!(why(&[damaged("a"), lease("b", state, ErrorCode::Internal)]).is_some());
+        }
+        assert_eq!(why(&[lease("a", Failed, ErrorCode::Unavailable)]), None, "another try may help");
+        let mut other = damaged("a");
+        other.loaded[0].digest = route(9, 0).digest;
+        assert_eq!(why(&[other]), None, "another blob of that number");
+        let mut silent = damaged("a");
+        silent.loaded.clear();
+        assert_eq!(why(&[damaged("a"), silent]), None, "it has not begun");
+        assert_eq!(unloadable(&Deployment { canary: None, ..deployment() }, &[damaged("a")]), None);
     }
 }

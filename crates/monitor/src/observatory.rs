@@ -139,9 +139,7 @@ impl Observatory {
         let scored = |model: &ModelName, version| {
             joins.get(model).and_then(|join| join.scored(version)).unwrap_or_default()
         };
-        let unloadable = |model: &ModelName, version: ModelVersion| {
-            desired.unloadable.get(&(model.clone(), version)).map(String::as_str)
-        };
+        let unloadable = |model: &ModelName| desired.unloadable.get(model).map(String::as_str);
         self.canaries.judge(desired.with_revisions(), scored, unloadable, now)
     }
 

@@ -53,7 +53,7 @@ async fn a_gateway_that_is_stopped_answers_what_it_has_in_hand_and_takes_no_more
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_leaves_slowly_says_so_and_answers_who_still_comes() {
     let (town, _) = town().await;
-    let gateway = Guarded::start(&town, "slow", &[("LEAT_GATEWAY__LEAVING_MS", "3000")]).await;
+    let gateway = Guarded::start(&town, "slow", &[("LEAT_GATEWAY__LEAVING_MS", "10000")]).await;
     gateway.ready().await;
     let port = gateway.http;
     let row = json!({ "inputs": [{ "name": "input", "datatype": "FP32", "shape": [1, 64], "data": vec![0.0; 64] }] });

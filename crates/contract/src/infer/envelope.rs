@@ -24,6 +24,8 @@ pub(super) const NAMES: [&str; 3] = [PRIORITY, TIMEOUT, STICKY_KEY];
 const JSON_BYTES_READ_MAX: usize = 64 * 1024;
 /// So much of the end of large JSON is looked at for that: far more than the envelope takes, and what stands before `inputs` is not in it.
 const JSON_END_BYTES: usize = 16 * 1024;
+/// And JSON up to this size: walking through takes about a millisecond for each MiB, before it is known whether the request is admitted.
+const JSON_WALKED_MAX: usize = 4 * 1024 * 1024;
 
 /// How urgent a request is. What is more urgent is answered first, and makes room for itself in a full queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +67,8 @@ pub struct Envelope {
 
 impl Envelope {
     /// Finds the envelope in an encoded request without reading its data. What cannot be read counts as absent: reading the
-    /// whole request says what is wrong with it. In JSON of more than 64 KiB what stands behind the data is found in the last 16 KiB.
+    /// whole request says what is wrong with it. In JSON of more than 64 KiB what stands behind the data is found in the last 16 KiB,
+    /// and in JSON of more than 4 MiB not at all.
     pub fn peek(payload: &[u8]) -> Self {
         let mut found = Self::default();
         if payload.len() > limits::PAYLOAD_BYTES_MAX || !may_have_one(payload) {
@@ -129,6 +132,9 @@ fn may_have_one(payload: &[u8]) -> bool {
 
 /// Whether the end of a payload names a part of the envelope.
 fn may_end_with_one(payload: &[u8]) -> bool {
+    if payload.len() > JSON_WALKED_MAX {
+        return false;
+    }
     let end = payload.get(payload.len().saturating_sub(JSON_END_BYTES)..).unwrap_or_default();
     let is_named = |name: &str| memmem::find(end, name.as_bytes()).is_some();
     ["deadline_ms"].iter().chain(&NAMES).any(|name| is_named(name))

@@ -33,7 +33,7 @@ pub(crate) async fn infer(
     let mut call = edge.call(headers);
     match json_length(headers)? {
         Some(0) if !body.bytes.is_empty() => {
-            let model = edge.workers.signature(&target).await?;
+            let (target, model) = edge.workers.signature(&target).await?;
             let bytes = body.bytes.clone();
             let read = by_size(bytes.len(), move || binary::read_raw(&bytes, &model)).await??;
             ask(edge, &target, (read, headers), call).await

@@ -82,7 +82,7 @@ impl Bench {
         let others = if tried.errors.count() > 0 { numbers(400, 1.0) } else { classes(1000, 950) };
         let scored = |_: &ModelName, of| if of == version(2) { tried } else { others };
         let desired = std::iter::once((&self.deployment, self.revision));
-        self.canaries.judge(desired, scored, |_, _| self.unloadable, now).pop()
+        self.canaries.judge(desired, scored, |_| self.unloadable, now).pop()
     }
 }
 
@@ -109,20 +109,26 @@ fn a_canary_that_does_as_well_is_promoted_when_its_time_has_come() {
 }
 
 #[test]
-fn a_canary_that_no_worker_can_load_is_rolled_back_without_any_request() {
+fn a_canary_that_no_worker_can_load_for_a_minute_is_rolled_back_without_any_request() {
+    const MINUTE: u64 = 60_000;
     let mut bench = Bench::new(policy());
-    bench.unloadable = Some("the model cannot be read");
-    let decision = bench.settled(SINCE, Scored::default()).unwrap();
+    let unloadable = |bench: &mut Bench, now| {
+        bench.unloadable = Some("the model cannot be read");
+        bench.judge(now, Scored::default())
+    };
+    assert!(unloadable(&mut bench, SINCE).is_none());
+    assert!(unloadable(&mut bench, SINCE + MINUTE - 1).is_none());
+    assert!(unloadable(&mut bench, SINCE + MINUTE).is_none(), "one window decides nothing");
+    let decision = unloadable(&mut bench, SINCE + MINUTE + 1).unwrap();
     assert_eq!((decision.end, decision.requests), (RolloutEnd::RolledBack, 0));
     assert!(decision.reason.ends_with("can load it: the model cannot be read"), "{}", decision.reason);
-    // For one window only, a load is tried again.
+    // It could be in between, so the minute begins again.
     let mut bench = Bench::new(policy());
-    bench.unloadable = Some("the store does not answer");
-    assert!(bench.judge(SINCE, Scored::default()).is_none());
+    assert!(unloadable(&mut bench, SINCE).is_none());
     bench.unloadable = None;
-    assert!(bench.judge(SINCE, Scored::default()).is_none());
-    bench.unloadable = Some("the store does not answer");
-    assert!(bench.judge(SINCE, Scored::default()).is_none());
+    assert!(bench.judge(SINCE + MINUTE, Scored::default()).is_none());
+    assert!(unloadable(&mut bench, SINCE + MINUTE + 1).is_none());
+    assert!(unloadable(&mut bench, SINCE + MINUTE + 2).is_none());
 }
 
 #[test]

@@ -10,6 +10,8 @@ use leat_statistics::{
 const Z: f64 = 3.290_526_731_491_926;
 /// Windows after a change in which nothing is counted: what workers tell then is partly about the time before it.
 const SETTLING: u32 = 2;
+/// What cannot be loaded is tried again; a canary that still cannot after so long will not be.
+const LOADABLE_WITHIN_MS: u64 = 60_000;
 /// Requests above the 99th percentile.
 const SLOW: f64 = 0.01;
 
@@ -33,6 +35,8 @@ pub(super) struct Trial {
     others: Figures,
     /// Windows until counting begins.
     settling: u32,
+    /// Since when no worker can load it.
+    unloadable_since: Option<u64>,
     /// The last verdict and the windows in a row that gave it.
     verdict: Option<(RolloutEnd, u32)>,
 }
@@ -60,6 +64,7 @@ impl Trial {
             tried: figures(),
             others: figures(),
             settling: SETTLING,
+            unloadable_since: None,
             verdict: None,
         }
     }
@@ -81,6 +86,13 @@ impl Trial {
         figures.add(told, latency);
     }
 
+    /// What it means that no worker can load it.
+    pub(super) fn unloadable(&mut self, why: &str, now: u64) -> Option<(RolloutEnd, String)> {
+        let since = *self.unloadable_since.get_or_insert(now);
+        let is_over = now.saturating_sub(since) >= LOADABLE_WITHIN_MS;
+        is_over.then(|| (RolloutEnd::RolledBack, format!("no worker can load it: {why}")))
+    }
+
     /// What the figures say now.
     pub(super) fn judge(
         &mut self,
@@ -88,6 +100,7 @@ impl Trial {
         scored: impl Fn(ModelVersion) -> Scored,
         now: u64,
     ) -> Option<(RolloutEnd, String)> {
+        self.unloadable_since = None;
         self.settling = self.settling.saturating_sub(1);
         let enough = |requests: u64| self.tried.requests >= requests && self.others.requests >= requests;
         if !enough(self.canary.requests_min.div_ceil(2)) {
