@@ -1,5 +1,6 @@
 //! Whether a request may wait, decided before any work is done for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leat_contract::Priority;
@@ -56,6 +57,17 @@ pub(crate) fn judge(
     }
     backlog.add(priority, work.waiting.cost_ns);
     None
+}
+
+/// Takes places in the queue of its model from less urgent requests for a request that finds none; gives those that must go, of which there
+/// are none when that would not help.
+pub(crate) fn make_way(shared: &Shared, urgent: &Work, limits: &QueueLimits) -> Vec<Work> {
+    let served = &urgent.target.served;
+    let excess = served.excess(limits, urgent.payload.len());
+    let is_meant = |work: &Work| Arc::ptr_eq(&work.target.served, served);
+    let pushed_out = shared.queue.push_out(urgent.waiting.priority, excess, is_meant);
+    pushed_out.iter().for_each(Work::leave_queue);
+    pushed_out
 }
 
 /// What those are told who were refused for a reason.

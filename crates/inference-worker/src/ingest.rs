@@ -19,6 +19,7 @@ use crate::Error;
 use crate::admission::{self, Full};
 use crate::answering::Answering;
 use crate::compute::send_all;
+use crate::queue::Backlog;
 use crate::referenced;
 use crate::refusal::refuse_all_over;
 use crate::served::{QueueLimits, RouteTable};
@@ -199,7 +200,7 @@ impl Reader {
         let routes = self.target.served.routes();
         let (limits, mut backlog) = (routes.limits, self.shared.queue.backlog());
         self.in_a_row = if self.messages.len() < MESSAGES_MAX { 0 } else { self.in_a_row + MESSAGES_MAX };
-        let is_light = self.in_a_row < MANY && backlog.waiting == 0;
+        let is_light = self.in_a_row < MANY && backlog.waiting() == 0;
         let can_be_at_once = is_light && routes.batching.max_delay_us == 0;
         let mut messages = std::mem::take(&mut self.messages);
         for message in messages.drain(..) {
@@ -209,7 +210,7 @@ impl Reader {
                 continue;
             };
             let mut full = admission::judge(&self.shared, &work, &limits, &mut backlog);
-            if full == Some(Full::Model) && self.make_way(&work, &limits) {
+            if full == Some(Full::Model) && self.make_way(&work, &limits, &backlog) {
                 full = admission::judge(&self.shared, &work, &limits, &mut backlog);
             }
             match full {
@@ -234,25 +235,22 @@ impl Reader {
     }
 
     /// Takes places from less urgent requests of the model for a request; gives whether there is room for it now.
-    fn make_way(&mut self, urgent: &Work, limits: &QueueLimits) -> bool {
-        let (priority, served) = (urgent.waiting.priority, &urgent.target.served);
-        let excess = served.excess(limits, urgent.payload.len());
-        if excess.count == 0 && excess.bytes == 0 {
-            return true;
+    fn make_way(&mut self, urgent: &Work, limits: &QueueLimits, backlog: &Backlog) -> bool {
+        let priority = urgent.waiting.priority;
+        if !backlog.has_less_urgent(priority) {
+            return false;
         }
-        let is_meant = |work: &Work| Arc::ptr_eq(&work.target.served, served);
-        let mut pushed_out = self.shared.queue.push_out(priority, excess, is_meant);
-        // Those that came a moment ago are not in the queue yet.
-        let is_enough = |work: &Work| {
-            work.waiting.priority > priority && excess.count <= 1 && work.payload.len() >= excess.bytes
-        };
-        let newest = self.admitted.iter().rposition(is_enough);
-        if pushed_out.is_empty()
-            && let Some(newest) = newest
-        {
-            pushed_out.push(self.admitted.remove(newest));
+        let mut pushed_out = admission::make_way(&self.shared, urgent, limits);
+        if pushed_out.is_empty() {
+            // Those that came a moment ago are not in the queue yet.
+            let excess = urgent.target.served.excess(limits, urgent.payload.len());
+            let is_enough = |work: &Work| {
+                let frees = excess.count <= 1 && work.payload.len() >= excess.bytes;
+                frees && excess.count + excess.bytes > 0 && work.waiting.priority > priority
+            };
+            let newest = self.admitted.iter().rposition(is_enough);
+            pushed_out.extend(newest.map(|newest| self.admitted.remove(newest)).inspect(Work::leave_queue));
         }
-        pushed_out.iter().for_each(Work::leave_queue);
         let is_any = !pushed_out.is_empty();
         Full::Model.of(&mut self.refused).extend(pushed_out);
         is_any

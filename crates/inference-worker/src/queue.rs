@@ -3,6 +3,8 @@
 //! What is urgent is taken first, and when there is no room it pushes out what came last of what is less urgent. The queue also
 //! knows what is being worked on, so that it can say how long a request would wait and whose time is over.
 
+mod backlog;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -10,6 +12,8 @@ use std::time::Instant;
 use leat_contract::Priority;
 
 use crate::claim::Claim;
+
+pub(crate) use backlog::Backlog;
 
 const LANES: usize = Priority::ALL.len();
 
@@ -27,9 +31,16 @@ pub(crate) trait Queued {
     fn claim(&self) -> Option<&Arc<Claim>>;
 }
 
-/// What may wait at most, or how much of it.
+/// What may wait at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+}
+
+/// By how much there is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Excess {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
 }
@@ -67,15 +78,6 @@ struct InWork {
     claims: Vec<Arc<Claim>>,
 }
 
-/// How long threads will be busy with what is there, by priority, in nanoseconds of one thread.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Backlog {
-    /// How many wait for a thread.
-    pub(crate) waiting: usize,
-    in_work_ns: u64,
-    lanes_ns: [u64; LANES],
-}
-
 /// How many items end a wait for more, and when it ends without them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Enough {
@@ -92,21 +94,6 @@ pub(crate) struct Swept<T> {
     pub(crate) late: Vec<Arc<Claim>>,
     /// When to sweep again.
     pub(crate) next: Option<Instant>,
-}
-
-impl Backlog {
-    /// How long those work that must be done before a request of this priority begins.
-    pub(crate) fn before(&self, priority: Priority) -> u64 {
-        let lanes = self.lanes_ns.iter().take(priority as usize + 1);
-        lanes.fold(self.in_work_ns, |sum, lane| sum.saturating_add(*lane))
-    }
-
-    /// Counts one more.
-    pub(crate) fn add(&mut self, priority: Priority, cost_ns: u64) {
-        if let Some(lane) = self.lanes_ns.get_mut(priority as usize) {
-            *lane = lane.saturating_add(cost_ns);
-        }
-    }
 }
 
 impl<T: Queued> Queue<T> {
@@ -149,7 +136,7 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Takes out what came last of the less urgent items of a kind, at least so much, or nothing when there is not so much.
-    pub(crate) fn push_out(&self, than: Priority, excess: Capacity, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+    pub(crate) fn push_out(&self, than: Priority, excess: Excess, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
         let mut state = self.lock();
         let less_urgent = state.lanes.get_mut(than as usize + 1..).unwrap_or_default();
         let meant = || less_urgent.iter().flat_map(|lane| &lane.waiting).filter(|item| is_meant(item));
@@ -256,12 +243,8 @@ impl<T: Queued> Queue<T> {
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.lock();
         let in_work_ns = state.in_work.iter().fold(0_u64, |sum, one| sum.saturating_add(one.cost_ns));
-        let mut lanes_ns = [0; LANES];
-        for (place, lane) in lanes_ns.iter_mut().zip(&state.lanes) {
-            *place = lane.cost_ns;
-        }
-        let waiting = state.lanes.iter().map(|lane| lane.waiting.len()).sum();
-        Backlog { waiting, in_work_ns, lanes_ns }
+        let lane = |lane: &Lane<T>| (lane.waiting.len(), lane.cost_ns);
+        Backlog::new(in_work_ns, state.lanes.each_ref().map(lane))
     }
 
     /// Takes nothing more in. What waits can still be taken.

@@ -46,7 +46,16 @@ async fn fetch(shared: &Shared, work: &Work) -> Result<Body, Error> {
 async fn admit(shared: &Shared, work: Work) {
     let limits = work.target.served.routes().limits;
     let mut backlog = shared.queue.backlog();
-    let (refused, full) = match admission::judge(shared, &work, &limits, &mut backlog) {
+    let mut full = admission::judge(shared, &work, &limits, &mut backlog);
+    if full == Some(Full::Model) && backlog.has_less_urgent(work.waiting.priority) {
+        let pushed_out = admission::make_way(shared, &work, &limits);
+        if !pushed_out.is_empty() {
+            let error = admission::error(shared, Full::Model, &limits, &pushed_out);
+            refuse_all(shared, pushed_out, &error).await;
+            full = admission::judge(shared, &work, &limits, &mut backlog);
+        }
+    }
+    let (refused, full) = match full {
         Some(full) => (vec![work], full),
         None => (put(shared, work), Full::Worker),
     };

@@ -9,7 +9,7 @@ use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
 use crate::pace::Pace;
-use crate::queue::Capacity;
+use crate::queue::Excess;
 use crate::response_cache::ResponseCache;
 use crate::schedule::Schedule;
 use crate::shadow::ShadowRoute;
@@ -87,9 +87,9 @@ impl ServedModel {
     }
 
     /// By how much its queue would be too full with one more request of so many bytes.
-    pub(crate) fn excess(&self, limits: &QueueLimits, bytes: usize) -> Capacity {
+    pub(crate) fn excess(&self, limits: &QueueLimits, bytes: usize) -> Excess {
         let waiting = self.queued_bytes.load(Ordering::Relaxed);
-        Capacity {
+        Excess {
             count: (self.queued() + 1).saturating_sub(limits.count_max),
             bytes: waiting.saturating_add(bytes).saturating_sub(limits.bytes_max),
         }

@@ -59,9 +59,11 @@ async fn ask_during(
     lane: &Lane,
     change: impl Future<Output = Result<(), Error>>,
 ) -> Result<StepReport, Error> {
-    let (load, stop) = (Load { warm_up: Duration::ZERO, ..lane.load(CHANGE_MAX) }, CancellationToken::new());
+    let load = Load { warm_up: Duration::ZERO, ..lane.load(2 * CHANGE_MAX) };
+    let stop = CancellationToken::new();
     let changed = async {
-        let changed = change.await;
+        let late = || Error::Usage("a worker did not serve the model in time".to_owned());
+        let changed = tokio::time::timeout(CHANGE_MAX, change).await.unwrap_or_else(|_| Err(late()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.cancel();
         changed

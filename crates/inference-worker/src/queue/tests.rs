@@ -104,9 +104,9 @@ fn room_is_made_among_items_of_a_kind_or_not_at_all() {
     let is_odd = |item: &Item| item.number % 2 == 1;
     let out = |than, count, bytes| {
         let queue = fill();
-        let pushed_out = numbers(&queue.push_out(than, Capacity { count, bytes }, is_odd));
+        let pushed_out = numbers(&queue.push_out(than, Excess { count, bytes }, is_odd));
         assert_eq!(queue.len() + pushed_out.len(), 6);
-        (pushed_out, queue.backlog().waiting)
+        (pushed_out, queue.backlog().waiting())
     };
     assert_eq!(out(normal, 1, 0), (vec![5], 5));
     assert_eq!(out(high, 0, 15), (vec![5, 3], 4));
@@ -115,7 +115,7 @@ fn room_is_made_among_items_of_a_kind_or_not_at_all() {
     assert_eq!(out(low, 1, 0), (vec![], 6), "nothing is less urgent");
     let queue = fill();
     let any = |_: &Item| true;
-    assert_eq!(numbers(&queue.push_out(high, Capacity { count: 4, bytes: 0 }, any)), [5, 3, 1, 4]);
+    assert_eq!(numbers(&queue.push_out(high, Excess { count: 4, bytes: 0 }, any)), [5, 3, 1, 4]);
     assert_eq!(take(&queue, 9), [6, 2]);
 }
 
