@@ -73,22 +73,35 @@ impl Session {
         Ok(Self { connection, storage, subjects, output: OutputFormat::Text })
     }
 
-    /// What a model takes and gives, as its workers say.
+    /// What a model or a version of it takes and gives, as its workers say.
     ///
     /// # Errors
     /// When nobody serves it, with what to do about it.
     pub(crate) async fn metadata(&self, model: &ModelRef) -> Result<ModelMetadata, Error> {
-        let subject = match self.version(model).await? {
-            None => self.subjects.metadata(&model.name),
-            Some(version) => self.subjects.metadata_version(&model.name, version),
-        };
-        let asked = self.connection.request(subject, Bytes::new(), METADATA_TIMEOUT).await;
-        let reply = asked.map_err(|error| {
+        let version = self.version(model).await?;
+        if let Some(version) = version
+            && let Ok(described) = self.described(self.subjects.metadata_version(&model.name, version)).await
+        {
+            return Ok(described);
+        }
+        let described = self.described(self.subjects.metadata(&model.name)).await.map_err(|error| {
             Error::Usage(format!(
                 "{error}\nis {model} deployed? `leat status` shows it, `leat deploy` does it"
             ))
         })?;
-        Ok(reply.json()?)
+        // Workers of a contract before 1.6 describe a model, whatever its version.
+        let is_older = described.version.is_none();
+        let is_meant = |version: ModelVersion| is_older && described.versions.contains(&version.to_string());
+        if version.is_none_or(is_meant) {
+            return Ok(described);
+        }
+        let versions = described.versions.join(", ");
+        let hint = format!("workers serve versions {versions}; `leat deploy {model}` adds it");
+        Err(Error::Unknown { what: "served model version", name: model.to_string(), hint })
+    }
+
+    async fn described(&self, subject: String) -> Result<ModelMetadata, leat_messaging::Error> {
+        self.connection.request(subject, Bytes::new(), METADATA_TIMEOUT).await?.json()
     }
 
     /// The subject of a model's live route, or of the version that is named.
