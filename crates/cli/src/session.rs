@@ -79,10 +79,11 @@ impl Session {
     /// When nobody serves it, with what to do about it.
     pub(crate) async fn metadata(&self, model: &ModelRef) -> Result<ModelMetadata, Error> {
         let version = self.version(model).await?;
-        if let Some(version) = version
-            && let Ok(described) = self.described(self.subjects.metadata_version(&model.name, version)).await
-        {
-            return Ok(described);
+        if let Some(version) = version {
+            match self.described(self.subjects.metadata_version(&model.name, version)).await {
+                Err(leat_messaging::Error::NoResponders { .. }) => {}
+                described => return Ok(described?),
+            }
         }
         let described = self.described(self.subjects.metadata(&model.name)).await.map_err(|error| {
             Error::Usage(format!(

@@ -54,6 +54,8 @@ impl Service for Gateway {
             (Listener::bind(settings.http_bind).await?, Listener::bind(settings.grpc_bind).await?);
         let _micro = describe(&context).await?;
         let stop = CancellationToken::new();
+        // What follows must end also when the gateway does not come so far.
+        let _stopped = stop.clone().drop_guard();
         let served = follow(&context, &stop);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
         let leaving = Duration::from_millis(settings.leaving_ms);

@@ -59,15 +59,18 @@ pub(crate) fn judge(
     None
 }
 
-/// Takes places in the queue of its model from less urgent requests for a request that finds none; gives those that must go, of which there
-/// are none when that would not help.
-pub(crate) fn make_way(shared: &Shared, urgent: &Work, limits: &QueueLimits) -> Vec<Work> {
+/// Takes places in the queue of its model from less urgent requests for a request that found none; gives those that must go, or nothing when
+/// that would not help. None need go when others have left meanwhile.
+pub(crate) fn make_way(shared: &Shared, urgent: &Work, limits: &QueueLimits) -> Option<Vec<Work>> {
     let served = &urgent.target.served;
     let excess = served.excess(limits, urgent.payload.len());
+    if excess.count == 0 && excess.bytes == 0 {
+        return Some(Vec::new());
+    }
     let is_meant = |work: &Work| Arc::ptr_eq(&work.target.served, served);
     let pushed_out = shared.queue.push_out(urgent.waiting.priority, excess, is_meant);
     pushed_out.iter().for_each(Work::leave_queue);
-    pushed_out
+    (!pushed_out.is_empty()).then_some(pushed_out)
 }
 
 /// What those are told who were refused for a reason.

@@ -31,6 +31,19 @@ struct ModelState {
     coming: Vec<LoadedVersion>,
 }
 
+impl ModelState {
+    fn serve(&mut self, deployment: &Deployment) {
+        let routes = deployment.versions();
+        self.serving = routes.map(|route| entry(deployment, &route, LoadState::Ready, None)).collect();
+    }
+
+    fn fail(&mut self, deployment: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
+        let failed = failures.into_iter();
+        self.coming =
+            failed.map(|(route, error)| entry(deployment, &route, LoadState::Failed, Some(error))).collect();
+    }
+}
+
 impl Board {
     pub(crate) fn new(readiness: Readiness) -> Self {
         Self { state: Mutex::default(), changed: Notify::new(), readiness }
@@ -54,24 +67,27 @@ impl Board {
         });
     }
 
-    /// A deployment is in force; without its revision when that is only a part of it.
-    pub(crate) fn ready(&self, deployment: &Deployment, revision: Option<u64>) {
+    /// A deployment is in force.
+    pub(crate) fn ready(&self, deployment: &Deployment, revision: u64) {
         self.change(&deployment.model, |model| {
-            let routes = deployment.versions();
-            model.serving = routes.map(|route| entry(deployment, &route, LoadState::Ready, None)).collect();
+            model.serve(deployment);
             model.coming.clear();
-            model.revision = revision;
+            model.revision = Some(revision);
+        });
+    }
+
+    /// A part of a deployment is in force, because the rest cannot be loaded.
+    pub(crate) fn partly_ready(&self, part: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
+        self.change(&part.model, |model| {
+            model.serve(part);
+            model.fail(part, failures);
+            model.revision = None;
         });
     }
 
     /// A deployment cannot be put in force because of some versions; what served before still serves.
     pub(crate) fn failed(&self, deployment: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
-        self.change(&deployment.model, |model| {
-            let failed = failures.into_iter();
-            model.coming = failed
-                .map(|(route, error)| entry(deployment, &route, LoadState::Failed, Some(error)))
-                .collect();
-        });
+        self.change(&deployment.model, |model| model.fail(deployment, failures));
     }
 
     /// A model is served no more.
@@ -160,7 +176,7 @@ mod tests {
         let versions = [Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
         let first = tiny_deployment(&versions[..1], &[100]);
         let second = tiny_deployment(&versions[1..], &[100]);
-        board.ready(&first, Some(7));
+        board.ready(&first, 7);
         board.loading(&second);
         assert_eq!(states(&board), [(1, LoadState::Ready), (2, LoadState::Loading)]);
         board.failed(&second, damaged(&second));

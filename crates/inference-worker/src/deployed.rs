@@ -228,11 +228,8 @@ impl Deployed {
 
     /// Says what cannot be loaded; gives the first reason.
     fn missed(&self, deployment: &Deployment, missing: Vec<(Route, Error)>) -> Error {
-        let failures = missing.iter().map(|(route, error)| (route.clone(), error.detail())).collect();
-        self.failed(deployment, failures);
-        let first = missing.into_iter().next().map(|(_, error)| error);
-        let reason = || format!("{} cannot be served as it is deployed", deployment.model);
-        first.unwrap_or_else(|| Error::Unavailable { reason: reason() })
+        self.failed(deployment, details(&missing));
+        first_reason(deployment, missing)
     }
 
     fn failed(&self, deployment: &Deployment, failures: Vec<(Route, ErrorDetail)>) {
@@ -282,12 +279,14 @@ impl Deployed {
         if let Some(served) = &mut self.served {
             served.is_whole |= is_whole;
         }
-        self.shared.board.ready(deployment, is_whole.then_some(revision));
         let routes = describe(deployment);
         if !is_whole {
+            self.shared.metrics.loads_failed.inc();
+            self.shared.board.partly_ready(deployment, details(&missing));
             info!(model = %self.model, revision, routes, "part of a deployment in force");
-            return Err(self.missed(wanted, missing));
+            return Err(first_reason(wanted, missing));
         }
+        self.shared.board.ready(deployment, revision);
         info!(model = %self.model, revision, routes, "deployment in force");
         Ok(())
     }
@@ -348,6 +347,16 @@ impl Deployed {
         self.shared.board.removed(&self.model);
         info!(model = %self.model, "model is served no more");
     }
+}
+
+fn details(missing: &[(Route, Error)]) -> Vec<(Route, ErrorDetail)> {
+    missing.iter().map(|(route, error)| (route.clone(), error.detail())).collect()
+}
+
+fn first_reason(deployment: &Deployment, missing: Vec<(Route, Error)>) -> Error {
+    let first = missing.into_iter().next().map(|(_, error)| error);
+    let reason = || format!("{} cannot be served as it is deployed", deployment.model);
+    first.unwrap_or_else(|| Error::Unavailable { reason: reason() })
 }
 
 fn describe(deployment: &Deployment) -> String {

@@ -240,20 +240,20 @@ impl Reader {
         if !backlog.has_less_urgent(priority) {
             return false;
         }
-        let mut pushed_out = admission::make_way(&self.shared, urgent, limits);
-        if pushed_out.is_empty() {
+        let pushed_out = admission::make_way(&self.shared, urgent, limits).or_else(|| {
             // Those that came a moment ago are not in the queue yet.
             let excess = urgent.target.served.excess(limits, urgent.payload.len());
             let is_enough = |work: &Work| {
                 let frees = excess.count <= 1 && work.payload.len() >= excess.bytes;
-                frees && excess.count + excess.bytes > 0 && work.waiting.priority > priority
+                frees && work.waiting.priority > priority
             };
-            let newest = self.admitted.iter().rposition(is_enough);
-            pushed_out.extend(newest.map(|newest| self.admitted.remove(newest)).inspect(Work::leave_queue));
-        }
-        let is_any = !pushed_out.is_empty();
-        Full::Model.of(&mut self.refused).extend(pushed_out);
-        is_any
+            let newest = self.admitted.iter().rposition(is_enough)?;
+            Some(vec![self.admitted.remove(newest)])
+                .inspect(|newest| newest.iter().for_each(Work::leave_queue))
+        });
+        let has_room = pushed_out.is_some();
+        Full::Model.of(&mut self.refused).extend(pushed_out.into_iter().flatten());
+        has_room
     }
 
     /// Whether what was admitted is answered soon: as far as is known of requests before, and of the plans, which are others after a

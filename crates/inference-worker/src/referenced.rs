@@ -46,19 +46,22 @@ async fn fetch(shared: &Shared, work: &Work) -> Result<Body, Error> {
 async fn admit(shared: &Shared, work: Work) {
     let limits = work.target.served.routes().limits;
     let mut backlog = shared.queue.backlog();
-    let mut full = admission::judge(shared, &work, &limits, &mut backlog);
-    if full == Some(Full::Model) && backlog.has_less_urgent(work.waiting.priority) {
-        let pushed_out = admission::make_way(shared, &work, &limits);
-        if !pushed_out.is_empty() {
-            let error = admission::error(shared, Full::Model, &limits, &pushed_out);
-            refuse_all(shared, pushed_out, &error).await;
-            full = admission::judge(shared, &work, &limits, &mut backlog);
-        }
+    let (mut full, mut pushed_out) = (admission::judge(shared, &work, &limits, &mut backlog), Vec::new());
+    if full == Some(Full::Model)
+        && backlog.has_less_urgent(work.waiting.priority)
+        && let Some(gone) = admission::make_way(shared, &work, &limits)
+    {
+        full = admission::judge(shared, &work, &limits, &mut backlog);
+        pushed_out = gone;
     }
     let (refused, full) = match full {
         Some(full) => (vec![work], full),
         None => (put(shared, work), Full::Worker),
     };
+    if !pushed_out.is_empty() {
+        let error = admission::error(shared, Full::Model, &limits, &pushed_out);
+        refuse_all(shared, pushed_out, &error).await;
+    }
     if !refused.is_empty() {
         let error = admission::error(shared, full, &limits, &refused);
         refuse_all(shared, refused, &error).await;
