@@ -83,7 +83,7 @@ impl Catalogue {
 
     /// The version with the largest share is the one in production.
     async fn point_production_at(&self, deployment: &Deployment) -> Result<(), Error> {
-        let Some(route) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
+        let Some(route) = deployment.principal() else { return Ok(()) };
         self.registry.move_alias(&deployment.model, &PRODUCTION.parse()?, route.version).await
     }
 }

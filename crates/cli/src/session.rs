@@ -81,7 +81,7 @@ impl Session {
         let version = self.version(model).await?;
         if let Some(version) = version {
             match self.described(self.subjects.metadata_version(&model.name, version)).await {
-                Err(leat_messaging::Error::NoResponders { .. }) => {}
+                Err(MessagingError::NoResponders { .. }) => {}
                 described => return Ok(described?),
             }
         }
@@ -101,7 +101,7 @@ impl Session {
         Err(Error::Unknown { what: "served model version", name: model.to_string(), hint })
     }
 
-    async fn described(&self, subject: String) -> Result<ModelMetadata, leat_messaging::Error> {
+    async fn described(&self, subject: String) -> Result<ModelMetadata, MessagingError> {
         self.connection.request(subject, Bytes::new(), METADATA_TIMEOUT).await?.json()
     }
 

@@ -122,6 +122,11 @@ impl Deployment {
         (is_proven && share >= SHARE_LEFT_MIN).then_some(rest)
     }
 
+    /// The route with the largest share, of equal ones the first.
+    pub fn principal(&self) -> Option<&Route> {
+        Route::principal(&self.routes)
+    }
+
     /// The route of a version.
     pub fn route(&self, version: ModelVersion) -> Option<&Route> {
         self.routes.iter().find(|route| route.version == version)
@@ -138,6 +143,13 @@ pub struct Route {
     pub digest: Digest,
     /// Its share in percent, 0 to 100. With 0 it answers only when pinned.
     pub weight: u32,
+}
+
+impl Route {
+    /// The one with the largest share, of equal ones the first.
+    pub fn principal(routes: &[Self]) -> Option<&Self> {
+        routes.iter().rev().max_by_key(|route| route.weight)
+    }
 }
 
 fn check_routes(field: &'static str, routes: &[Route]) -> Result<(), Error> {

@@ -34,7 +34,7 @@ pub enum ContractVersion {
     /// How long reading requests and writing answers took, in the figures of workers.
     #[serde(rename = "1.5")]
     V1_5,
-    /// How many rows the runs of a version had, in the figures of workers. Metadata of one version.
+    /// How many rows the runs of a version had, in the figures of workers. Metadata of one version. Preferred batches in rows.
     #[serde(rename = "1.6")]
     V1_6,
 }

@@ -77,15 +77,16 @@ impl Served {
         self.read(|known| Some(known.aliases.get(&(model.clone(), alias.clone()))?.version))
     }
 
-    /// The versions that it pointed at before, the latest first, until the one that it points at has answered. This gateway knows them if
-    /// it has seen the alias move; of the alias for what is in production the deployment tells.
+    /// The versions that it pointed at before, the latest first, until the one that it points at has answered: those that this gateway has
+    /// seen. Of the alias for what is in production the deployment always tells one more.
     pub(crate) fn alias_before(&self, model: &ModelName, alias: &AliasName) -> Vec<ModelVersion> {
         self.read(|known| {
             let pointed = known.aliases.get(&(model.clone(), alias.clone()));
             let mut before = pointed.map(|pointed| pointed.before.clone()).unwrap_or_default();
             let is_followed = alias.as_str() == PRODUCTION;
             let previous = known.deployments.get(model).and_then(|deployment| deployment.previous.as_deref());
-            before.extend(previous.filter(|_| is_followed).and_then(principal));
+            let previous = previous.filter(|_| is_followed).and_then(Route::principal);
+            before.extend(previous.map(|route| route.version));
             before
         })
     }
@@ -110,7 +111,8 @@ impl Served {
         version: Option<ModelVersion>,
     ) -> Option<Arc<ModelMetadata>> {
         self.read(|known| {
-            let version = version.or_else(|| principal(&known.deployments.get(model)?.routes))?;
+            let of_model = || Some(known.deployments.get(model)?.principal()?.version);
+            let version = version.or_else(of_model)?;
             known.described.get(&(model.clone(), version)).cloned()
         })
     }
@@ -209,11 +211,6 @@ impl Served {
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
         look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// The version with the largest share.
-fn principal(routes: &[Route]) -> Option<ModelVersion> {
-    routes.iter().rev().max_by_key(|route| route.weight).map(|route| route.version)
 }
 
 /// Ends something endless when the service stops.

@@ -92,6 +92,9 @@ impl Computing {
         let served = first.target.served.clone();
         let is_same = |work: &Work| Arc::ptr_eq(&work.target.served, &served);
         let batching = served.routes().batching.clone();
+        if batching.max_delay_us == 0 {
+            return;
+        }
         let wanted = batching.preferred_size.unwrap_or(batching.max_size);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         // As many requests as have so many rows, when the others are like these.
@@ -99,7 +102,7 @@ impl Computing {
         let wanted = wanted.saturating_mul(taken.len()).div_ceil(rows.max(1));
         let wanted = wanted.min(self.shared.settings.batch_requests_max);
         let is_alone = taken.len() < wanted && taken.iter().all(is_same);
-        if batching.max_delay_us == 0 || !is_alone || !self.patience.should_wait() {
+        if !is_alone || !self.patience.should_wait() {
             return;
         }
         let delay = Duration::from_micros(batching.max_delay_us.into());

@@ -24,7 +24,7 @@ pub(crate) async fn wait(shared: &Shared, deployment: &Deployment) {
 }
 
 async fn taken_over(shared: &Shared, deployment: &Deployment) -> Result<(), Error> {
-    let Some(principal) = deployment.routes.iter().max_by_key(|route| route.weight) else { return Ok(()) };
+    let Some(principal) = deployment.principal() else { return Ok(()) };
     let mut leases = shared.context.storage.key_value::<WorkerLease>(AssetRole::Actual).watch()?;
     loop {
         match leases.next().await {

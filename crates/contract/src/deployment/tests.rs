@@ -99,6 +99,14 @@ fn what_is_left_without_versions_that_cannot_be_loaded_answers_half_of_the_live_
 }
 
 #[test]
+fn of_equal_shares_the_first_route_is_the_principal_one() {
+    let principal = |routes| deployment(routes).principal().map(|route| route.version.get());
+    assert_eq!(principal(vec![route(1, 20), route(2, 40), route(3, 40)]), Some(2));
+    assert_eq!(principal(vec![route(4, 50), route(3, 50)]), Some(4));
+    assert_eq!(principal(Vec::new()), None);
+}
+
+#[test]
 fn a_preferred_batch_is_no_larger_than_the_largest() {
     let mut deployment = deployment(vec![route(1, 100)]);
     for (size, is_good) in [(0, false), (1, true), (64, true), (65, false)] {
