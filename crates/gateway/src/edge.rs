@@ -11,6 +11,7 @@ use http::HeaderMap;
 use leat_catalogue::Catalogue;
 use leat_contract::InferRequest;
 use leat_service_runtime::{Inflight, Metrics, Readiness};
+use tokio::sync::watch;
 
 use crate::Settings;
 use crate::body::BodyLimits;
@@ -28,7 +29,8 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) keys: Arc<Keys>,
+    /// Those of now; the file of them may be replaced.
+    pub(crate) keys: watch::Receiver<Keys>,
     pub(crate) cors: Arc<Cors>,
     pub(crate) bodies: Arc<BodyLimits>,
     pub(crate) workers: Workers,

@@ -61,7 +61,7 @@ pub(crate) async fn answer(
 ) -> Response<tonic::body::Body> {
     let edge = &connected.edge;
     let (operation, right) = operation(request.uri().path());
-    let admitted = right.map_or(Ok(()), |right| edge.keys.admit(request.headers(), right, began));
+    let admitted = right.map_or(Ok(()), |right| edge.keys.borrow().admit(request.headers(), right, began));
     let reply = match admitted {
         Err(refusal) => Status::from(refusal).into_http(),
         Ok(()) => {

@@ -1,7 +1,7 @@
 //! Who may ask, and how often. Keys are known by their SHA-256 digests only.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, header};
@@ -63,14 +63,13 @@ impl KeySettings {
 /// Every key. Empty when everybody may ask.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 #[derive(Debug)]
 struct Key {
-    name: String,
+    settings: KeySettings,
     digest: [u8; DIGEST_BYTES],
-    manage: bool,
     bucket: Option<Bucket>,
 }
 
@@ -84,11 +83,11 @@ pub(crate) enum Right {
 }
 
 impl Keys {
-    /// The keys of the settings and of the file they name.
+    /// The keys of the settings and of the file they name. Those that were there before and did not change have used up what they had.
     ///
     /// # Errors
-    /// When the file cannot be used.
-    pub(crate) fn load(settings: &[KeySettings], file: Option<&Path>) -> Result<Self, Error> {
+    /// When the file cannot be used, also because everybody might ask then and might not before.
+    pub(crate) fn load(settings: &[KeySettings], file: Option<&Path>, former: &Self) -> Result<Self, Error> {
         let mut all = settings.to_vec();
         if let Some(path) = file {
             let text = std::fs::read(path).map_err(Error::file("keys file", path))?;
@@ -96,8 +95,15 @@ impl Keys {
                 serde_json::from_slice(&text).map_err(Error::file("keys file", path))?;
             more.iter().try_for_each(KeySettings::check).map_err(Error::file("keys file", path))?;
             all.extend(more);
+            if all.is_empty() && !former.is_open() {
+                return Err(Error::file("keys file", path)("no key is left, and everybody might ask"));
+            }
         }
-        Ok(Self { keys: all.iter().filter_map(Key::new).collect() })
+        let key = |settings: &KeySettings| {
+            let former = former.keys.iter().find(|key| key.settings == *settings).cloned();
+            former.or_else(|| Key::new(settings).map(Arc::new))
+        };
+        Ok(Self { keys: all.iter().filter_map(key).collect() })
     }
 
     /// Whether everybody may ask.
@@ -117,14 +123,14 @@ impl Keys {
             );
         };
         let Some(key) = self.find(shown) else { return unknown("the key is not known") };
-        if right == Right::Manage && !key.manage {
-            let message = format!("the key of {} may not load or unload models", key.name);
+        if right == Right::Manage && !key.settings.manage {
+            let message = format!("the key of {} may not load or unload models", key.settings.name);
             return Err(Refusal::new(ErrorCode::PermissionDenied, message));
         }
         match key.bucket.as_ref().map(|bucket| bucket.take(now)) {
             None | Some(Ok(())) => Ok(()),
             Some(Err(pause)) => {
-                let message = format!("the key of {} has used up its requests for now", key.name);
+                let message = format!("the key of {} has used up its requests for now", key.settings.name);
                 Err(Refusal::new(ErrorCode::Overloaded, message).retry_after(pause))
             }
         }
@@ -136,7 +142,7 @@ impl Keys {
         let mut found = None;
         for key in &self.keys {
             if bool::from(key.digest.as_slice().ct_eq(&digest)) {
-                found = Some(key);
+                found = Some(&**key);
             }
         }
         found
@@ -150,7 +156,7 @@ impl Key {
             Bucket { rate, size, level: Mutex::new((size, Instant::now())) }
         });
         let digest = digest(&settings.sha256)?;
-        Some(Self { name: settings.name.clone(), digest, manage: settings.manage, bucket })
+        Some(Self { settings: settings.clone(), digest, bucket })
     }
 }
 
@@ -202,6 +208,10 @@ mod tests {
         KeySettings { name: name.to_owned(), sha256, manage: false, requests_per_second: rate, burst: None }
     }
 
+    fn loaded(settings: &[KeySettings]) -> Keys {
+        Keys::load(settings, None, &Keys::default()).unwrap()
+    }
+
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
     }
@@ -212,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_key_is_taken_from_either_header_and_others_are_refused() {
-        let keys = Keys::load(&[key("ci", "secret", None)], None).unwrap();
+        let keys = loaded(&[key("ci", "secret", None)]);
         let admit = |headers: &HeaderMap| code(keys.admit(headers, Right::Ask, Instant::now()));
         assert_eq!(admit(&headers("x-api-key", "secret")), None);
         assert_eq!(admit(&headers("authorization", "Bearer secret")), None);
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_rate_limits_its_own_key_and_recovers() {
-        let keys = Keys::load(&[key("slow", "one", Some(2.0)), key("free", "two", None)], None).unwrap();
+        let keys = loaded(&[key("slow", "one", Some(2.0)), key("free", "two", None)]);
         let began = Instant::now();
         let admit = |secret: &str, after: u64| {
             keys.admit(&headers("x-api-key", secret), Right::Ask, began + Duration::from_millis(after))
@@ -243,13 +253,38 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_read_anew_keep_what_they_used_up_and_the_last_one_is_not_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let write = |keys: &[KeySettings]| std::fs::write(&path, serde_json::to_vec(keys).unwrap()).unwrap();
+        let slow = key("slow", "one", Some(1.0));
+        write(std::slice::from_ref(&slow));
+        let before = Keys::load(&[], Some(&path), &Keys::default()).unwrap();
+        let began = Instant::now();
+        let admit =
+            |keys: &Keys, secret: &str| code(keys.admit(&headers("x-api-key", secret), Right::Ask, began));
+        assert_eq!(admit(&before, "one"), None);
+        write(&[slow, key("new", "two", None)]);
+        let after = Keys::load(&[], Some(&path), &before).unwrap();
+        assert_eq!(admit(&after, "one"), Some(ErrorCode::Overloaded), "it used up its request before");
+        assert_eq!(admit(&after, "two"), None);
+        write(&[key("slow", "one", Some(2.0))]);
+        let other = Keys::load(&[], Some(&path), &after).unwrap();
+        assert_eq!(admit(&other, "one"), None, "its rate is another");
+        assert_eq!(admit(&other, "two"), Some(ErrorCode::Unauthenticated));
+        write(&[]);
+        assert!(Keys::load(&[], Some(&path), &other).unwrap_err().to_string().contains("everybody"));
+        assert!(Keys::load(&[], Some(&path), &Keys::default()).unwrap().is_open());
+    }
+
+    #[test]
     fn rates_too_small_to_wait_for_are_refused() {
         for rate in [1e-19, 9e-7, 0.0, -1.0, f64::NAN] {
             assert!(key("slow", "one", Some(rate)).check().is_err(), "{rate}");
         }
         let slowest = key("slow", "one", Some(RATE_MIN));
         slowest.check().unwrap();
-        let keys = Keys::load(&[slowest], None).unwrap();
+        let keys = loaded(&[slowest]);
         let admit = || keys.admit(&headers("x-api-key", "one"), Right::Ask, Instant::now());
         assert!(admit().is_ok());
         assert!(admit().unwrap_err().retry_after_seconds().unwrap() > 900_000);
@@ -259,7 +294,7 @@ mod tests {
     fn a_digest_that_is_none_is_refused_and_keys_are_never_shown() {
         let mut wrong = key("ci", "secret", None);
         wrong.sha256.pop();
-        assert!(wrong.check().is_err() && Keys::load(&[key("ci", "secret", None)], None).is_ok());
+        assert!(wrong.check().is_err() && key("ci", "secret", None).check().is_ok());
         assert!(!format!("{:?}", key("ci", "secret", None)).contains("secret\""));
     }
 }

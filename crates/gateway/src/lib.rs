@@ -11,7 +11,8 @@
 //! no in the words of each protocol.
 //!
 //! Around it: `service` starts and stops everything, `served` follows what should be served, `repository`, `statistics` and
-//! `model_config` tell of models, `outline`, `elements` and `raw_type` look at bytes, `metrics` counts, `openapi` describes.
+//! `model_config` tell of models, `outline`, `elements` and `raw_type` look at bytes, `metrics` counts, `openapi` describes, `replaced` reads
+//! anew what operators replace.
 
 mod answer;
 mod body;
@@ -35,6 +36,7 @@ mod parts;
 mod payloads;
 mod raw_type;
 mod refusal;
+mod replaced;
 mod repository;
 mod route;
 mod served;

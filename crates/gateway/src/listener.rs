@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,7 +33,8 @@ pub(crate) struct Terms {
     /// One for each thread that carries connections.
     pub(crate) threads: Threads<Connected>,
     pub(crate) bounds: Bounds,
-    pub(crate) tls: Option<TlsAcceptor>,
+    /// The certificate of now; its files may be replaced.
+    pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
 }
 
 impl Listener {
@@ -58,7 +59,8 @@ impl Listener {
                 None => break,
                 Some(Ok((stream, _))) => {
                     let Some((connected, place)) = terms.threads.place() else { break };
-                    let (bounds, tls, stop) = (terms.bounds, terms.tls.clone(), stop.clone());
+                    let tls = terms.tls.as_ref().map(|tls| tls.borrow().clone());
+                    let (bounds, stop) = (terms.bounds, stop.clone());
                     let runtime = connected.edge.workers.runtime();
                     let carried = noticed(one(stream, (connected, bounds, tls), stop));
                     open.spawn_on(

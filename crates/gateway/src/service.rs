@@ -8,6 +8,8 @@ use leat_catalogue::Catalogue;
 use leat_contract::assets::AssetRole;
 use leat_messaging::micro::{self, ServiceInfo};
 use leat_service_runtime::{Context, Service};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -19,6 +21,7 @@ use crate::keys::Keys;
 use crate::listener::{Listener, Terms};
 use crate::metrics::EdgeMetrics;
 use crate::payloads::Payloads;
+use crate::replaced::Files;
 use crate::served::{Served, until};
 use crate::threads::Threads;
 use crate::workers::Workers;
@@ -45,17 +48,15 @@ impl Service for Gateway {
 
     async fn run(self, context: Context) -> Result<(), Error> {
         let settings = self.settings;
-        // What the settings name is checked before a port is open.
-        let keys = Keys::load(&settings.keys, settings.keys_file.as_deref())?;
-        warn_if_open(&settings, &keys);
-        let files = settings.tls_certificate_file.as_deref().zip(settings.tls_key_file.as_deref());
-        let tls = files.map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
-        let (http, grpc) =
-            (Listener::bind(settings.http_bind).await?, Listener::bind(settings.grpc_bind).await?);
-        let _micro = describe(&context).await?;
         let stop = CancellationToken::new();
         // What follows must end also when the gateway does not come so far.
         let _stopped = stop.clone().drop_guard();
+        // What the settings name is checked before a port is open.
+        let keys = keys(&settings, &context, &stop)?;
+        let tls = certificate(&settings, &context, &stop)?;
+        let (http, grpc) =
+            (Listener::bind(settings.http_bind).await?, Listener::bind(settings.grpc_bind).await?);
+        let _micro = describe(&context).await?;
         let served = follow(&context, &stop);
         let (bounds, connections_max) = (Bounds::of(&settings), settings.connections_max);
         let leaving = Duration::from_millis(settings.leaving_ms);
@@ -80,11 +81,45 @@ impl Service for Gateway {
     }
 }
 
+/// The keys of now, those of a file as it stands there.
+fn keys(
+    settings: &Settings,
+    context: &Context,
+    stop: &CancellationToken,
+) -> Result<watch::Receiver<Keys>, Error> {
+    let files = settings.keys_file.clone().map(|path| Files::new("keys", vec![path]));
+    let keys = Keys::load(&settings.keys, settings.keys_file.as_deref(), &Keys::default())?;
+    warn_if_open(settings, &keys);
+    let (sender, current) = watch::channel(keys);
+    if let Some(files) = files {
+        let (listed, path) = (settings.keys.clone(), settings.keys_file.clone());
+        let read = move |former: &Keys| Keys::load(&listed, path.as_deref(), former);
+        let followed = files.follow(sender, settings.files_check(), read);
+        context.tasks.spawn("keys", until(stop.clone(), followed));
+    }
+    Ok(current)
+}
+
+/// The certificate of now; none without TLS.
+fn certificate(
+    settings: &Settings,
+    context: &Context,
+    stop: &CancellationToken,
+) -> Result<Option<watch::Receiver<TlsAcceptor>>, Error> {
+    let files = settings.tls_certificate_file.clone().zip(settings.tls_key_file.clone());
+    let Some((certificate, key)) = files else { return Ok(None) };
+    let files = Files::new("certificate", vec![certificate.clone(), key.clone()]);
+    let (sender, current) = watch::channel(tls::acceptor(&certificate, &key)?);
+    let followed = files.follow(sender, settings.files_check(), move |_| tls::acceptor(&certificate, &key));
+    context.tasks.spawn("certificate", until(stop.clone(), followed));
+    Ok(Some(current))
+}
+
 /// What each thread answers with: a request is read, asked over the broker and answered on one thread, because waking another one takes
 /// longer than all of that.
 async fn threads(
     settings: Settings,
-    keys: Keys,
+    keys: watch::Receiver<Keys>,
     served: &Served,
     context: &Context,
 ) -> Result<Threads<Connected>, Error> {
@@ -99,7 +134,7 @@ async fn threads(
     Ok(Threads::new(threads))
 }
 
-fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Edge {
+fn edge(settings: Settings, keys: watch::Receiver<Keys>, served: Served, context: &Context) -> Edge {
     let connections = &context.connections;
     let body_timeout = Duration::from_millis(settings.body_timeout_ms);
     let bodies = BodyLimits::new(settings.body_bytes_max, settings.bodies_bytes_max, body_timeout);
@@ -109,7 +144,7 @@ fn edge(settings: Settings, keys: Keys, served: Served, context: &Context) -> Ed
         bodies.memory().clone(),
     );
     Edge {
-        keys: Arc::new(keys),
+        keys,
         cors: Arc::new(Cors::new(&settings.cors_origins)),
         bodies: Arc::new(bodies),
         workers: Workers::new(

@@ -31,6 +31,9 @@ pub struct Settings {
     pub keys: Vec<KeySettings>,
     /// A JSON file with a list of further keys, each an object with the fields of `keys`.
     pub keys_file: Option<PathBuf>,
+    /// How often the files of the certificate and of the keys are looked at, in milliseconds. When they changed, connections that are opened
+    /// and requests that are made afterwards meet what stands there then; what cannot be used is told, and the former stays.
+    pub files_check_ms: u64,
     /// Origins whose pages may ask from a browser, for example `https://board.example`; `*` for all. None by default. One text
     /// with commas, as variables have it, is a list too.
     #[serde(deserialize_with = "list")]
@@ -78,6 +81,7 @@ impl Default for Settings {
             tls_key_file: None,
             keys: Vec::new(),
             keys_file: None,
+            files_check_ms: 10_000,
             cors_origins: Vec::new(),
             body_bytes_max: 64 * 1024 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
@@ -102,6 +106,10 @@ impl Settings {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    pub(crate) fn files_check(&self) -> Duration {
+        Duration::from_millis(self.files_check_ms)
+    }
+
     /// What a caller wants, but not more than may be.
     pub(crate) fn at_most(&self, wanted: Duration) -> Duration {
         wanted.min(Duration::from_millis(self.request_timeout_max_ms))
@@ -118,6 +126,7 @@ impl Validate for Settings {
             return Err(Invalid::new("grpc_bind", format!("{} is the address of HTTP too", self.grpc_bind)));
         }
         self.keys.iter().try_for_each(KeySettings::check)?;
+        within("files_check_ms", self.files_check_ms, 100..=3_600_000)?;
         within("threads", self.threads.get(), 1..=THREADS_MAX.get())?;
         within("body_bytes_max", self.body_bytes_max, 1024..=leat_contract::limits::PAYLOAD_BYTES_MAX)?;
         within("bodies_bytes_max", self.bodies_bytes_max, self.body_bytes_max..=1 << 40)?;
@@ -133,6 +142,18 @@ impl Validate for Settings {
         within("load_timeout_ms", self.load_timeout_ms, 100..=3_600_000)?;
         within("leaving_ms", self.leaving_ms, 0..=600_000)?;
         within("parts_at_once", self.parts_at_once, 1..=64)
+    }
+
+    fn validate_stopping(&self, deadline: Duration) -> Result<(), Invalid> {
+        let (leaving, deadline_ms) = (Duration::from_millis(self.leaving_ms), deadline.as_millis());
+        if leaving < deadline {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} leaves no time for requests in hand within shutdown.deadline_ms = {deadline_ms}",
+            self.leaving_ms
+        );
+        Err(Invalid::new("leaving_ms", reason))
     }
 }
 
@@ -171,5 +192,9 @@ mod tests {
         assert!(half.validate().is_err());
         let same = Settings { grpc_bind: Settings::default().http_bind, ..Settings::default() };
         assert!(same.validate().unwrap_err().to_string().starts_with("grpc_bind"));
+        let leaving = Settings { leaving_ms: 25_000, ..Settings::default() };
+        assert_eq!(leaving.validate_stopping(Duration::from_millis(25_001)), Ok(()));
+        let refused = leaving.validate_stopping(Duration::from_secs(25)).unwrap_err().to_string();
+        assert!(refused.starts_with("leaving_ms") && refused.contains("25000"), "{refused}");
     }
 }

@@ -88,7 +88,11 @@ impl<S: ServiceSettings> Settings<S> {
         in_section("telemetry", self.telemetry.validate())?;
         in_section("http", self.http.validate())?;
         in_section("shutdown", self.shutdown.validate())?;
-        in_section(&section_name(service), self.service.validate())
+        let own = self.service.validate();
+        in_section(
+            &section_name(service),
+            own.and_then(|()| self.service.validate_stopping(self.shutdown.deadline())),
+        )
     }
 
     /// Logs the values in force, once, with secrets redacted.

@@ -1,6 +1,7 @@
 """tritonclient over TLS against a gateway whose certificate is its own authority.
 
     python3 tls.py HTTP_ADDRESS GRPC_ADDRESS certificate.pem digits.csv
+    python3 tls.py shown ADDRESS PEM    # waits until the gateway shows the certificate
 """
 
 import socket
@@ -30,6 +31,17 @@ def answer(module, client, values):
     return client.infer("digits", [tensor]).as_numpy("probabilities")
 
 
+def shown(address, certificate):
+    """Waits until the gateway shows this certificate to whoever connects."""
+    host, port = address.split(":")
+    wanted = ssl.PEM_cert_to_DER_cert(certificate)
+    for _ in range(100):
+        if ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port)))) == wanted:
+            return print("this certificate is shown")
+        time.sleep(0.1)
+    raise AssertionError("another certificate is shown")
+
+
 def main(http_address, grpc_address, certificate, path):
     values = rows(path, 2)
     trusted = lambda: gevent.ssl.create_default_context(cafile=certificate)
@@ -46,4 +58,4 @@ def main(http_address, grpc_address, certificate, path):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    shown(*sys.argv[2:]) if sys.argv[1] == "shown" else main(*sys.argv[1:])

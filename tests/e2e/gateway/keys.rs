@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leat_test_harness::eventually;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -46,6 +47,28 @@ async fn keys_rates_and_rights_are_kept() {
     assert_eq!(ask("GET /v2", Some("operate")).await.status, 200);
     let load = ask("POST /v2/repository/models/digits/load", Some("operate")).await;
     assert_eq!(load.status, 200, "{}", String::from_utf8_lossy(&load.body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_given_and_taken_away_while_the_gateway_runs() {
+    let (town, _) = town().await;
+    let keys = town.path("changing-keys.json");
+    let write = |list: serde_json::Value| std::fs::write(&keys, list.to_string()).expect("written");
+    write(json!([{ "name": "first", "sha256": digest("first") }]));
+    let path = keys.to_string_lossy().into_owned();
+    let settings = [("LEAT_GATEWAY__KEYS_FILE", path.as_str()), ("LEAT_GATEWAY__FILES_CHECK_MS", "100")];
+    let gateway = Guarded::start(&town, "changing", &settings).await;
+    gateway.ready().await;
+    let status = async |key: &str| send(gateway.http, "GET /v2", &[("x-api-key", key)], b"").await.status;
+    assert_eq!((status("first").await, status("second").await), (200, 401));
+    write(json!([{ "name": "second", "sha256": digest("second") }]));
+    eventually("the second key is known", || async { (status("second").await == 200).then_some(()) }).await;
+    assert_eq!(status("first").await, 401);
+    write(
+        json!([{ "name": "second", "sha256": digest("second") }, { "name": "third", "sha256": digest("third") }]),
+    );
+    eventually("the third key is known", || async { (status("third").await == 200).then_some(()) }).await;
+    assert_eq!((status("first").await, status("second").await), (401, 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

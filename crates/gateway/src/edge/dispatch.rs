@@ -95,7 +95,7 @@ impl Edge {
         // Without a key nobody learns which paths there are.
         let right = routed.as_ref().map_or(Some(crate::keys::Right::Ask), Route::right);
         if let Some(right) = right {
-            self.keys.admit(&parts.headers, right, Instant::now())?;
+            self.keys.borrow().admit(&parts.headers, right, Instant::now())?;
         }
         let route = routed?;
         let body = if parts.method == Method::POST { self.body(parts, body).await? } else { Held::default() };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Status, Streaming};
 
 use super::in_time::in_time;
@@ -55,13 +55,13 @@ pub(super) fn answers(
 }
 
 /// Lets in one request of a stream after the other. The first one was let in with the call.
-fn admission(keys: Arc<Keys>, headers: Arc<HeaderMap>) -> impl FnMut() -> Result<(), Refusal> {
+fn admission(keys: watch::Receiver<Keys>, headers: Arc<HeaderMap>) -> impl FnMut() -> Result<(), Refusal> {
     let mut is_first = true;
     move || {
         if std::mem::take(&mut is_first) {
             return Ok(());
         }
-        keys.admit(&headers, Right::Ask, Instant::now())
+        keys.borrow().admit(&headers, Right::Ask, Instant::now())
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
         let key = r#"[{"name":"slow","sha256":"DIGEST","requests_per_second":0.001,"burst":2}]"#;
         let digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
         let settings: Vec<_> = serde_json::from_str(&key.replace("DIGEST", digest)).unwrap();
-        let keys = Arc::new(Keys::load(&settings, None).unwrap());
+        let (_sender, keys) = watch::channel(Keys::load(&settings, None, &Keys::default()).unwrap());
         let headers = HeaderMap::from_iter([("x-api-key".parse().unwrap(), "secret".parse().unwrap())]);
-        keys.admit(&headers, Right::Ask, Instant::now()).unwrap();
+        keys.borrow().admit(&headers, Right::Ask, Instant::now()).unwrap();
         let mut admission = admission(keys, Arc::new(headers));
         assert!(admission().is_ok(), "the first one came with the call");
         assert!(admission().is_ok(), "the second one uses up the burst");

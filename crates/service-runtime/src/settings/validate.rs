@@ -2,11 +2,18 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Settings that can say whether their values make sense together.
 pub trait Validate {
     /// Gives the first value that does not make sense.
     fn validate(&self) -> Result<(), Invalid>;
+
+    /// Gives the first value that does not fit into the time that all of stopping may take. What a service does before it stops, it says here.
+    fn validate_stopping(&self, deadline: Duration) -> Result<(), Invalid> {
+        let _ = deadline;
+        Ok(())
+    }
 }
 
 /// A setting that cannot be used, and why.
