@@ -1,19 +1,21 @@
 //! Requests that are too large for one message of the broker: cut by rows, asked in parts, put together again in order.
 
+mod joined;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use leat_contract::{
-    Encoding, ErrorCode, InferReference, InferRequest, InferResponse, RequestBody, RequestedOutput, Tensor,
-};
+use leat_contract::{Encoding, ErrorCode, InferReference, InferRequest, RequestBody};
 
 use crate::elements;
 use crate::payloads::Large;
 use crate::refusal::Refusal;
 use crate::workers::{Call, Target, Workers};
+
+pub(crate) use joined::{Joined, ShortAnswer};
 
 /// Work on more bytes than this leaves the threads that handle messages.
 pub(crate) const BLOCKING_BYTES_MIN: usize = 256 * 1024;
@@ -29,13 +31,13 @@ const LEFT_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// What a worker refuses; 413 naming the limit and its setting when the rows cannot be cut further and an object would be too large.
-pub(crate) async fn ask(
+pub(crate) async fn ask<A: Joined>(
     workers: &Workers,
     target: &Target,
     request: InferRequest,
     (call, at_once): (&Call, usize),
-) -> Result<InferResponse, Refusal> {
-    let (request, payload) = written(request).await?;
+) -> Result<A, Refusal> {
+    let (request, payload) = written(request, A::ENCODING).await?;
     let (rows, payload) = (request.rows(), Bytes::from(payload));
     let limit = workers.payload_bytes_max();
     let rows_of_part = if payload.len() <= limit {
@@ -54,7 +56,7 @@ pub(crate) async fn ask(
     let request = Arc::new(request);
     match in_parts(workers, target, request.clone(), (call, at_once, rows_of_part)).await {
         Err(refusal) if refusal.code == ErrorCode::TooLarge => {
-            let (request, payload) = written(Arc::unwrap_or_clone(request)).await?;
+            let (request, payload) = written(Arc::unwrap_or_clone(request), A::ENCODING).await?;
             whole(workers, target, &request, (call, payload.into())).await
         }
         answered => answered,
@@ -62,24 +64,24 @@ pub(crate) async fn ask(
 }
 
 /// Asks for all rows at once, by objects where no message can hold them.
-async fn whole(
+async fn whole<A: Joined>(
     workers: &Workers,
     target: &Target,
     request: &InferRequest,
     (call, payload): (&Call, Bytes),
-) -> Result<InferResponse, Refusal> {
-    let large = Large { payload, reference: InferReference::of(request), encoding: Encoding::MessagePack };
+) -> Result<A, Refusal> {
+    let large = Large { payload, reference: InferReference::of(request), encoding: A::ENCODING };
     read(workers.infer_by_object(target, large, call).await?).await
 }
 
 /// Asks with fewer and fewer rows at once until every part and every answer fits, and anew when the version that gave the first part left
 /// before the last one.
-async fn in_parts(
+async fn in_parts<A: Joined>(
     workers: &Workers,
     target: &Target,
     request: Arc<InferRequest>,
     (call, at_once, mut rows_of_part): (&Call, usize, usize),
-) -> Result<InferResponse, Refusal> {
+) -> Result<A, Refusal> {
     let mut rounds = 0;
     loop {
         match once(workers, target, &request, (call, at_once, rows_of_part)).await {
@@ -94,28 +96,29 @@ async fn in_parts(
 }
 
 /// What became of all parts of a request.
-enum Whole {
-    Answered(InferResponse),
+enum Whole<A> {
+    Answered(A),
     /// The version of the first part is served no more, and its caller did not name it.
     VersionLeft(Refusal),
 }
 
-async fn once(
+async fn once<A: Joined>(
     workers: &Workers,
     target: &Target,
     request: &Arc<InferRequest>,
     (call, at_once, rows_of_part): (&Call, usize, usize),
-) -> Result<Whole, Refusal> {
+) -> Result<Whole<A>, Refusal> {
     let rows = request.rows();
-    let first = part(workers, target.clone(), request.clone(), (call, 0..rows_of_part.min(rows))).await?;
+    let first: A = part(workers, target.clone(), request.clone(), (call, 0..rows_of_part.min(rows))).await?;
     let is_named = target.version.is_some() && target.alias.is_none();
-    let target = Target { version: Some(first.model_version), alias: None, ..target.clone() };
+    let target = Target { version: Some(first.version()?), alias: None, ..target.clone() };
     let starts: Vec<usize> = (rows_of_part..rows).step_by(rows_of_part).collect();
     let others = stream::iter(starts).map(|start| {
         let range = start..(start + rows_of_part).min(rows);
         part(workers, target.clone(), request.clone(), (call, range))
     });
-    let mut whole = match others.buffered(at_once).try_fold(first, joined).await {
+    let join = |mut whole: A, part| async { whole.join(part).map(|()| whole) };
+    let mut whole = match others.buffered(at_once).try_fold(first, join).await {
         Err(refusal) if !is_named && matches!(refusal.code, ErrorCode::NotFound | ErrorCode::Unavailable) => {
             let message = format!("{target} left while parts of the request were asked");
             let left = Refusal::new(ErrorCode::Unavailable, message).retry_after(LEFT_PAUSE);
@@ -123,30 +126,20 @@ async fn once(
         }
         whole => whole?,
     };
-    whole.id.clone_from(&request.id);
+    whole.set_id(request.id.clone());
     Ok(Whole::Answered(whole))
 }
 
-async fn joined(mut whole: InferResponse, part: InferResponse) -> Result<InferResponse, Refusal> {
-    if whole.outputs.len() != part.outputs.len() {
-        return Err(Refusal::internal("the parts of one answer have different outputs"));
-    }
-    for (output, more) in whole.outputs.iter_mut().zip(part.outputs) {
-        output.append_rows(more)?;
-    }
-    Ok(whole)
-}
-
-async fn part(
+async fn part<A: Joined>(
     workers: &Workers,
     target: Target,
     request: Arc<InferRequest>,
     (call, rows): (&Call, Range<usize>),
-) -> Result<InferResponse, Refusal> {
+) -> Result<A, Refusal> {
     let (limit, payloads) = (workers.payload_bytes_max(), workers.payloads.clone());
     let left = call.left()?;
     let write = move || -> Result<Vec<u8>, Refusal> {
-        let payload = rows_of(&request, (rows, left))?.encode(Encoding::MessagePack)?;
+        let payload = rows_of(&request, (rows, left))?.encode(A::ENCODING)?;
         if payload.len() > limit { Err(payloads.refuse(payload.len(), limit)) } else { Ok(payload) }
     };
     let payload = blocking(write).await??;
@@ -155,40 +148,41 @@ async fn part(
 
 /// The same request with only some of its rows, the time that is left, and without its id.
 fn rows_of(request: &InferRequest, (rows, left): (Range<usize>, Duration)) -> Result<InferRequest, Refusal> {
-    let RequestBody::Tensors { inputs, outputs } = &request.body else {
-        return Err(Refusal::internal("only tensors are cut by rows"));
+    let body = match &request.body {
+        RequestBody::Tensors { inputs, outputs } => {
+            let total = request.rows();
+            if let Some(other) = inputs.iter().find(|input| input.rows() != total) {
+                let message = format!("input {:?} has another number of rows than the first one", other.name);
+                return Err(Refusal::invalid(message));
+            }
+            let inputs = inputs.iter().map(|input| input.rows_in(rows.clone())).collect();
+            RequestBody::Tensors { inputs, outputs: outputs.clone() }
+        }
+        RequestBody::Instances(instances) => RequestBody::Instances(instances.rows_in(rows)),
     };
-    let total = request.rows();
-    if let Some(other) = inputs.iter().find(|input| input.rows() != total) {
-        let message = format!("input {:?} has another number of rows than the first one", other.name);
-        return Err(Refusal::invalid(message));
-    }
-    let inputs: Vec<Tensor> = inputs.iter().map(|input| input.rows_in(rows.clone())).collect();
-    let outputs: Option<Vec<RequestedOutput>> = outputs.clone();
     Ok(InferRequest {
         id: None,
         deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
         parameters: request.parameters.clone(),
-        body: RequestBody::Tensors { inputs, outputs },
+        body,
     })
 }
 
-/// The request as MessagePack, and itself back.
-async fn written(request: InferRequest) -> Result<(InferRequest, Vec<u8>), Refusal> {
+/// The request in an encoding, and itself back.
+async fn written(request: InferRequest, encoding: Encoding) -> Result<(InferRequest, Vec<u8>), Refusal> {
     let bytes = match &request.body {
         RequestBody::Tensors { inputs, .. } => elements::bytes_of(inputs),
         RequestBody::Instances(instances) => instances.rows().saturating_mul(8),
     };
     let write = move || {
-        let payload = request.encode(Encoding::MessagePack)?;
+        let payload = request.encode(encoding)?;
         Ok::<_, Refusal>((request, payload))
     };
     by_size(bytes, write).await?
 }
 
-/// An answer in MessagePack.
-async fn read(payload: Bytes) -> Result<InferResponse, Refusal> {
-    by_size(payload.len(), move || Ok(InferResponse::decode(&payload)?.0)).await?
+async fn read<A: Joined>(payload: Bytes) -> Result<A, Refusal> {
+    by_size(payload.len(), move || A::read(&payload)).await?
 }
 
 /// Does work on so many bytes: here when they are few, else on a thread where it delays nobody.

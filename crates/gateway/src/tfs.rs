@@ -9,7 +9,7 @@ mod request;
 mod tensors;
 
 use http::HeaderMap;
-use leat_contract::{InferRequest, RequestBody};
+use leat_contract::{InferRequest, InferResponse, RequestBody};
 
 use crate::answer::Answer;
 use crate::body::Held;
@@ -50,7 +50,8 @@ pub(crate) async fn predict(
     request.id = request_id(headers);
     let mut call = edge.call(headers);
     edge.bound(&mut request, &mut call);
-    let response = parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
+    let response: InferResponse =
+        parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
     let bytes = elements::bytes_of(&response.outputs);
     let text = by_size(bytes, move || reply::write(&response, form)).await??;
     Ok(Answer::json(text))

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -143,6 +145,26 @@ impl Instances {
         match self {
             Self::Rows { shape, .. } => shape.first().copied().unwrap_or(0),
             Self::Table { columns, cells } => cells.len().checked_div(columns.len()).unwrap_or(0),
+        }
+    }
+
+    /// The rows of a range, which must lie within them; what lies beyond is left out.
+    pub fn rows_in(&self, rows: Range<usize>) -> Self {
+        let end = rows.end.min(self.rows());
+        let start = rows.start.min(end);
+        match self {
+            Self::Rows { shape, values } => {
+                let stride = shape.iter().skip(1).product::<usize>();
+                let mut shape = shape.clone();
+                shape.iter_mut().take(1).for_each(|count| *count = end - start);
+                let values = values.get(start * stride..end * stride).unwrap_or_default().to_vec();
+                Self::Rows { shape, values }
+            }
+            Self::Table { columns, cells } => {
+                let range = start * columns.len()..end * columns.len();
+                let cells = cells.get(range).unwrap_or_default().to_vec();
+                Self::Table { columns: columns.clone(), cells }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use leat_contract::InferResponse;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{answers, deadline, decoded, messages, stream, tensors};
@@ -53,7 +54,8 @@ pub(super) async fn infer(
     if request.id.is_none() {
         request.id = request_id(headers);
     }
-    let response = parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
+    let response: InferResponse =
+        parts::ask(&edge.workers, &target, request, (&call, edge.settings.parts_at_once)).await?;
     let bytes = elements::bytes_of(&response.outputs);
     by_size(bytes, move || messages::write(response)).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
-use leat_contract::{Encoding, ErrorCode, InferReference, InferRequest, RequestBody, RequestId};
+use leat_contract::{ErrorCode, InferRequest, InferResponse, RequestBody, RequestId};
 
 use super::header::BinaryOutputs;
 use super::{binary, reply};
@@ -13,8 +13,7 @@ use crate::body::Held;
 use crate::edge::Edge;
 use crate::elements;
 use crate::outline::Outline;
-use crate::parts::{self, blocking, by_size};
-use crate::payloads::Large;
+use crate::parts::{self, Joined, ShortAnswer, blocking, by_size};
 use crate::refusal::Refusal;
 use crate::route::Named;
 use crate::workers::{Call, Target};
@@ -67,24 +66,11 @@ pub(crate) async fn infer(
             }
             let request = decode(bytes).await?;
             if matches!(request.body, RequestBody::Instances(_)) {
-                let payload = passed_on(edge, headers, &body.bytes, outline).unwrap_or(body.bytes);
-                return whole(edge, &target, (request, payload), call).await;
+                return ask_short(edge, &target, (request, headers), call).await;
             }
             ask(edge, &target, ((request, BinaryOutputs::default()), headers), call).await
         }
     }
-}
-
-/// Asks with a body in the short form, whose rows are not cut here, and passes the answer on as it comes.
-async fn whole(
-    edge: &Edge,
-    target: &Target,
-    (mut request, payload): (InferRequest, Bytes),
-    mut call: Call,
-) -> Result<Answer, Refusal> {
-    edge.bound(&mut request, &mut call);
-    let large = Large { payload, reference: InferReference::of(&request), encoding: Encoding::Json };
-    Ok(Answer::json(edge.workers.infer_by_object(target, large, &call).await?))
 }
 
 /// The body with what the gateway adds in front; everything behind is as it came.
@@ -119,16 +105,37 @@ async fn decode(body: Bytes) -> Result<InferRequest, Refusal> {
 async fn ask(
     edge: &Edge,
     target: &Target,
-    ((mut request, binary), headers): (binary::Read, &HeaderMap),
-    mut call: Call,
+    ((request, binary), headers): (binary::Read, &HeaderMap),
+    call: Call,
 ) -> Result<Answer, Refusal> {
+    let response: InferResponse = answer(edge, target, (request, headers), call).await?;
+    let bytes = elements::bytes_of(&response.outputs);
+    by_size(bytes, move || reply::write(response, &binary)).await?
+}
+
+/// Asks with a request in the short form.
+async fn ask_short(
+    edge: &Edge,
+    target: &Target,
+    (request, headers): (InferRequest, &HeaderMap),
+    call: Call,
+) -> Result<Answer, Refusal> {
+    let short: ShortAnswer = answer(edge, target, (request, headers), call).await?;
+    let json = by_size(short.bytes(), move || serde_json::to_vec(&short)).await?;
+    Ok(Answer::json(json.map_err(|error| Refusal::internal(error.to_string()))?))
+}
+
+async fn answer<A: Joined>(
+    edge: &Edge,
+    target: &Target,
+    (mut request, headers): (InferRequest, &HeaderMap),
+    mut call: Call,
+) -> Result<A, Refusal> {
     edge.bound(&mut request, &mut call);
     if request.id.is_none() {
         request.id = request_id(headers);
     }
-    let response = parts::ask(&edge.workers, target, request, (&call, edge.settings.parts_at_once)).await?;
-    let bytes = elements::bytes_of(&response.outputs);
-    by_size(bytes, move || reply::write(response, &binary)).await?
+    parts::ask(&edge.workers, target, request, (&call, edge.settings.parts_at_once)).await
 }
 
 /// What the header of the binary tensor extension says.

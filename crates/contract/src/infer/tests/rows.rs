@@ -62,3 +62,33 @@ fn what_does_not_fit_the_model_is_refused_by_name() {
     let other = json("FP32", "[1,2]", "[1,2]").replace("\"input\"", "\"x\"");
     assert!(refusal(&other).contains("tensor \"x\": the model has no such input, only \"input\""));
 }
+
+#[test]
+fn the_rows_of_the_short_form_are_cut_anywhere_and_come_together_again() {
+    let lists = r#"{"instances":[[[1],[2]],[[3],[4]],[[5],[6]]]}"#;
+    let objects = r#"{"instances":[{"a":1,"b":"x"},{"a":null,"b":"y"},{"a":3,"b":"z"}]}"#;
+    for request in [lists, objects] {
+        let RequestBody::Instances(whole) = decode(request).unwrap().body else { panic!("{request}") };
+        for cut in 0..=3 {
+            match (whole.rows_in(0..cut), whole.rows_in(cut..9), &whole) {
+                (
+                    Instances::Rows { shape: first, values: start },
+                    Instances::Rows { shape: second, values: end },
+                    Instances::Rows { values, .. },
+                ) => {
+                    assert_eq!((first, second), (vec![cut, 2, 1], vec![3 - cut, 2, 1]));
+                    assert_eq!([start, end].concat(), *values);
+                }
+                (
+                    Instances::Table { columns: first, cells: start },
+                    Instances::Table { columns: second, cells: end },
+                    Instances::Table { columns, cells },
+                ) => {
+                    assert_eq!((&first, &second), (columns, columns));
+                    assert_eq!((start.len(), [start, end].concat()), (2 * cut, cells.clone()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
