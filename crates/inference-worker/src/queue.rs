@@ -4,14 +4,16 @@
 //! knows what is being worked on, so that it can say how long a request would wait and whose time is over.
 
 mod backlog;
+mod lane;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use leat_contract::Priority;
 
 use crate::claim::Claim;
+
+use lane::Lane;
 
 pub(crate) use backlog::Backlog;
 
@@ -55,20 +57,14 @@ pub(crate) struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
+    /// Waits for a thread, by priority.
     lanes: [Lane<T>; LANES],
-    /// Waits for something else than a thread.
-    parked: Lane<T>,
+    /// Waits for something else, by priority.
+    parked: [Lane<T>; LANES],
     in_work: Vec<InWork>,
     /// When somebody will look for what is over; none when nobody will.
     alarm: Option<Instant>,
     is_closed: bool,
-}
-
-#[derive(Debug)]
-struct Lane<T> {
-    waiting: VecDeque<T>,
-    bytes: usize,
-    cost_ns: u64,
 }
 
 /// What one thread took last.
@@ -99,10 +95,9 @@ pub(crate) struct Swept<T> {
 impl<T: Queued> Queue<T> {
     /// A queue from which so many threads take.
     pub(crate) fn new(capacity: Capacity, threads: usize) -> Self {
-        let lane = || Lane { waiting: VecDeque::new(), bytes: 0, cost_ns: 0 };
         let state = State {
-            lanes: std::array::from_fn(|_| lane()),
-            parked: lane(),
+            lanes: Default::default(),
+            parked: Default::default(),
             in_work: (0..threads).map(|_| InWork::default()).collect(),
             alarm: None,
             is_closed: false,
@@ -138,14 +133,15 @@ impl<T: Queued> Queue<T> {
     /// Takes out what came last of the less urgent items of a kind, at least so much, or nothing when there is not so much.
     pub(crate) fn push_out(&self, than: Priority, excess: Excess, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
         let mut state = self.lock();
-        let less_urgent = state.lanes.get_mut(than as usize + 1..).unwrap_or_default();
-        let meant = || less_urgent.iter().flat_map(|lane| &lane.waiting).filter(|item| is_meant(item));
-        let bytes: usize = meant().map(Queued::bytes).sum();
-        if meant().count() < excess.count || bytes < excess.bytes {
+        let less_urgent =
+            state.less_urgent(than).flat_map(|lane| &lane.waiting).filter(|item| is_meant(item));
+        let (count, bytes) =
+            less_urgent.fold((0, 0), |(count, bytes), item| (count + 1, bytes + item.bytes()));
+        if count < excess.count || bytes < excess.bytes {
             return Vec::new();
         }
         let (mut pushed_out, mut bytes) = (Vec::new(), 0);
-        for lane in less_urgent.iter_mut().rev() {
+        for lane in state.less_urgent(than) {
             while (pushed_out.len() < excess.count || bytes < excess.bytes)
                 && let Some(item) = lane.pop_last(&is_meant)
             {
@@ -201,7 +197,7 @@ impl<T: Queued> Queue<T> {
         let mut next: Option<Instant> = None;
         let mut later = |until: Instant| next = Some(next.map_or(until, |next| next.min(until)));
         let state = &mut *state;
-        for lane in state.lanes.iter_mut().chain([&mut state.parked]) {
+        for lane in state.lanes.iter_mut().chain(&mut state.parked) {
             lane.sweep(now, &mut swept.expired, &mut later);
         }
         for in_work in &mut state.in_work {
@@ -224,18 +220,16 @@ impl<T: Queued> Queue<T> {
     pub(crate) fn park(&self, item: T) -> bool {
         let mut state = self.lock();
         let until = item.until();
-        state.parked.push(item);
+        if let Some(lane) = state.parked.get_mut(item.priority() as usize) {
+            lane.push(item);
+        }
         state.alarm.is_none_or(|alarm| until < alarm)
     }
 
-    /// Gives the parked items of a kind.
+    /// Gives the parked items of a kind, the most urgent first.
     pub(crate) fn unpark(&self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
-        let mut state = self.lock();
-        let parked = &mut state.parked;
-        let (meant, others): (Vec<T>, Vec<T>) =
-            std::mem::take(&mut parked.waiting).into_iter().partition(|item| is_meant(item));
-        parked.waiting = others.into();
-        meant.iter().for_each(|item| parked.left(item));
+        let mut meant = Vec::new();
+        self.lock().parked.iter_mut().for_each(|lane| lane.drain(&is_meant, &mut meant));
         meant
     }
 
@@ -244,7 +238,8 @@ impl<T: Queued> Queue<T> {
         let state = self.lock();
         let in_work_ns = state.in_work.iter().fold(0_u64, |sum, one| sum.saturating_add(one.cost_ns));
         let lane = |lane: &Lane<T>| (lane.waiting.len(), lane.cost_ns);
-        Backlog::new(in_work_ns, state.lanes.each_ref().map(lane))
+        let parked = state.parked.each_ref().map(|lane| lane.waiting.len());
+        Backlog::new(in_work_ns, state.lanes.each_ref().map(lane), parked)
     }
 
     /// Takes nothing more in. What waits can still be taken.
@@ -270,7 +265,7 @@ impl<T: Queued> Queue<T> {
 
 impl<T: Queued> State<T> {
     fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.waiting.len()).sum::<usize>() + self.parked.waiting.len()
+        self.lanes.iter().chain(&self.parked).map(|lane| lane.waiting.len()).sum()
     }
 
     fn is_empty(&self) -> bool {
@@ -280,19 +275,17 @@ impl<T: Queued> State<T> {
     /// Whether there is room for an item, if need be after pushing out what is less urgent.
     fn make_room(&mut self, item: &T, capacity: Capacity, pushed_out: &mut Vec<T>) -> bool {
         let (mut count, mut bytes) = (self.len() + 1, item.bytes());
-        bytes += self.lanes.iter().map(|lane| lane.bytes).sum::<usize>() + self.parked.bytes;
+        bytes += self.lanes.iter().chain(&self.parked).map(|lane| lane.bytes).sum::<usize>();
         if count <= capacity.count && bytes <= capacity.bytes {
             return true;
         }
-        let less_urgent = || item.priority() as usize + 1..LANES;
-        let lower = self.lanes.get(less_urgent()).unwrap_or_default();
-        let (lower_count, lower_bytes) = lower
-            .iter()
+        let (lower_count, lower_bytes) = self
+            .less_urgent(item.priority())
             .fold((0, 0), |(count, bytes), lane| (count + lane.waiting.len(), bytes + lane.bytes));
         if count - lower_count > capacity.count || bytes - lower_bytes > capacity.bytes {
             return false;
         }
-        for lane in self.lanes.get_mut(less_urgent()).unwrap_or_default().iter_mut().rev() {
+        for lane in self.less_urgent(item.priority()) {
             while count > capacity.count || bytes > capacity.bytes {
                 let Some(last) = lane.pop_back() else { break };
                 count -= 1;
@@ -301,6 +294,13 @@ impl<T: Queued> State<T> {
             }
         }
         true
+    }
+
+    /// What must give way to a priority, the least urgent first; of one priority first what waits for something else than a thread.
+    fn less_urgent(&mut self, than: Priority) -> impl Iterator<Item = &mut Lane<T>> {
+        let from = than as usize + 1;
+        let pairs = self.lanes.iter_mut().zip(&mut self.parked).skip(from).rev();
+        pairs.flat_map(|(lane, parked)| [parked, lane])
     }
 
     fn push(&mut self, item: T) {
@@ -329,53 +329,6 @@ impl<T: Queued> State<T> {
             in_work.cost_ns = 0;
             in_work.claims.clear();
         }
-    }
-}
-
-impl<T: Queued> Lane<T> {
-    fn push(&mut self, item: T) {
-        self.bytes += item.bytes();
-        self.cost_ns = self.cost_ns.saturating_add(item.cost_ns());
-        self.waiting.push_back(item);
-    }
-
-    fn pop_front(&mut self) -> Option<T> {
-        let item = self.waiting.pop_front()?;
-        self.left(&item);
-        Some(item)
-    }
-
-    fn pop_back(&mut self) -> Option<T> {
-        let item = self.waiting.pop_back()?;
-        self.left(&item);
-        Some(item)
-    }
-
-    fn pop_last(&mut self, is_meant: impl Fn(&T) -> bool) -> Option<T> {
-        let last = self.waiting.iter().rposition(is_meant)?;
-        let item = self.waiting.remove(last)?;
-        self.left(&item);
-        Some(item)
-    }
-
-    fn left(&mut self, item: &T) {
-        self.bytes -= item.bytes();
-        self.cost_ns = self.cost_ns.saturating_sub(item.cost_ns());
-    }
-
-    fn sweep(&mut self, now: Instant, expired: &mut Vec<T>, later: &mut impl FnMut(Instant)) {
-        let is_over = |item: &T| item.until() <= now;
-        if self.waiting.iter().any(is_over) {
-            for item in std::mem::take(&mut self.waiting) {
-                if is_over(&item) {
-                    self.left(&item);
-                    expired.push(item);
-                } else {
-                    self.waiting.push_back(item);
-                }
-            }
-        }
-        self.waiting.iter().for_each(|item| later(item.until()));
     }
 }
 

@@ -11,11 +11,14 @@ pub(crate) struct Backlog {
     /// How many wait for a thread.
     lanes: [usize; LANES],
     lanes_ns: [u64; LANES],
+    /// How many wait for something else.
+    parked: [usize; LANES],
 }
 
 impl Backlog {
-    pub(super) fn new(in_work_ns: u64, lanes: [(usize, u64); LANES]) -> Self {
-        Self { in_work_ns, lanes: lanes.map(|(waiting, _)| waiting), lanes_ns: lanes.map(|(_, ns)| ns) }
+    pub(super) fn new(in_work_ns: u64, lanes: [(usize, u64); LANES], parked: [usize; LANES]) -> Self {
+        let (lanes, lanes_ns) = (lanes.map(|(waiting, _)| waiting), lanes.map(|(_, ns)| ns));
+        Self { in_work_ns, lanes, lanes_ns, parked }
     }
 
     /// How many wait for a thread.
@@ -25,7 +28,8 @@ impl Backlog {
 
     /// Whether something waits that is less urgent.
     pub(crate) fn has_less_urgent(&self, than: Priority) -> bool {
-        self.lanes.iter().skip(than as usize + 1).any(|waiting| *waiting > 0)
+        let by_priority = self.lanes.iter().zip(&self.parked);
+        by_priority.skip(than as usize + 1).any(|(waiting, parked)| waiting + parked > 0)
     }
 
     /// How long those work that must be done before a request of this priority begins.

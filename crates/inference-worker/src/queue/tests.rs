@@ -242,3 +242,25 @@ fn what_is_parked_counts_as_waiting_and_is_not_taken() {
     let swept = queue.sweep(Instant::now() + 2 * HOUR);
     assert_eq!((numbers(&swept.expired), queue.len()), (vec![1], 0));
 }
+
+#[test]
+fn what_is_parked_gives_way_to_what_is_urgent() {
+    let [high, normal, low] = Priority::ALL;
+    let parked = || {
+        let queue = filled(4, vec![of(low, 1), of(normal, 2)]);
+        let mut taken = Vec::new();
+        assert!(queue.take(0, &mut taken, 8));
+        taken.into_iter().for_each(|item| assert!(queue.park(item)));
+        assert_eq!(put(&queue, vec![of(low, 3), of(high, 4)]), [0_u32; 0]);
+        queue
+    };
+    let queue = parked();
+    assert!(queue.backlog().has_less_urgent(normal) && queue.backlog().waiting() == 2);
+    assert_eq!(put(&queue, vec![of(high, 5), of(high, 6), of(high, 7), of(high, 8)]), [1, 3, 2, 8]);
+    assert_eq!(take(&queue, 8), [4, 5, 6, 7]);
+    let any = |_: &Item| true;
+    let queue = parked();
+    assert_eq!(numbers(&queue.push_out(normal, Excess { count: 1, bytes: 0 }, any)), [1]);
+    assert_eq!(numbers(&queue.unpark(any)), [2]);
+    assert_eq!(take(&queue, 8), [4, 3]);
+}
