@@ -4,6 +4,7 @@
 mod bench;
 mod broker_restart;
 mod command_line;
+mod fitting;
 mod gateway;
 mod hostile_producers;
 mod introspection;

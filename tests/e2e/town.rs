@@ -38,7 +38,7 @@ impl Town {
     pub(crate) async fn with_gateway(workers: u16) -> Self {
         let town = Self::with(workers, Some(GatewayPorts { http: 0, grpc: 0 })).await;
         town.make_two_digits_versions().await;
-        town.route_second_version_without_traffic().await;
+        town.route_without_traffic("digits@2").await;
         town
     }
 
@@ -108,11 +108,11 @@ impl Town {
         self.json(&["deploy", "digits@1"]).await;
     }
 
-    /// Adds a route of weight 0, on which the second version answers only when it is named.
-    async fn route_second_version_without_traffic(&self) {
+    /// Adds a route of weight 0, on which a version answers only when it is named.
+    pub(crate) async fn route_without_traffic(&self, reference: &str) {
         let catalogue = Catalogue::new(&self.storage, |_| {});
-        let second = "digits@2".parse().expect("a reference");
-        let manifest = catalogue.registry().resolve(&second).await.expect("the second version");
+        let reference = reference.parse().expect("a reference");
+        let manifest = catalogue.registry().resolve(&reference).await.expect("the version");
         let entry = catalogue.deployments().route(&manifest, 0, |_| {}).await.expect("routed");
         catalogue.wait_until_served(&entry, Duration::from_secs(60)).await.expect("served");
     }

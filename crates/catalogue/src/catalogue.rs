@@ -1,4 +1,4 @@
-use leat_contract::{Deployment, Manifest, ModelName};
+use leat_contract::{Deployment, Manifest, ModelName, ModelRef};
 use leat_messaging::{Entry, Storage};
 
 use crate::{Deployments, Error, LeftOut, Registry};
@@ -71,6 +71,23 @@ impl Catalogue {
         Ok(entry)
     }
 
+    /// Sees to it that a model is served: a deployed one stays as it is, one that was taken off comes back as it was, and of any other the
+    /// newest version is served.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVersion`] when it has none, otherwise as [`Deployments::route`].
+    pub async fn load_again(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
+        if let Some(deployed) = self.deployments.get(model).await? {
+            return Ok(deployed);
+        }
+        if let Some(restored) = self.deployments.restore(model).await? {
+            self.point_production_at(&restored.value).await?;
+            return Ok(restored);
+        }
+        let newest = ModelRef { name: model.clone(), version: None };
+        self.load(&self.registry.resolve(&newest).await?).await
+    }
+
     /// Goes back to the routes before the last change, and moves the alias [`PRODUCTION`] back too.
     ///
     /// # Errors
@@ -79,6 +96,20 @@ impl Catalogue {
         let entry = self.deployments.rollback(model).await?;
         self.point_production_at(&entry.value).await?;
         Ok(entry)
+    }
+
+    /// Removes a version that no deployment needs: marks it, so that its number is never used again, and deletes its aliases and, when no
+    /// other version is made of the same bytes, its blob.
+    ///
+    /// # Errors
+    /// [`Error::Needed`], or when someone else changed it at the same time or the broker cannot be asked.
+    pub async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
+        let needs = |entry: &Entry<Deployment>| entry.value.needs(&manifest.model, manifest.version);
+        if let Some(entry) = self.deployments.all().await?.into_iter().find(needs) {
+            let reference = format!("{}@{}", manifest.model, manifest.version);
+            return Err(Error::Needed { reference, model: entry.value.model });
+        }
+        self.registry.remove(manifest).await
     }
 
     /// The version with the largest share is the one in production.

@@ -3,7 +3,7 @@ use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
 use crate::readable::readable;
-use crate::{Error, LeftOut};
+use crate::{Error, LeftOut, Registry, fit};
 
 /// Somebody who changes the same routes at the same moment wins at most this often in a row.
 const ATTEMPTS_MAX: usize = 16;
@@ -12,13 +12,15 @@ const ATTEMPTS_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Deployments {
     bucket: KeyValue<Deployment>,
+    registry: Registry,
     left_out: LeftOut,
 }
 
 impl Deployments {
     /// The deployments in this storage.
     pub fn new(storage: &Storage, left_out: LeftOut) -> Self {
-        Self { bucket: storage.key_value(AssetRole::Desired), left_out }
+        let registry = Registry::new(storage, left_out);
+        Self { bucket: storage.key_value(AssetRole::Desired), registry, left_out }
     }
 
     /// The deployment of a model, if it has one.
@@ -49,7 +51,7 @@ impl Deployments {
     /// version of a model gets everything. `adjust` may change what else the document says.
     ///
     /// # Errors
-    /// When the result is no valid deployment or others keep changing it.
+    /// When the result is no valid deployment, its versions do not fit together, or others keep changing it.
     pub async fn route(
         &self,
         manifest: &Manifest,
@@ -81,7 +83,7 @@ impl Deployments {
     /// Gives a deployed model a shadow, or takes it away. `adjust` may change what else the document says.
     ///
     /// # Errors
-    /// When the model is not deployed, the result is no valid deployment, or others keep changing it.
+    /// When the model is not deployed, the result is no valid deployment, its versions do not fit together, or others keep changing it.
     pub async fn shadow(
         &self,
         model: &ModelName,
@@ -97,10 +99,34 @@ impl Deployments {
         .await
     }
 
+    /// Deploys a model as it was when it was taken off, without its shadow and what a canary had; none when it was not, or a version of its
+    /// routes is removed.
+    pub(crate) async fn restore(&self, model: &ModelName) -> Result<Option<Entry<Deployment>>, Error> {
+        let Some(former) = self.removed(model).await? else { return Ok(None) };
+        let Some(principal) = former.principal().cloned() else { return Ok(None) };
+        let alone = vec![Route { weight: 100, ..principal }];
+        let routes = if former.canary.is_some() { alone } else { former.routes.clone() };
+        for route in &routes {
+            if self.registry.get(model, route.version).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        let former = Deployment {
+            routes,
+            previous: None,
+            shadow: None,
+            canary: None,
+            updated_at: unix_ms(),
+            ..former
+        };
+        let restored = |current: Option<&Deployment>| Ok(current.unwrap_or(&former).clone());
+        self.change(model, restored).await.map(Some)
+    }
+
     /// Exchanges the routes with those before the last change.
     ///
     /// # Errors
-    /// When there is no deployment or nothing to go back to.
+    /// When there is no deployment or nothing to go back to, or what is there does not fit to what else the deployment says.
     pub async fn rollback(&self, model: &ModelName) -> Result<Entry<Deployment>, Error> {
         self.change(model, |current| {
             let current = current.ok_or_else(|| not_deployed(model))?;
@@ -130,6 +156,7 @@ impl Deployments {
             let current = self.get(model).await?;
             let value = next(current.as_ref().map(|entry| &entry.value))?;
             value.validate()?;
+            fit::check(&self.registry, &value).await?;
             let written = match &current {
                 Some(entry) => self.bucket.update(model.as_str(), &value, entry.revision).await,
                 None => self.bucket.create(model.as_str(), &value).await,

@@ -28,6 +28,22 @@ pub enum Error {
         /// The model.
         model: ModelName,
     },
+    /// Versions that should answer together cannot.
+    #[error("{reason}")]
+    Unfit {
+        /// Which, and why.
+        reason: String,
+    },
+    /// A deployment needs the version, or would after a rollback.
+    #[error(
+        "{reference} is needed by the deployment of {model}, or by what a rollback of it would go back to"
+    )]
+    Needed {
+        /// The version.
+        reference: String,
+        /// Whose deployment.
+        model: ModelName,
+    },
     /// The routes have never been others.
     #[error("{model} has had no other routes; there is nothing to go back to")]
     NothingBefore {
@@ -61,13 +77,19 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn unfit(reason: String) -> Self {
+        Self::Unfit { reason }
+    }
+
     /// The code a caller gets for this error.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Messaging(error) => error.code(),
             Self::Contract(error) => error.code(),
             Self::UnknownVersion { .. } | Self::NotDeployed { .. } => ErrorCode::NotFound,
-            Self::NothingBefore { .. } => ErrorCode::InvalidArgument,
+            Self::NothingBefore { .. } | Self::Unfit { .. } | Self::Needed { .. } => {
+                ErrorCode::InvalidArgument
+            }
             Self::CannotLoad { .. } => ErrorCode::Internal,
             Self::NotServed { .. } => ErrorCode::Unavailable,
         }

@@ -9,6 +9,7 @@
 mod catalogue;
 mod deployments;
 mod error;
+mod fit;
 mod readable;
 mod registry;
 mod rollout;

@@ -43,6 +43,15 @@ impl Registry {
         self.matching(&format!("{model}.version.*")).await
     }
 
+    /// One version, unless there is none or it is removed.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked or the document is none.
+    pub async fn get(&self, model: &ModelName, version: ModelVersion) -> Result<Option<Manifest>, Error> {
+        let entry = self.manifests.get(&Manifest::key(model, version)).await?;
+        Ok(entry.map(|entry| entry.value).filter(|manifest| !manifest.deleted))
+    }
+
     /// The aliases of every model.
     ///
     /// # Errors
@@ -94,7 +103,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`MessagingError::Conflict`] when someone else changed it at the same time.
-    pub async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
         let key = Manifest::key(&manifest.model, manifest.version);
         let missing = || MessagingError::Missing { what: key.clone() };
         let entry = self.manifests.get(&key).await?.ok_or_else(missing)?;

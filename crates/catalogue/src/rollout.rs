@@ -60,9 +60,12 @@ impl Catalogue {
 }
 
 fn load_failure(lease: &WorkerLease, deployment: &Deployment) -> Option<Error> {
+    // A version may stand there twice: as it answers, and as it could not be loaded together with other models.
     let failed = deployment.versions().find_map(|route| {
-        let loaded = lease.loaded(&deployment.model, route.version)?;
-        (loaded.state == LoadState::Failed && loaded.digest == route.digest).then_some(loaded)
+        lease.loaded.iter().find(|loaded| {
+            let is_of_route = loaded.version == route.version && loaded.digest == route.digest;
+            loaded.model == deployment.model && is_of_route && loaded.state == LoadState::Failed
+        })
     })?;
     let reason = failed.error.as_ref().map_or("no reason was given", |error| error.message.as_str());
     Some(Error::CannotLoad {

@@ -127,6 +127,17 @@ impl Deployment {
         Route::principal(&self.routes)
     }
 
+    /// Whether it cannot do without a version: one of its routes, of those before the last change, its shadow or a model of its pipeline.
+    pub fn needs(&self, model: &ModelName, version: ModelVersion) -> bool {
+        let is_own = || {
+            let previous = self.previous.iter().flatten().cloned();
+            self.versions().chain(previous).any(|route| route.version == version)
+        };
+        let mut members = self.pipeline.iter().flat_map(|pipeline| &pipeline.members);
+        (self.model == *model && is_own())
+            || members.any(|member| member.model == *model && member.version == version)
+    }
+
     /// The route of a version.
     pub fn route(&self, version: ModelVersion) -> Option<&Route> {
         self.routes.iter().find(|route| route.version == version)

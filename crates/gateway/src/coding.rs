@@ -1,11 +1,11 @@
-//! The content codings gzip and deflate (RFC 9110), the latter in its zlib framing.
+//! The content codings gzip (RFC 1952, of one or more members) and deflate (RFC 9110), the latter in its zlib framing.
 
 use std::io::{Read, Write};
 
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
 use flate2::Compression;
-use flate2::bufread::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http::{HeaderMap, StatusCode, header};
 
@@ -65,7 +65,7 @@ impl Coding {
     /// Takes a body out of its coding step by step.
     pub(crate) fn decoder(self, body: Bytes) -> Decoder {
         match self {
-            Self::Gzip => Decoder::Gzip(Box::new(GzDecoder::new(body.reader()))),
+            Self::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(body.reader()))),
             Self::Deflate => Decoder::Deflate(Box::new(ZlibDecoder::new(body.reader()))),
         }
     }
@@ -89,7 +89,7 @@ impl Coding {
 /// A body on its way out of its coding.
 #[derive(Debug)]
 pub(crate) enum Decoder {
-    Gzip(Box<GzDecoder<Reader<Bytes>>>),
+    Gzip(Box<MultiGzDecoder<Reader<Bytes>>>),
     Deflate(Box<ZlibDecoder<Reader<Bytes>>>),
 }
 
@@ -97,14 +97,21 @@ impl Decoder {
     /// Appends at most `bytes_max` more bytes and gives how many; fewer come only at the end.
     ///
     /// # Errors
-    /// When the body is not coded so.
+    /// When the body is not coded so, or something else follows.
     pub(crate) fn step(&mut self, bytes_max: usize, decoded: &mut Vec<u8>) -> Result<usize, Refusal> {
         let limit = bytes_max as u64;
         let (read, coding) = match self {
             Self::Gzip(decoder) => (decoder.take(limit).read_to_end(decoded), Coding::Gzip),
             Self::Deflate(decoder) => (decoder.take(limit).read_to_end(decoded), Coding::Deflate),
         };
-        read.map_err(|error| Refusal::invalid(format!("the body is not {}: {error}", coding.as_str())))
+        let wrong = |what: String| Refusal::invalid(format!("the body is not {}: {what}", coding.as_str()));
+        let came = read.map_err(|error| wrong(error.to_string()))?;
+        match self {
+            Self::Deflate(decoder) if came < bytes_max && decoder.get_ref().get_ref().has_remaining() => {
+                Err(wrong("something follows its end".to_owned()))
+            }
+            _ => Ok(came),
+        }
     }
 }
 
@@ -117,6 +124,21 @@ fn is_zero(weight: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_members_are_one_body_and_what_follows_the_last_is_refused() {
+        let decoded = |coding: Coding, body: Vec<u8>| {
+            let (mut decoder, mut decoded) = (coding.decoder(body.into()), Vec::new());
+            decoder.step(100, &mut decoded).map(|_| String::from_utf8(decoded).unwrap())
+        };
+        let coded = |coding: Coding, text: &str| coding.encode(text.as_bytes()).unwrap().to_vec();
+        let two = [coded(Coding::Gzip, "one "), coded(Coding::Gzip, "body")].concat();
+        assert_eq!(decoded(Coding::Gzip, two).unwrap(), "one body");
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            let followed = [coded(coding, "body"), b"xx".to_vec()].concat();
+            assert!(decoded(coding, followed).is_err(), "{coding:?}");
+        }
+    }
 
     #[test]
     fn what_is_coded_is_decoded_in_steps() {

@@ -2,7 +2,7 @@
 
 mod joined;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,12 +138,24 @@ async fn part<A: Joined>(
 ) -> Result<A, Refusal> {
     let (limit, payloads) = (workers.payload_bytes_max(), workers.payloads.clone());
     let left = call.left()?;
+    let (first, last) = (rows.start, rows.end.saturating_sub(1));
     let write = move || -> Result<Vec<u8>, Refusal> {
         let payload = rows_of(&request, (rows, left))?.encode(A::ENCODING)?;
         if payload.len() > limit { Err(payloads.refuse(payload.len(), limit)) } else { Ok(payload) }
     };
     let payload = blocking(write).await??;
-    read(workers.infer(&target, payload.into(), call).await?).await
+    let answered = workers.infer(&target, payload.into(), call).await;
+    read(answered.map_err(|refusal| about_rows(refusal, first..=last))?).await
+}
+
+/// A refusal of what is wrong with a row counts rows from the first one of its part.
+fn about_rows(refusal: Refusal, rows: RangeInclusive<usize>) -> Refusal {
+    if refusal.code != ErrorCode::InvalidArgument || *rows.start() == 0 {
+        return refusal;
+    }
+    let (first, last, told) = (rows.start(), rows.end(), &refusal.message);
+    let message = format!("of rows {first} to {last}, counted from the first of these: {told}");
+    Refusal { message, ..refusal }
 }
 
 /// The same request with only some of its rows, the time that is left, and without its id.

@@ -39,8 +39,9 @@ pub(crate) async fn index(catalogue: &Catalogue, only_ready: bool) -> Result<Vec
     Ok(entries.filter(|entry| !only_ready || entry.state == "READY").collect())
 }
 
-/// Sends all live traffic of a model to one of its versions, the newest unless another is named, and waits until the workers
-/// have followed. One that was unloaded gets back what its deployment said of batches, limits, workers and the like.
+/// Sends all live traffic of a model to the version that is named, and waits until the workers have followed. Without a version a deployed
+/// model stays as it is, so that a client may ask as often as it likes, one that was unloaded comes back as it was, and of any other the newest
+/// version is served.
 ///
 /// # Errors
 /// 404 for a version that does not exist, what a worker says when it cannot load it, 503 when none follows in time.
@@ -52,8 +53,12 @@ pub(crate) async fn load(
 ) -> Result<(), Refusal> {
     let name = name(model)?;
     let version = version.map(|version| version_ref(&name, version)).transpose()?;
-    let manifest = catalogue.registry().resolve(&ModelRef { name, version }).await?;
-    let entry = catalogue.load(&manifest).await?;
+    let entry = if version.is_some() {
+        let manifest = catalogue.registry().resolve(&ModelRef { name, version }).await?;
+        catalogue.load(&manifest).await?
+    } else {
+        catalogue.load_again(&name).await?
+    };
     catalogue.wait_until_served(&entry, timeout).await?;
     Ok(())
 }

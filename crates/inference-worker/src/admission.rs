@@ -78,19 +78,17 @@ pub(crate) fn error(shared: &Shared, full: Full, limits: &QueueLimits, refused: 
     let least_urgent = refused.iter().map(|work| work.waiting.priority).max().unwrap_or_default();
     let wait = wait(shared, shared.queue.backlog().before(least_urgent));
     let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).clamp(1, RETRY_MAX_MS);
-    let queued = refused.first().map_or(0, |work| work.target.served.queued());
+    // Not how many wait: that has changed by now.
     let reason = match full {
         Full::Model => format!(
-            "the queue of this model is full: {queued} requests wait on this worker, the limit is {} requests or {} bytes",
+            "the queue of this model on this worker is full, its limit is {} requests or {} bytes",
             limits.count_max, limits.bytes_max
         ),
         Full::Time => format!("the request would wait for about {wait:?} in the queue, longer than it may"),
         Full::Worker => {
             let capacity = shared.queue.capacity();
-            let (waiting, count, bytes) = (shared.queue.len(), capacity.count, capacity.bytes);
-            format!(
-                "the queue of this worker is full: {waiting} requests wait, the limit is {count} requests or {bytes} bytes"
-            )
+            let (count, bytes) = (capacity.count, capacity.bytes);
+            format!("the queue of this worker is full, its limit is {count} requests or {bytes} bytes")
         }
     };
     Error::Overloaded { reason, retry_after_ms }

@@ -67,7 +67,7 @@ async fn what_is_said_of_a_version_is_its_own() {
         "train", "--name", "digits", "--data", data, "--target", "digit", "--hidden", "16", "--epochs", "4",
     ])
     .await;
-    town.json(&["deploy", "digits@3", "--weight", "10"]).await;
+    town.route_without_traffic("digits@3").await;
 
     let said = async |path: &str| -> Value {
         let answer = get(ports.http, path).await;
@@ -97,6 +97,7 @@ async fn a_model_that_was_unloaded_is_loaded_as_it_was() {
     let (town, ports) = town().await;
     town.json(&["deploy", "digits@1", "--max-batch", "16", "--max-delay-us", "300", "--queue-max", "77"])
         .await;
+    town.json(&["deploy", "digits@2", "--weight", "10"]).await;
     let control = async |what: &str| {
         let path = format!("/v2/repository/models/digits/{what}");
         let answer = post(ports.http, &path, &json!({})).await;
@@ -111,6 +112,14 @@ async fn a_model_that_was_unloaded_is_loaded_as_it_was() {
     let deployments = town.storage.key_value::<leat_contract::Deployment>(AssetRole::Desired);
     let deployment = deployments.get("digits").await.expect("asked").expect("deployed").value;
     assert_eq!(deployment.limits.queue_max, 77);
-    let versions: Vec<u32> = deployment.routes.iter().map(|route| route.version.get()).collect();
-    assert_eq!(versions, [2], "the newest has all live traffic");
+    let routes: Vec<_> = deployment.routes.iter().map(|route| (route.version.get(), route.weight)).collect();
+    assert_eq!(routes, [(1, 90), (2, 10)], "the routes are those of before");
+    // Once more changes nothing, and a version that is named gets everything.
+    control("load").await;
+    assert_eq!(deployments.get("digits").await.expect("asked").expect("deployed").value, deployment);
+    let second = json!({ "parameters": { "version": "2" } });
+    let answer = post(ports.http, "/v2/repository/models/digits/load", &second).await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let deployment = deployments.get("digits").await.expect("asked").expect("deployed").value;
+    assert_eq!(deployment.principal().map(|route| (route.version.get(), route.weight)), Some((2, 100)));
 }

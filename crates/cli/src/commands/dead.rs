@@ -220,7 +220,10 @@ fn origin(letter: &StoredMessage) -> Result<&str, String> {
 async fn send_again(log: &EventLog, letter: &StoredMessage, subject: &str) -> Result<(), Messaging> {
     let number = letter.sequence();
     // Another id than the first time, or the stream would take it for a copy; the same when this is tried again.
-    let headers = Headers::new().with(MESSAGE_ID, format!("replay-{number}"));
+    let mut headers = Headers::new().with(MESSAGE_ID, format!("replay-{number}"));
+    if let Some(id) = letter.header(DEAD_MESSAGE_ID) {
+        headers.insert(DEAD_MESSAGE_ID, id);
+    }
     log.resend(subject, headers, letter.payload().clone()).await?;
     log.remove(number).await
 }

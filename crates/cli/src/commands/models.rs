@@ -19,7 +19,7 @@ pub(crate) enum Models {
     /// Compare two versions.
     #[command(after_help = "Example: leat models diff wine@1 wine@2")]
     Diff(Diff),
-    /// Remove a version that no route needs, with its blob and aliases. Its number is never used again.
+    /// Remove a version that no deployment needs, with its blob and aliases. Its number is never used again.
     #[command(after_help = "Example: leat models rm wine@1")]
     Rm(Rm),
 }
@@ -226,19 +226,7 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
         return Err(Error::Usage(format!("name the version to remove, for example {model}@1")));
     }
     let manifest = session.catalogue().registry().resolve(model).await?;
-    let deployment = session.catalogue().deployments().get(&manifest.model).await?.map(|entry| entry.value);
-    let is_routed = deployment.is_some_and(|deployment| {
-        let previous = deployment.previous.iter().flatten();
-        deployment.routes.iter().chain(previous).any(|route| route.version == manifest.version)
-    });
-    if is_routed {
-        let text = format!(
-            "{} is deployed, or is what a rollback would go back to; route around it first",
-            reference(&manifest)
-        );
-        return Err(Error::Usage(text));
-    }
-    session.catalogue().registry().remove(&manifest).await?;
+    session.catalogue().remove(&manifest).await?;
     if session.is_json() {
         return output::json(&serde_json::json!({ "removed": reference(&manifest) }));
     }

@@ -91,6 +91,7 @@ impl Overview {
             vec![lease.worker.to_string(), loaded.collect::<Vec<_>>().join(", ")]
         });
         output::line(&output::table(&["worker", "loaded"], workers.collect()));
+        self.workers.iter().flat_map(failures).for_each(|line| output::line(&line));
         let deployments =
             self.deployments.iter().map(|deployment| vec![deployment.model.to_string(), routes(deployment)]);
         output::line(&output::table(&["model", "live routes"], deployments.collect()));
@@ -102,6 +103,14 @@ impl Overview {
         output::line(&output::table(&header, figures));
         self.windows.iter().flat_map(shadows).for_each(|line| output::line(&line));
     }
+}
+
+/// One sentence for each version that a worker cannot load.
+fn failures(lease: &WorkerLease) -> impl Iterator<Item = String> {
+    lease.loaded.iter().filter_map(|loaded| {
+        let error = loaded.error.as_ref()?;
+        Some(format!("{} cannot load {}@{}: {}", lease.worker, loaded.model, loaded.version, error.message))
+    })
 }
 
 /// One sentence per shadow of a window.

@@ -44,11 +44,12 @@ pub(super) fn answers(
         let (edge, headers, admitted) = (edge.clone(), headers.clone(), admission());
         async move {
             let Paced { request, share, _place } = request.map_err(with_setting)?;
+            let id = request.id.clone();
             let answered = match admitted.and(share) {
                 Ok(share) => infer(&edge, &headers, (request, share)).await,
                 Err(refusal) => Err(refusal),
             };
-            told(answered, as_status)
+            told(answered, id, as_status)
         }
     });
     Box::pin(in_time(answers.buffered(AT_ONCE), patience, running))
@@ -95,6 +96,7 @@ fn paced(
 
 fn told(
     answered: Result<ModelInferResponse, Refusal>,
+    id: String,
     as_status: bool,
 ) -> Result<ModelStreamInferResponse, Status> {
     match answered {
@@ -102,7 +104,11 @@ fn told(
             Ok(ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) })
         }
         Err(refusal) if as_status => Err(refusal.into()),
-        Err(refusal) => Ok(ModelStreamInferResponse { error_message: refusal.message, infer_response: None }),
+        // The id tells which of many requests failed, as Triton has it.
+        Err(refusal) => {
+            let infer_response = Some(ModelInferResponse { id, ..Default::default() });
+            Ok(ModelStreamInferResponse { error_message: refusal.message, infer_response })
+        }
     }
 }
 

@@ -64,7 +64,9 @@ impl Letter<'_> {
             .with(DEAD_SEQUENCE, &sequence)
             .with(DEAD_ATTEMPTS, self.attempts.to_string())
             .with(MESSAGE_ID, format!("dead-{}-{sequence}", self.stream));
-        if let Some(id) = submitted_as(self.message) {
+        // What died before goes by the id that it had then.
+        let id = self.message.header(DEAD_MESSAGE_ID).or_else(|| submitted_as(self.message));
+        if let Some(id) = id {
             headers.insert(DEAD_MESSAGE_ID, id);
         }
         headers
