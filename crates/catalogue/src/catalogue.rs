@@ -104,10 +104,9 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Needed`], or when someone else changed it at the same time or the broker cannot be asked.
     pub async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
-        let needs = |entry: &Entry<Deployment>| entry.value.needs(&manifest.model, manifest.version);
-        if let Some(entry) = self.deployments.all().await?.into_iter().find(needs) {
+        if let Some(model) = self.deployments.needing(manifest).await? {
             let reference = format!("{}@{}", manifest.model, manifest.version);
-            return Err(Error::Needed { reference, model: entry.value.model });
+            return Err(Error::Needed { reference, model });
         }
         self.registry.remove(manifest).await
     }

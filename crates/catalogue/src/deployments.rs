@@ -47,6 +47,16 @@ impl Deployments {
         readable(&self.bucket, ">", self.left_out).await
     }
 
+    /// The model whose deployment needs a version, if there is one.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked, or a document cannot be read, which may need it.
+    pub(crate) async fn needing(&self, manifest: &Manifest) -> Result<Option<ModelName>, Error> {
+        let mut all = self.bucket.entries().await?.into_iter().map(|entry| entry.value);
+        let found = all.find(|deployment| deployment.needs(&manifest.model, manifest.version));
+        Ok(found.map(|deployment| deployment.model))
+    }
+
     /// Gives a version a share of the live traffic in percent and leaves the rest to the others in proportion. The first
     /// version of a model gets everything. `adjust` may change what else the document says.
     ///

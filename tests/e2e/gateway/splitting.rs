@@ -141,6 +141,19 @@ async fn more_rows_than_a_batch_may_have_are_cut_in_the_short_form_too() {
         (&first["predictions"][0], &last["predictions"][0]),
         "to the last digit"
     );
+    let mut broken = json!(rows);
+    broken[5_003][0] = Value::Null;
+    let refusal = post(ports.http, "/v2/models/digits/infer", &json!({ "instances": broken })).await;
+    assert_eq!(refusal.status, 400);
+    let text = refusal.json()["error"].as_str().expect("a text").to_owned();
+    let number = |before: &str| {
+        let rest = text.split_once(before).unwrap_or_else(|| panic!("{before:?} in {text}")).1;
+        rest.split(' ')
+            .next()
+            .and_then(|number| number.parse::<usize>().ok())
+            .unwrap_or_else(|| panic!("{text}"))
+    };
+    assert_eq!(number("of rows ") + number("of row "), 5_003, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
