@@ -109,26 +109,17 @@ impl Deployments {
         .await
     }
 
-    /// Deploys a model as it was when it was taken off, without its shadow and what a canary had; none when it was not, or a version of its
-    /// routes is removed.
+    /// Deploys a model as it was when it was taken off, without its shadow and its canary; none when it was not, or a version of its routes is
+    /// removed.
     pub(crate) async fn restore(&self, model: &ModelName) -> Result<Option<Entry<Deployment>>, Error> {
         let Some(former) = self.removed(model).await? else { return Ok(None) };
-        let Some(principal) = former.principal().cloned() else { return Ok(None) };
-        let alone = vec![Route { weight: 100, ..principal }];
-        let routes = if former.canary.is_some() { alone } else { former.routes.clone() };
-        for route in &routes {
+        let former = former.with_canary_rolled_back(unix_ms()).unwrap_or(former);
+        let former = Deployment { previous: None, shadow: None, updated_at: unix_ms(), ..former };
+        for route in &former.routes {
             if self.registry.get(model, route.version).await?.is_none() {
                 return Ok(None);
             }
         }
-        let former = Deployment {
-            routes,
-            previous: None,
-            shadow: None,
-            canary: None,
-            updated_at: unix_ms(),
-            ..former
-        };
         let restored = |current: Option<&Deployment>| Ok(current.unwrap_or(&former).clone());
         self.change(model, restored).await.map(Some)
     }
@@ -164,8 +155,14 @@ impl Deployments {
         let mut lost = None;
         for _ in 0..ATTEMPTS_MAX {
             let current = self.get(model).await?;
-            let value = next(current.as_ref().map(|entry| &entry.value))?;
+            let former = current.as_ref().map(|entry| &entry.value);
+            let mut value = next(former)?;
             value.validate()?;
+            // Who answers nobody is no reason to refuse other routes, least of all those of before.
+            let had_shadow = former.is_some_and(|former| former.shadow == value.shadow);
+            if had_shadow && !fit::shadow_fits(&self.registry, &value).await? {
+                value.shadow = None;
+            }
             fit::check(&self.registry, &value).await?;
             let written = match &current {
                 Some(entry) => self.bucket.update(model.as_str(), &value, entry.revision).await,

@@ -4,8 +4,8 @@ use leat_contract::{Deployment, Manifest, PipelineMode, Task};
 
 use crate::{Error, Registry};
 
-/// Checks that the versions that share the live route take the same rows, as a shadow must, and that models which answer together fit. A
-/// version that is not in the registry is left to the workers.
+/// Checks that the versions that share the live route take the same rows, as a shadow must, and that models which answer together are there
+/// and fit. A version of the routes that is not in the registry is left to the workers.
 ///
 /// # Errors
 /// [`Error::Unfit`], or when the broker cannot be asked.
@@ -26,13 +26,28 @@ pub(crate) async fn check(registry: &Registry, deployment: &Deployment) -> Resul
     let Some(pipeline) = &deployment.pipeline else { return Ok(()) };
     let mut members = Vec::with_capacity(pipeline.members.len());
     for member in &pipeline.members {
-        let Some(manifest) = registry.get(&member.model, member.version).await? else { return Ok(()) };
-        members.push(manifest);
+        let manifest = registry.get(&member.model, member.version).await?;
+        let missing =
+            || Error::unfit(format!("{}@{} of the pipeline is removed", member.model, member.version));
+        members.push(manifest.ok_or_else(missing)?);
     }
     all.iter().try_for_each(|first| match pipeline.mode {
         PipelineMode::Sequence => follows(first, &members),
         mode => members.iter().try_for_each(|member| agrees(mode, first, member)),
     })
+}
+
+/// Whether the shadow of a deployment, if it has one, takes the rows of the live route.
+///
+/// # Errors
+/// When the broker cannot be asked.
+pub(crate) async fn shadow_fits(registry: &Registry, deployment: &Deployment) -> Result<bool, Error> {
+    let (Some(shadow), Some(principal)) = (&deployment.shadow, deployment.principal()) else {
+        return Ok(true);
+    };
+    let live = registry.get(&deployment.model, principal.version).await?;
+    let shadow = registry.get(&deployment.model, shadow.version).await?;
+    Ok(live.zip(shadow).is_none_or(|(live, shadow)| takes_the_same(&live, &shadow).is_ok()))
 }
 
 /// Requests go to one version or the other, so that both must take them.

@@ -30,7 +30,7 @@ pub const DEAD_STREAM: &str = "Leat-Dead-Stream";
 pub const DEAD_SEQUENCE: &str = "Leat-Dead-Sequence";
 /// On a dead letter: how many times it was delivered, as far as whoever gave it up knows.
 pub const DEAD_ATTEMPTS: &str = "Leat-Dead-Attempts";
-/// On a dead letter: the id that the message was submitted with.
+/// On a dead letter, and on a message that is sent again from one: the id that it was submitted with first.
 pub const DEAD_MESSAGE_ID: &str = "Leat-Dead-Message-Id";
 /// On a dead letter whose content did not fit beside the reason and was left out: its bytes.
 pub const DEAD_TRUNCATED: &str = "Leat-Dead-Truncated";
@@ -67,7 +67,10 @@ pub const ALL: [(&str, &str); 17] = [
     (DEAD_STREAM, "on a dead letter: the stream it came from"),
     (DEAD_SEQUENCE, "on a dead letter: its sequence in that stream"),
     (DEAD_ATTEMPTS, "on a dead letter: how many times it was delivered, as far as whoever gave it up knows"),
-    (DEAD_MESSAGE_ID, "on a dead letter: the id that the message was submitted with"),
+    (
+        DEAD_MESSAGE_ID,
+        "on a dead letter, and on a message that is sent again from one: the id that it was submitted with first",
+    ),
     (
         DEAD_TRUNCATED,
         "on a dead letter whose content did not fit beside the reason and was left out: its bytes",

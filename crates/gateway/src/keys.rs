@@ -60,10 +60,12 @@ impl KeySettings {
     }
 }
 
-/// Every key. Empty when everybody may ask.
+/// Every key.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     keys: Vec<Arc<Key>>,
+    /// There is a file for them, or there was one: then nobody may ask without, also when the last one is taken away.
+    is_needed: bool,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Keys {
     /// The keys of the settings and of the file they name. Those that were there before and did not change have used up what they had.
     ///
     /// # Errors
-    /// When the file cannot be used, also because everybody might ask then and might not before.
+    /// When the file cannot be used.
     pub(crate) fn load(settings: &[KeySettings], file: Option<&Path>, former: &Self) -> Result<Self, Error> {
         let mut all = settings.to_vec();
         if let Some(path) = file {
@@ -95,20 +97,18 @@ impl Keys {
                 serde_json::from_slice(&text).map_err(Error::file("keys file", path))?;
             more.iter().try_for_each(KeySettings::check).map_err(Error::file("keys file", path))?;
             all.extend(more);
-            if all.is_empty() && !former.is_open() {
-                return Err(Error::file("keys file", path)("no key is left, and everybody might ask"));
-            }
         }
         let key = |settings: &KeySettings| {
             let former = former.keys.iter().find(|key| key.settings == *settings).cloned();
             former.or_else(|| Key::new(settings).map(Arc::new))
         };
-        Ok(Self { keys: all.iter().filter_map(key).collect() })
+        let is_needed = former.is_needed || file.is_some() || !all.is_empty();
+        Ok(Self { keys: all.iter().filter_map(key).collect(), is_needed })
     }
 
     /// Whether everybody may ask.
     pub(crate) fn is_open(&self) -> bool {
-        self.keys.is_empty()
+        !self.is_needed
     }
 
     /// Lets a request in by the key in its headers, or says why not.
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_read_anew_keep_what_they_used_up_and_the_last_one_is_not_taken_away() {
+    fn keys_that_are_read_anew_keep_what_they_used_up_and_without_any_nobody_may_ask() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         let write = |keys: &[KeySettings]| std::fs::write(&path, serde_json::to_vec(keys).unwrap()).unwrap();
@@ -273,8 +273,14 @@ mod tests {
         assert_eq!(admit(&other, "one"), None, "its rate is another");
         assert_eq!(admit(&other, "two"), Some(ErrorCode::Unauthenticated));
         write(&[]);
-        assert!(Keys::load(&[], Some(&path), &other).unwrap_err().to_string().contains("everybody"));
-        assert!(Keys::load(&[], Some(&path), &Keys::default()).unwrap().is_open());
+        let none = Keys::load(&[], Some(&path), &other).unwrap();
+        assert!(!none.is_open());
+        assert_eq!(admit(&none, "one"), Some(ErrorCode::Unauthenticated), "the last one is taken away");
+        assert!(
+            !Keys::load(&[], Some(&path), &Keys::default()).unwrap().is_open(),
+            "not after a restart either"
+        );
+        assert!(Keys::load(&[], None, &Keys::default()).unwrap().is_open());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use leat_contract::{Encoding, ErrorCode, InferReference, InferRequest, RequestBody};
+use leat_contract::{Encoding, ErrorCode, InferReference, InferRequest, Instances, RequestBody};
 
 use crate::elements;
 use crate::payloads::Large;
@@ -184,7 +184,10 @@ fn rows_of(request: &InferRequest, (rows, left): (Range<usize>, Duration)) -> Re
 async fn written(request: InferRequest, encoding: Encoding) -> Result<(InferRequest, Vec<u8>), Refusal> {
     let bytes = match &request.body {
         RequestBody::Tensors { inputs, .. } => elements::bytes_of(inputs),
-        RequestBody::Instances(instances) => instances.rows().saturating_mul(8),
+        RequestBody::Instances(Instances::Rows { values, .. }) => size_of_val(&**values),
+        RequestBody::Instances(Instances::Table { columns, cells }) => {
+            size_of_val(&**cells) + columns.iter().map(String::len).sum::<usize>() * request.rows()
+        }
     };
     let write = move || {
         let payload = request.encode(encoding)?;

@@ -27,13 +27,15 @@ impl Files {
         Self { what, paths, seen }
     }
 
-    /// Reads the files anew whenever they have changed. What cannot be used is told, and what was read before stays.
+    /// Reads the files anew whenever they have changed. What cannot be used is told once and tried again at every look, and what was read before
+    /// stays.
     pub(crate) async fn follow<T: Send + Sync>(
         mut self,
         current: watch::Sender<T>,
         every: Duration,
         read: impl Fn(&T) -> Result<T, Error> + Send,
     ) -> Result<(), Error> {
+        let mut told = None;
         loop {
             tokio::time::sleep(every).await;
             if !self.has_changed().await {
@@ -43,10 +45,16 @@ impl Files {
             match anew {
                 Ok(anew) => {
                     current.send_replace(anew);
+                    told = None;
                     info!(what = self.what, "what changed is used from now on");
                 }
                 Err(error) => {
-                    warn!(what = self.what, %error, "what changed cannot be used, the former stays")
+                    self.seen.clear();
+                    let error = error.to_string();
+                    if told.as_ref() != Some(&error) {
+                        warn!(what = self.what, error, "what changed cannot be used, the former stays");
+                    }
+                    told = Some(error);
                 }
             }
         }

@@ -27,12 +27,13 @@ pub struct Settings {
     pub tls_certificate_file: Option<PathBuf>,
     /// Private key of that certificate, PEM.
     pub tls_key_file: Option<PathBuf>,
-    /// Who may ask. Without any key here or in `keys_file` everybody may.
+    /// Who may ask. Without any key here, and without `keys_file`, everybody may.
     pub keys: Vec<KeySettings>,
     /// A JSON file with a list of further keys, each an object with the fields of `keys`.
     pub keys_file: Option<PathBuf>,
     /// How often the files of the certificate and of the keys are looked at, in milliseconds. When they changed, connections that are opened
     /// and requests that are made afterwards meet what stands there then; what cannot be used is told, and the former stays.
+    /// An empty list of keys lets nobody in.
     pub files_check_ms: u64,
     /// Origins whose pages may ask from a browser, for example `https://board.example`; `*` for all. None by default. One text
     /// with commas, as variables have it, is a list too.

@@ -122,4 +122,11 @@ async fn a_model_that_was_unloaded_is_loaded_as_it_was() {
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let deployment = deployments.get("digits").await.expect("asked").expect("deployed").value;
     assert_eq!(deployment.principal().map(|route| (route.version.get(), route.weight)), Some((2, 100)));
+    // What was only tried does not come back, however large its share was.
+    town.json(&["deploy", "digits@1", "--canary", "60"]).await;
+    control("unload").await;
+    control("load").await;
+    let deployment = deployments.get("digits").await.expect("asked").expect("deployed").value;
+    let routes: Vec<_> = deployment.routes.iter().map(|route| (route.version.get(), route.weight)).collect();
+    assert_eq!((routes, deployment.canary), (vec![(2, 100)], None));
 }

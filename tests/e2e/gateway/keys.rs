@@ -69,6 +69,10 @@ async fn keys_are_given_and_taken_away_while_the_gateway_runs() {
     );
     eventually("the third key is known", || async { (status("third").await == 200).then_some(()) }).await;
     assert_eq!((status("first").await, status("second").await), (401, 200));
+    // Taking the last ones away lets nobody in, rather than everybody.
+    write(json!([]));
+    eventually("no key is left", || async { (status("second").await == 401).then_some(()) }).await;
+    assert_eq!(get(gateway.http, "/v2").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,3 +66,16 @@ async fn a_gateway_that_leaves_slowly_says_so_and_answers_who_still_comes() {
     assert!(gateway.ended().await.success());
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_out_that_outlasts_stopping_is_refused_at_the_start() {
+    let output = tokio::process::Command::new(crate::town::leat())
+        .args(["service", "gateway"])
+        .env("LEAT_GATEWAY__LEAVING_MS", "25000")
+        .env_remove("LEAT_SHUTDOWN__DEADLINE_MS")
+        .output()
+        .await
+        .expect("leat runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("leaving_ms: 25000 leaves no time"), "{stderr}");
+}

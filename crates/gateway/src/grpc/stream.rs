@@ -136,6 +136,15 @@ mod tests {
         assert_eq!(admission().unwrap_err().code, leat_contract::ErrorCode::Overloaded);
     }
 
+    #[test]
+    fn a_request_that_fails_is_told_in_its_place_under_its_id() {
+        let refused = || Err(Refusal::invalid("wrong"));
+        let told_of = told(refused(), "b".to_owned(), false).unwrap();
+        assert_eq!(told_of.error_message, "wrong");
+        assert_eq!(told_of.infer_response.map(|response| response.id), Some("b".to_owned()));
+        assert!(told(refused(), "b".to_owned(), true).is_err());
+    }
+
     #[tokio::test]
     async fn large_requests_of_a_stream_wait_for_each_other() {
         let large = BYTES_AT_ONCE as usize + 1;
