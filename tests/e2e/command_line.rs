@@ -117,6 +117,7 @@ async fn rows_can_be_handed_in_looked_up_later_and_sent_again_when_they_were_giv
             .then_some(())
     })
     .await;
+    assert_eq!(letters().await[0]["id"], "digits/bad", "it goes by the id that it had at first");
 
     let subject = town.cluster.subjects().async_infer(&"digits".parse().expect("a name"));
     queue.submit(subject, "digits/worse", "nonsense").await.expect("it is accepted");
