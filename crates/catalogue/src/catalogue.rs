@@ -105,7 +105,7 @@ impl Catalogue {
     /// [`Error::Needed`], or when someone else changed it at the same time or the broker cannot be asked.
     pub async fn remove(&self, manifest: &Manifest) -> Result<(), Error> {
         if let Some(model) = self.deployments.needing(manifest).await? {
-            let reference = format!("{}@{}", manifest.model, manifest.version);
+            let reference = manifest.model.at(manifest.version).to_string();
             return Err(Error::Needed { reference, model });
         }
         self.registry.remove(manifest).await

@@ -3,7 +3,7 @@ use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
 use crate::readable::readable;
-use crate::{Error, LeftOut, Registry, fit};
+use crate::{Error, LeftOut, Registry, fit::Manifests};
 
 /// Somebody who changes the same routes at the same moment wins at most this often in a row.
 const ATTEMPTS_MAX: usize = 16;
@@ -160,10 +160,11 @@ impl Deployments {
             value.validate()?;
             // Who answers nobody is no reason to refuse other routes, least of all those of before.
             let had_shadow = former.is_some_and(|former| former.shadow == value.shadow);
-            if had_shadow && !fit::shadow_fits(&self.registry, &value).await? {
+            let manifests = Manifests::of(&self.registry, &value).await?;
+            if had_shadow && !manifests.shadow_fits(&value) {
                 value.shadow = None;
             }
-            fit::check(&self.registry, &value).await?;
+            manifests.check(&value)?;
             let written = match &current {
                 Some(entry) => self.bucket.update(model.as_str(), &value, entry.revision).await,
                 None => self.bucket.create(model.as_str(), &value).await,

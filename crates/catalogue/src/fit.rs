@@ -1,53 +1,64 @@
 //! Whether versions can answer together, as their manifests tell: found out before workers load them and requests fail.
 
-use leat_contract::{Deployment, Manifest, PipelineMode, Task};
+use leat_contract::{Deployment, Manifest, ModelRef, ModelVersion, PipelineMode, Task};
 
 use crate::{Error, Registry};
 
-/// Checks that the versions that share the live route take the same rows, as a shadow must, and that models which answer together are there
-/// and fit. A version of the routes that is not in the registry is left to the workers.
-///
-/// # Errors
-/// [`Error::Unfit`], or when the broker cannot be asked.
-pub(crate) async fn check(registry: &Registry, deployment: &Deployment) -> Result<(), Error> {
-    let Some(principal) = deployment.principal() else { return Ok(()) };
-    let mut all = Vec::new();
-    for route in deployment.versions() {
-        all.extend(registry.get(&deployment.model, route.version).await?);
-    }
-    if let Some(first) = all.iter().find(|manifest| manifest.version == principal.version) {
-        // Who names a version knows what it takes.
-        let is_only_named =
-            |other: &&Manifest| deployment.route(other.version).is_some_and(|route| route.weight == 0);
-        all.iter()
-            .filter(|other| !is_only_named(other))
-            .try_for_each(|other| takes_the_same(first, other))?;
-    }
-    let Some(pipeline) = &deployment.pipeline else { return Ok(()) };
-    let mut members = Vec::with_capacity(pipeline.members.len());
-    for member in &pipeline.members {
-        let manifest = registry.get(&member.model, member.version).await?;
-        let missing =
-            || Error::unfit(format!("{}@{} of the pipeline is removed", member.model, member.version));
-        members.push(manifest.ok_or_else(missing)?);
-    }
-    all.iter().try_for_each(|first| match pipeline.mode {
-        PipelineMode::Sequence => follows(first, &members),
-        mode => members.iter().try_for_each(|member| agrees(mode, first, member)),
-    })
+/// What is known of the versions that a deployment names. A version of its routes that is not in the registry is left to the workers.
+#[derive(Debug)]
+pub(crate) struct Manifests {
+    versions: Vec<Manifest>,
+    /// Those of its pipeline, in order.
+    members: Vec<Manifest>,
 }
 
-/// Whether the shadow of a deployment, if it has one, takes the rows of the live route.
-///
-/// # Errors
-/// When the broker cannot be asked.
-pub(crate) async fn shadow_fits(registry: &Registry, deployment: &Deployment) -> Result<bool, Error> {
-    let (Some(shadow), Some(principal)) = (&deployment.shadow, deployment.principal()) else {
-        return Ok(true);
-    };
-    let live = registry.get(&deployment.model, principal.version).await?;
-    let shadow = registry.get(&deployment.model, shadow.version).await?;
-    Ok(live.zip(shadow).is_none_or(|(live, shadow)| takes_the_same(&live, &shadow).is_ok()))
+impl Manifests {
+    /// # Errors
+    /// [`Error::Unfit`] when a member of the pipeline is removed, or when the broker cannot be asked.
+    pub(crate) async fn of(registry: &Registry, deployment: &Deployment) -> Result<Self, Error> {
+        let (mut versions, mut members) = (Vec::new(), Vec::new());
+        for route in deployment.versions() {
+            versions.extend(registry.get(&deployment.model, route.version).await?);
+        }
+        for member in deployment.pipeline.iter().flat_map(|pipeline| &pipeline.members) {
+            let manifest = registry.get(&member.model, member.version).await?;
+            let missing =
+                || Error::unfit(format!("{} of the pipeline is removed", member.model.at(member.version)));
+            members.push(manifest.ok_or_else(missing)?);
+        }
+        Ok(Self { versions, members })
+    }
+
+    /// Whether the shadow of the deployment, if it has one, takes the rows of the live route.
+    pub(crate) fn shadow_fits(&self, deployment: &Deployment) -> bool {
+        let shadow = deployment.shadow.as_ref().and_then(|shadow| self.version(shadow.version));
+        let live = deployment.principal().and_then(|principal| self.version(principal.version));
+        live.zip(shadow).is_none_or(|(live, shadow)| takes_the_same(live, shadow).is_ok())
+    }
+
+    /// Checks that the versions that share the live route take the same rows, as a shadow must, and that models which answer together
+    /// fit.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`].
+    pub(crate) fn check(&self, deployment: &Deployment) -> Result<(), Error> {
+        let all = || deployment.versions().filter_map(|route| self.version(route.version));
+        if let Some(first) = deployment.principal().and_then(|principal| self.version(principal.version)) {
+            // Who names a version knows what it takes.
+            let is_only_named =
+                |other: &&Manifest| deployment.route(other.version).is_some_and(|route| route.weight == 0);
+            all().filter(|other| !is_only_named(other)).try_for_each(|other| takes_the_same(first, other))?;
+        }
+        let Some(pipeline) = &deployment.pipeline else { return Ok(()) };
+        all().try_for_each(|first| match pipeline.mode {
+            PipelineMode::Sequence => follows(first, &self.members),
+            mode => self.members.iter().try_for_each(|member| agrees(mode, first, member)),
+        })
+    }
+
+    fn version(&self, version: ModelVersion) -> Option<&Manifest> {
+        self.versions.iter().find(|manifest| manifest.version == version)
+    }
 }
 
 /// Requests go to one version or the other, so that both must take them.
@@ -87,8 +98,8 @@ fn agrees(mode: PipelineMode, first: &Manifest, member: &Manifest) -> Result<(),
 }
 
 /// `wine@2`.
-fn named(manifest: &Manifest) -> String {
-    format!("{}@{}", manifest.model, manifest.version)
+fn named(manifest: &Manifest) -> ModelRef {
+    manifest.model.at(manifest.version)
 }
 
 /// `wine@2 (classification of 13 features)`.

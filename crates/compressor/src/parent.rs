@@ -11,7 +11,7 @@ use leat_service_runtime::jobs::Failure;
 /// [`Failure::Refused`] when there is no such version or it has been deleted.
 pub(crate) async fn find(spec: &CompressSpec, context: &Context) -> Result<Manifest, Failure> {
     let manifests: KeyValue<Manifest> = context.storage.key_value(AssetRole::Registry);
-    let reference = format!("{}@{}", spec.model, spec.version);
+    let reference = spec.model.at(spec.version);
     let not_found = |what: &str| Failure::refused(ErrorCode::NotFound, format!("{reference} {what}"));
     let entry = manifests.get(&Manifest::key(&spec.model, spec.version)).await?;
     let manifest = entry.ok_or_else(|| not_found("is not in the registry"))?.value;
@@ -30,6 +30,6 @@ pub(crate) fn target(parent: &Manifest) -> Result<String, Failure> {
 }
 
 fn names_no(what: &str, parent: &Manifest, remedy: &str) -> Failure {
-    let message = format!("{}@{} names no {what}: {remedy}", parent.model, parent.version);
+    let message = format!("{} names no {what}: {remedy}", parent.model.at(parent.version));
     Failure::refused(ErrorCode::InvalidArgument, message)
 }

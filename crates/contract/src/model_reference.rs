@@ -111,6 +111,19 @@ pub struct ModelRef {
     pub version: Option<VersionRef>,
 }
 
+impl ModelName {
+    /// One of its versions.
+    ///
+    /// ```
+    /// use leat_contract::{ModelName, ModelVersion};
+    /// assert_eq!(ModelName::new("digits")?.at(ModelVersion::new(3)?).to_string(), "digits@3");
+    /// # Ok::<(), leat_contract::Error>(())
+    /// ```
+    pub fn at(&self, version: ModelVersion) -> ModelRef {
+        ModelRef { name: self.clone(), version: Some(VersionRef::Version(version)) }
+    }
+}
+
 impl From<ModelName> for ModelRef {
     fn from(name: ModelName) -> Self {
         Self { name, version: None }

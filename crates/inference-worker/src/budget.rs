@@ -92,7 +92,7 @@ pub(crate) async fn bring_back(
             Err(error) => {
                 warn!(?version, %error, "a plan cannot come back to memory");
                 waiting.iter().for_each(Work::leave_queue);
-                let reason = format!("{}@{} cannot be loaded: {error}", version.model, version.version);
+                let reason = format!("{} cannot be loaded: {error}", version.model.at(version.version));
                 refuse_all(&shared, waiting, &Error::Unavailable { reason }).await;
             }
         }

@@ -116,7 +116,7 @@ impl LoadedVersion {
         let Ok(ran) = ran else {
             *scratch = Scratch::default();
             error!(version = ?self, "a plan panicked: this is a defect");
-            return Err(Error::Panicked { version: format!("{}@{}", self.model, self.version) });
+            return Err(Error::Panicked { version: self.model.at(self.version).to_string() });
         };
         Ok(ran?)
     }
@@ -156,7 +156,7 @@ fn platform(content: &Model) -> &'static str {
 
 impl std::fmt::Debug for LoadedVersion {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}@{} {}", self.model, self.version, self.plan.describe())
+        write!(formatter, "{} {}", self.model.at(self.version), self.plan.describe())
     }
 }
 

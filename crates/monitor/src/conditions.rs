@@ -69,7 +69,7 @@ pub(crate) fn of_deployment(
             is_bad: workers == 0,
             value: workers as f64,
             threshold: 1.0,
-            message: format!("{workers} workers serve {}@{version}", deployment.model),
+            message: format!("{workers} workers serve {}", deployment.model.at(version)),
             windows,
         }
     };

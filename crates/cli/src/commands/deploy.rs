@@ -137,8 +137,8 @@ pub(crate) fn routes(deployment: &Deployment) -> String {
     let route = |route: &Route| {
         let is_canary = canary.as_ref().is_some_and(|canary| canary.version == route.version);
         let canary = if is_canary { " (canary)" } else { "" };
-        format!("{model}@{} {} %{canary}", route.version, route.weight)
+        format!("{} {} %{canary}", model.at(route.version), route.weight)
     };
-    let shadow = shadow.iter().map(|shadow| format!("{model}@{} shadows {}", shadow.version, shadow.ratio));
+    let shadow = shadow.iter().map(|shadow| format!("{} shadows {}", model.at(shadow.version), shadow.ratio));
     deployment.routes.iter().map(route).chain(shadow).collect::<Vec<_>>().join(", ")
 }

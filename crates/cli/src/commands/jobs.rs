@@ -78,7 +78,7 @@ fn show(session: &Session, job: &JobStatus) -> Result<(), Error> {
     output::line(&format!("{} ({} {}, attempt {})", job.id, job.spec.kind(), job.spec.model(), job.attempt));
     output::line(&format!("  state      {} {}", job.state, progress(job)));
     if let Some(result) = &job.result {
-        output::line(&format!("  result     {}@{} {}", result.model, result.version, result.digest));
+        output::line(&format!("  result     {} {}", result.model.at(result.version), result.digest));
     }
     if let Some(error) = &job.error {
         output::line(&format!("  error      {} ({})", error.message, error.code));

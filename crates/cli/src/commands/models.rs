@@ -236,7 +236,7 @@ async fn remove(session: &Session, model: &ModelRef) -> Result<(), Error> {
 
 /// `wine@2`.
 pub(crate) fn reference(manifest: &Manifest) -> String {
-    format!("{}@{}", manifest.model, manifest.version)
+    manifest.model.at(manifest.version).to_string()
 }
 
 /// The figures that say most, the best first.

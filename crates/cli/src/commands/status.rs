@@ -86,7 +86,7 @@ impl Overview {
         let workers = self.workers.iter().map(|lease| {
             let loaded = lease.loaded.iter();
             let loaded = loaded.map(|loaded| {
-                format!("{}@{} {:?}", loaded.model, loaded.version, loaded.state).to_lowercase()
+                format!("{} {:?}", loaded.model.at(loaded.version), loaded.state).to_lowercase()
             });
             vec![lease.worker.to_string(), loaded.collect::<Vec<_>>().join(", ")]
         });
@@ -109,7 +109,7 @@ impl Overview {
 fn failures(lease: &WorkerLease) -> impl Iterator<Item = String> {
     lease.loaded.iter().filter_map(|loaded| {
         let error = loaded.error.as_ref()?;
-        Some(format!("{} cannot load {}@{}: {}", lease.worker, loaded.model, loaded.version, error.message))
+        Some(format!("{} cannot load {}: {}", lease.worker, loaded.model.at(loaded.version), error.message))
     })
 }
 
@@ -137,7 +137,7 @@ fn figures(window: &Window) -> Vec<Vec<String>> {
         let accuracy =
             version.accuracy.as_ref().and_then(|accuracy| Some((accuracy.ratio?, accuracy.matched)));
         vec![
-            format!("{}@{}", window.model, version.version),
+            window.model.at(version.version).to_string(),
             format!("{:.1}", version.requests_per_second),
             format!("{:.3}", version.latency_ms.p50),
             format!("{:.3}", version.latency_ms.p99),

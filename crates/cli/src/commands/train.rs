@@ -139,7 +139,7 @@ pub(crate) async fn submit(session: &Session, spec: JobSpec, is_detached: bool) 
     }
     let mut display = JobDisplay::new(&title, session.is_json());
     let made = session.jobs().follow(&job, |event| display.show(event)).await?;
-    let reference = format!("{}@{}", made.model, made.version).parse()?;
+    let reference = made.model.at(made.version);
     print_manifest(session, &session.catalogue().registry().resolve(&reference).await?)
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use leat_contract::{
-    Accuracy, CompressSpec, Encoding, InferRequest, JobSpec, Label, LabelValue, Manifest, ModelRef,
-    ModelVersion, Scalar, Tensor, TensorData,
+    Accuracy, CompressSpec, Encoding, InferRequest, JobSpec, Label, LabelValue, Manifest, ModelVersion,
+    Scalar, Tensor, TensorData,
 };
 use leat_messaging::{Headers, Patience};
 use leat_service_runtime::unix_ms;
@@ -89,7 +89,7 @@ impl Story<'_> {
         let mut display = JobDisplay::new(kind.as_str(), false);
         let id = session.jobs().submit(spec).await?;
         let made = session.jobs().follow(&id, |event| display.show(event)).await?;
-        let reference: ModelRef = format!("{}@{}", made.model, made.version).parse()?;
+        let reference = made.model.at(made.version);
         let manifest = session.catalogue().registry().resolve(&reference).await?;
         let metric = manifest.metrics.get(self.scenario.metric.name).copied().unwrap_or(f64::NAN);
         output::say(&format!(

@@ -90,7 +90,7 @@ impl Summary {
         };
         let latency = manifest.latency.as_ref().map(|latency| format!("{:.2} µs", latency.p50_us));
         vec![
-            format!("{}@{}", manifest.model, manifest.version),
+            manifest.model.at(manifest.version).to_string(),
             output::bytes(manifest.bytes),
             format!("{:.4}", self.held_out(version)),
             live_figure(&version.live).map(|figure| format!("{figure:.4}")).unwrap_or_default(),

@@ -121,7 +121,7 @@ impl Conclusion<'_> {
         if !self.persist(edit).await {
             return Outcome::Lost;
         }
-        let message = format!("{}@{} ({})", result.model, result.version, result.digest);
+        let message = format!("{} ({})", result.model.at(result.version), result.digest);
         self.finish(JobEventKind::Succeeded, Some(message)).await;
         Outcome::Succeeded
     }
