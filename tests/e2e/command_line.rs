@@ -1,7 +1,7 @@
 //! The commands, one after the other, as a person would type them.
 
-use leat_contract::AssetRole;
 use leat_contract::headers::{DEAD_SUBJECT, DEAD_TRUNCATED};
+use leat_contract::{AssetRole, Deployment, ModelName, ModelVersion, Route};
 use leat_messaging::Headers;
 use serde_json::Value;
 
@@ -82,6 +82,23 @@ async fn versions_are_tried_as_shadows_and_canaries_and_answer_together() {
     let rows = ten_rows(&town);
     assert_eq!(town.json(&["predict", "digits", "--csv", &rows]).await.as_array().map(Vec::len), Some(10));
     assert!(town.json(&["deploy", "digits@1", "--then", "none"]).await["pipeline"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_why_a_version_cannot_be_loaded() {
+    let town = Town::with_workers(1).await;
+    let digest = town.storage.objects(AssetRole::Models).put(b"not a model").await.expect("stored");
+    let model: ModelName = "broken".parse().expect("a name");
+    let route = Route { version: ModelVersion::FIRST, digest, weight: 100 };
+    let desired = town.storage.key_value(AssetRole::Desired);
+    desired.put("broken", &Deployment::new(model, vec![route])).await.expect("deployed");
+    let line = leat_test_harness::eventually("status names the version", || async {
+        let status = town.leat(&["status"]).await;
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        status.lines().find(|line| line.contains("cannot load broken@1: ")).map(str::to_owned)
+    })
+    .await;
+    assert!(line.contains("worker-1 cannot load broken@1: the model cannot be read"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
