@@ -5,7 +5,7 @@ use std::time::Duration;
 use leat_cli::{Load, LoadReport};
 use leat_contract::ModelVersion;
 
-use crate::town::Town;
+use crate::town::{Town, digits_path};
 
 /// A long run sets another number: `LEAT_ROUTE_CHANGES=1000 cargo test -p leat-cli --test e2e route_changes`.
 fn changes() -> usize {
@@ -55,6 +55,30 @@ async fn a_canary_gets_its_share_and_a_rollback_takes_it_away() {
     for report in [canary, change, back, load.stop().await] {
         assert_eq!((report.failed_total(), report.repeated), (0, 0), "{:?}", report.failed);
     }
+}
+
+/// The others wait behind its runs on the only worker, so that whole requests do not show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_computes_longer_is_rolled_back_where_it_shares_the_worker() {
+    let town = Town::with_workers(1).await;
+    town.train_digits().await;
+    town.json(&["deploy", "digits@1"]).await;
+    let (data, hidden) = (digits_path(), ["--hidden", "1024,1024", "--epochs", "1"]);
+    let data = data.to_str().expect("an ordinary path");
+    town.json(&[&["train", "--name", "digits", "--data", data, "--target", "digit"], &hidden[..]].concat())
+        .await;
+    let trial = "deploy digits@2 --canary 50 --min-requests 200 --promote-after 1h";
+    let limits = "--max-error-increase 1 --max-accuracy-drop 1 --max-latency-increase 0.1";
+    town.json(&trial.split(' ').chain(limits.split(' ')).collect::<Vec<_>>()).await;
+    let load = Load::start(&town.connection, &town.load(2)).expect("load starts");
+    let event = town.json(&["events", "--of", "rollouts", "--from-start", "--limit", "1"]).await;
+    assert_eq!(load.stop().await.failed_total(), 0);
+    let event = &event["message"];
+    let reason = event["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("its runs took "), "{event}");
+    assert_eq!(event["what"], "rolled_back", "{event}");
+    let back = town.json(&["status"]).await["deployments"][0].clone();
+    assert_eq!((&back["routes"][0]["version"], &back["routes"][1]), (&1.into(), &().into()), "{back}");
 }
 
 /// Waits until there are enough answers for a share to mean something.

@@ -75,5 +75,5 @@ pub use registry::{Alias, LatencyBefore, Manifest, ManifestLatency};
 pub use rollout_event::{RolloutEnd, RolloutEvent};
 pub use scalar::Scalar;
 pub use subjects::Subjects;
-pub use telemetry::{ModelTelemetry, ProcessTelemetry, ShadowCounts, WorkerTelemetry};
+pub use telemetry::{ModelTelemetry, ProcessTelemetry, RunTimes, ShadowCounts, WorkerTelemetry};
 pub use version::ContractVersion;

@@ -71,6 +71,28 @@ pub struct ModelTelemetry {
     /// Of what use kept answers were in the interval, when the deployment has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheFigures>,
+    /// The runs of the interval by how many rows they had and whether they were cold: only what was run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunTimes>,
+}
+
+/// How long runs with about as many rows took, in the model and with their shares of reading requests and writing answers, by the natural
+/// logarithms of their nanoseconds: a geometric mean and its error, which a few stalls of the machine do not move far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunTimes {
+    /// Rows of a run, as in [`BatchFigures::size`](crate::BatchFigures::size).
+    pub size: u64,
+    /// Whether the thread had run something else before, so that the weights came from farther away.
+    #[serde(default)]
+    pub is_cold: bool,
+    /// Runs.
+    pub count: u64,
+    /// Rows of all these runs.
+    pub rows: u64,
+    /// The sum of the logarithms.
+    pub log_sum: f64,
+    /// The sum of their squares.
+    pub log_squares: f64,
 }
 
 /// How the answers of a shadow compare with those that were sent.

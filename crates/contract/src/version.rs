@@ -37,15 +37,18 @@ pub enum ContractVersion {
     /// How many rows the runs of a version had, in the figures of workers. Metadata of one version. Preferred batches in rows.
     #[serde(rename = "1.6")]
     V1_6,
+    /// How long runs took by how many rows they had, in telemetry.
+    #[serde(rename = "1.7")]
+    V1_7,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_6;
+    pub const CURRENT: Self = Self::V1_7;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 7] =
-        [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5, Self::V1_6];
+    pub const ALL: [Self; 8] =
+        [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5, Self::V1_6, Self::V1_7];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -57,6 +60,7 @@ impl ContractVersion {
             Self::V1_4 => "1.4",
             Self::V1_5 => "1.5",
             Self::V1_6 => "1.6",
+            Self::V1_7 => "1.7",
         }
     }
 
@@ -80,6 +84,7 @@ impl ContractVersion {
             Self::V1_6 => {
                 "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`; `preferred_size` of deployments counts rows where it counted requests"
             }
+            Self::V1_7 => "`runs` in telemetry",
         }
     }
 }

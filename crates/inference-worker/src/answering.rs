@@ -1,6 +1,6 @@
 //! From requests to their answers: sorted by version, run, written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use leat_contract::{ModelName, PredictionRecord};
@@ -28,6 +28,8 @@ pub(crate) struct Answering {
     /// Who shares large batches.
     team: Arc<Team>,
     scratch: Scratch,
+    /// What was run last.
+    last: Weak<LoadedVersion>,
     batches: Vec<Batch>,
     replies: ReplyMemory,
     spare: Vec<Buffers>,
@@ -43,6 +45,7 @@ impl Answering {
             copies,
             team,
             scratch: Scratch::default(),
+            last: Weak::new(),
             batches: Vec::new(),
             replies: ReplyMemory::default(),
             spare: Vec::new(),
@@ -88,7 +91,8 @@ impl Answering {
 
     fn run(&mut self, mut batch: Batch, limits: BatchLimits, deliver: &mut Deliver<'_>) {
         let begun = Instant::now();
-        let means = Means { team: &self.team, scratch: &mut self.scratch, replies: &mut self.replies };
+        let Self { team, scratch, last, replies, .. } = self;
+        let means = Means { team, scratch, last, replies };
         batch.run(limits, means, &mut self.answers);
         self.deliver(deliver);
         batch.took(begun.elapsed());

@@ -4,7 +4,7 @@ mod reading;
 mod settled;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use leat_messaging::Subject;
 
 use crate::Error;
 use crate::loaded::LoadedVersion;
+use crate::meter::Run;
 use crate::reply::{self, Wanted};
 use crate::reply_memory::ReplyMemory;
 use crate::response_cache::ResponseCache;
@@ -42,8 +43,7 @@ pub(crate) struct Buffers {
     /// Rows of the live requests that were answered and are to be copied.
     copied: Vec<Range<usize>>,
     settled: Vec<Settled>,
-    /// The rows of each run of the model.
-    runs: Vec<usize>,
+    runs: Vec<Run>,
     records: Vec<PredictionRecord>,
 }
 
@@ -52,6 +52,8 @@ pub(crate) struct Means<'a> {
     /// Who shares large batches.
     pub(crate) team: &'a Team,
     pub(crate) scratch: &'a mut Scratch,
+    /// What the thread ran last.
+    pub(crate) last: &'a mut Weak<LoadedVersion>,
     pub(crate) replies: &'a mut ReplyMemory,
 }
 
@@ -190,13 +192,17 @@ impl Batch {
     pub(crate) fn run(
         &mut self,
         limits: BatchLimits,
-        Means { team, scratch, replies }: Means<'_>,
+        Means { team, scratch, last, replies }: Means<'_>,
         answers: &mut Vec<Answer>,
     ) {
         self.version.meter.began(self.buffers.members.len());
+        // Answers that are known, and nothing but them, bring no weights near.
+        let is_cold = self.rows() > 0 && !std::ptr::eq(last.as_ptr(), Arc::as_ptr(&self.version));
+        if is_cold {
+            *last = Arc::downgrade(&self.version);
+        }
         let begun = Instant::now();
-        let ran = self.run_rows(team, scratch);
-        self.compute = begun.elapsed();
+        let ran = self.run_rows((begun, is_cold), team, scratch);
         let mut members = std::mem::take(&mut self.buffers.members);
         let mut settled = std::mem::take(&mut self.buffers.settled);
         for member in members.drain(..) {
@@ -210,9 +216,7 @@ impl Batch {
             // One request must not spoil the batch for others: when something failed, each is run for itself.
             let mut alone = Ok(());
             if ran.is_err() && !is_known {
-                let begun = Instant::now();
                 alone = self.run_alone(&member, team, scratch);
-                self.compute += begun.elapsed();
             }
             let written = alone
                 .and_then(|()| check_deadline(member.deadline_ms, member.received))
@@ -268,8 +272,13 @@ impl Batch {
         }
     }
 
-    /// Runs everything, at most so many rows at once as the deployment says.
-    fn run_rows(&mut self, team: &Team, scratch: &mut Scratch) -> Result<(), Error> {
+    /// Runs everything from now on, at most so many rows at once as the deployment says. The first run may be cold.
+    fn run_rows(
+        &mut self,
+        (mut now, mut is_cold): (Instant, bool),
+        team: &Team,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
         let (features, outputs) = (self.version.plan.features(), self.version.plan.outputs());
         let place = self.rows() * outputs;
         if self.buffers.output.len() < place {
@@ -282,8 +291,11 @@ impl Batch {
             let rows = input.len() / features.max(1);
             let output = place.get_mut(..rows * outputs).unwrap_or_default();
             let batch = leat_engine::Batch { rows, input, output };
-            self.version.run(&self.plan, batch, team, scratch)?;
-            self.buffers.runs.push(rows);
+            let ran = self.version.run(&self.plan, batch, team, scratch);
+            let took = now.elapsed();
+            (self.compute, now) = (self.compute + took, now + took);
+            ran?;
+            self.buffers.runs.push(Run::new(rows, took, std::mem::take(&mut is_cold)));
         }
         Ok(())
     }
@@ -294,8 +306,12 @@ impl Batch {
         let input = self.buffers.input.get(start * features..end * features).unwrap_or_default();
         let output = self.buffers.output.get_mut(start * outputs..end * outputs).unwrap_or_default();
         let batch = leat_engine::Batch { rows: member.rows.len(), input, output };
-        self.version.run(&self.plan, batch, team, scratch)?;
-        self.buffers.runs.push(member.rows.len());
+        let begun = Instant::now();
+        let ran = self.version.run(&self.plan, batch, team, scratch);
+        let took = begun.elapsed();
+        self.compute += took;
+        ran?;
+        self.buffers.runs.push(Run::new(member.rows.len(), took, false));
         Ok(())
     }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use leat_contract::{
-    BatchFigures, CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, ShadowCounts, TimeTotal,
-    VersionTotals,
+    BatchFigures, CacheFigures, ErrorCode, ModelName, ModelTelemetry, ModelVersion, RunTimes, ShadowCounts,
+    TimeTotal, VersionTotals,
 };
-use leat_statistics::{LatencyEncoder, LatencyHistogram, LatencySummary};
+use leat_statistics::{LatencyEncoder, LatencyHistogram, LatencySummary, Sample};
 
 /// The counters of one version. Threads that answer requests lock it once per batch.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Counts {
     latency: LatencyHistogram,
     queue: LatencyHistogram,
     compute: LatencyHistogram,
+    /// The logarithms of what runs took, by whether they were cold and by their size.
+    run_logs: BTreeMap<(bool, u64), RunLogs>,
     /// What copies of requests told, when it is a shadow.
     pub(crate) shadow: ShadowCounts,
     /// Of what use kept answers were.
@@ -59,19 +62,49 @@ pub(crate) struct BatchTiming {
     pub(crate) output_ns: u64,
 }
 
+/// One run of the model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) rows: usize,
+    pub(crate) compute_ns: u64,
+    /// Whether its thread had run something else before.
+    pub(crate) is_cold: bool,
+}
+
+impl Run {
+    pub(crate) fn new(rows: usize, took: Duration, is_cold: bool) -> Self {
+        Self { rows, compute_ns: nanoseconds(took), is_cold }
+    }
+}
+
+/// Runs of about as many rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct RunLogs {
+    rows: u64,
+    /// The logarithms of what they took.
+    logs: Sample,
+}
+
 impl Counts {
-    /// Counts the runs of a batch, each with its rows.
-    pub(crate) fn ran(&mut self, runs: &[usize], timing: BatchTiming) {
+    /// Counts the runs of a batch, which share the time of reading, and that of writing with answers that were known: so many rows in all.
+    pub(crate) fn ran(&mut self, runs: &[Run], timing: BatchTiming, written: usize) {
         self.batches += runs.len() as u64;
         self.totals.batches += runs.len() as u64;
-        let in_all = runs.iter().sum::<usize>().max(1) as u64;
-        for rows in runs.iter().map(|rows| *rows as u64) {
-            let share = |ns: u64| TimeTotal { count: 1, ns: ns.saturating_mul(rows) / in_all };
+        let read = runs.iter().map(|run| run.rows).sum::<usize>().max(1);
+        for &Run { rows, compute_ns, is_cold } in runs {
+            let rows = rows as u64;
+            let share = |ns: u64, of: usize| ns.saturating_mul(rows) / of as u64;
+            let (input_ns, output_ns) =
+                (share(timing.input_ns, read), share(timing.output_ns, written.max(read)));
             let size = BatchFigures::size_of(rows);
             let sum = self.batches_by_size.entry(size).or_insert(BatchFigures { size, ..Default::default() });
-            sum.input.add(share(timing.input_ns));
-            sum.compute.add(share(timing.compute_ns));
-            sum.output.add(share(timing.output_ns));
+            let one = |ns: u64| TimeTotal { count: 1, ns };
+            sum.input.add(one(input_ns));
+            sum.compute.add(one(compute_ns));
+            sum.output.add(one(output_ns));
+            let sum = self.run_logs.entry((is_cold, size)).or_default();
+            sum.rows += rows;
+            sum.logs.record(((input_ns + compute_ns + output_ns).max(1) as f64).ln());
         }
     }
 
@@ -186,6 +219,7 @@ impl Meter {
         let latency = delta(|counts| &mut counts.latency);
         let queue = delta(|counts| &mut counts.queue);
         let compute = delta(|counts| &mut counts.compute);
+        let run_logs = std::mem::take(&mut counts.run_logs);
         let shadow = std::mem::take(&mut counts.shadow);
         let cache = std::mem::take(&mut counts.cache);
         self.copies.lock().unwrap_or_else(PoisonError::into_inner).merge(&shadow);
@@ -203,8 +237,18 @@ impl Meter {
             compute,
             shadow: (shadow != ShadowCounts::default()).then_some(shadow),
             cache: (cache != CacheFigures::default()).then_some(cache),
+            runs: run_logs.into_iter().map(run_times).collect(),
         }
     }
+}
+
+/// What a counter takes.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn run_times(((is_cold, size), RunLogs { rows, logs }): ((bool, u64), RunLogs)) -> RunTimes {
+    RunTimes { size, is_cold, count: logs.count(), rows, log_sum: logs.sum(), log_squares: logs.squares() }
 }
 
 #[cfg(test)]
@@ -217,8 +261,10 @@ mod tests {
         let meter = Meter::default();
         let batch = BatchTiming { input_ns: 300, compute_ns: 500, output_ns: 200 };
         let timing = Timing { total_ns: 3000, queue_ns: 1000, batch: Some(batch) };
-        meter.counts().ran(&[4], batch);
-        meter.counts().ran(&[3, 1, 3], BatchTiming { input_ns: 70, compute_ns: 140, output_ns: 7 });
+        let run = |rows, compute_ns, is_cold| Run { rows, compute_ns, is_cold };
+        meter.counts().ran(&[run(4, 500, true)], batch, 8);
+        let parts = [run(3, 60, true), run(3, 60, false), run(1, 20, false)];
+        meter.counts().ran(&parts, BatchTiming { input_ns: 70, compute_ns: 140, output_ns: 7 }, 7);
         meter.counts().answered(4, timing, 1_700_000_000_000);
         meter.counts().failed(ErrorCode::InvalidArgument, Timing { batch: None, ..timing });
         meter.counts().refused(ErrorCode::Overloaded);
@@ -235,9 +281,17 @@ mod tests {
         let latency = LatencyHistogram::from_bytes(&first.latency).unwrap();
         assert_eq!(latency.count(), 2);
         assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);
+        let logs = |rows, ns: f64| RunLogs { rows, logs: [ns.ln()].into_iter().collect() };
+        let runs = [
+            ((false, 1), logs(1, 31.0)),
+            ((false, 3), logs(3, 93.0)),
+            ((true, 3), logs(3, 93.0)),
+            ((true, 4), logs(4, 900.0)),
+        ];
+        assert_eq!(first.runs, runs.map(run_times));
 
         let second = meter.take(&model, version, 0, &mut LatencyEncoder::default());
-        assert_eq!(second.cache, None);
+        assert_eq!((second.cache, second.runs.len()), (None, 0));
         assert_eq!((second.requests, second.latency.len(), second.errors.len()), (0, 0, 0));
         assert!(meter.is_empty());
 
@@ -253,7 +307,7 @@ mod tests {
         let told =
             meter.batches_by_size().into_iter().map(|sum| (sum.size, [sum.input, sum.compute, sum.output]));
         let of = |count, ns: [u64; 3]| ns.map(|ns| TimeTotal { count, ns });
-        let expected = [(1, of(1, [10, 20, 1])), (3, of(2, [60, 120, 6])), (4, of(1, [300, 500, 200]))];
+        let expected = [(1, of(1, [10, 20, 1])), (3, of(2, [60, 120, 6])), (4, of(1, [300, 500, 100]))];
         assert!(told.eq(expected));
     }
 }

@@ -102,14 +102,23 @@ fn split(models: Vec<ModelTelemetry>, bytes_max: usize) -> Vec<Vec<ModelTelemetr
 /// About how many bytes the counters of one version take, rather too many than too few.
 fn size(told: &ModelTelemetry) -> usize {
     let histograms = told.latency.len() + told.queue.len() + told.compute.len();
-    256 + told.model.as_str().len() + 64 * told.errors.len() + histograms
+    256 + told.model.as_str().len() + 64 * told.errors.len() + 96 * told.runs.len() + histograms
 }
 
 #[cfg(test)]
 mod tests {
-    use leat_contract::{ErrorCode, ModelVersion, WorkerId};
+    use leat_contract::{ErrorCode, ModelVersion, RunTimes, WorkerId};
 
     use super::*;
+
+    const RUNS: RunTimes = RunTimes {
+        size: u64::MAX,
+        is_cold: true,
+        count: u64::MAX,
+        rows: u64::MAX,
+        log_sum: 0.1,
+        log_squares: 0.1,
+    };
 
     fn told(number: usize, bytes: usize) -> ModelTelemetry {
         ModelTelemetry {
@@ -126,6 +135,7 @@ mod tests {
             compute: vec![0; bytes],
             shadow: None,
             cache: None,
+            runs: vec![RUNS; number % 3],
         }
     }
 

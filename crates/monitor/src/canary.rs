@@ -5,15 +5,17 @@
 //! this needs some windows in a row. What is counted begins anew with every change of the deployment and with every start of the monitor;
 //! the time of its policy does not.
 
+mod runs;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leat_contract::{Deployment, ModelName, ModelTelemetry, ModelVersion, RolloutEnd};
-use leat_statistics::LatencyHistogram;
+use leat_contract::{Deployment, ModelName, ModelVersion, RolloutEnd, WorkerId};
 
 pub(crate) use trial::Scored;
 use trial::Trial;
+
+use crate::report::VersionReport;
 
 /// The canaries that are being judged.
 #[derive(Debug)]
@@ -40,9 +42,9 @@ impl Canaries {
     }
 
     /// Takes what a worker told of a version.
-    pub(crate) fn hear(&mut self, told: &ModelTelemetry, latency: &LatencyHistogram) {
-        if let Some(trial) = self.trials.get_mut(&told.model) {
-            trial.hear(told, latency);
+    pub(crate) fn hear(&mut self, worker: &WorkerId, report: &VersionReport<'_>) {
+        if let Some(trial) = self.trials.get_mut(&report.told.model) {
+            trial.hear(worker, report);
         }
     }
 
@@ -61,9 +63,9 @@ impl Canaries {
             let Some(canary) = &deployment.canary else { continue };
             present.insert(deployment.model.clone());
             let trial = self.trials.entry(deployment.model.clone());
-            let trial = trial.or_insert_with(|| Trial::new(canary, revision));
+            let trial = trial.or_insert_with(|| Trial::new(canary, deployment, revision));
             if trial.revision() != revision {
-                *trial = Trial::new(canary, revision);
+                *trial = Trial::new(canary, deployment, revision);
             }
             let accuracy = |version| scored(&deployment.model, version);
             let verdict = match unloadable(&deployment.model) {

@@ -71,7 +71,7 @@ impl Observatory {
             let added = VersionReport::read(told).and_then(|version| {
                 self.window.add(&report.worker, covered, &version)?;
                 self.metrics.add(&report.worker, &version);
-                self.canaries.hear(told, &version.latency);
+                self.canaries.hear(&report.worker, &version);
                 Ok(())
             });
             if let Err(error) = added {

@@ -209,6 +209,7 @@ mod tests {
                 compute: Vec::new(),
                 shadow: None,
                 cache: None,
+                runs: Vec::new(),
             };
             WorkerTelemetry { models: vec![told], ..report(1, sequence, cpu_seconds_total) }
         };

@@ -17,6 +17,36 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Numbers whose sum, and the sum of whose squares, somebody tells. None where no numbers have such sums.
+    ///
+    /// ```
+    /// use leat_statistics::Sample;
+    /// assert_eq!(Sample::from_sums(4, 10.0, 30.0), Some([1.0, 2.0, 3.0, 4.0].into_iter().collect()));
+    /// assert_eq!(Sample::from_sums(4, 10.0, 20.0), None);
+    /// ```
+    pub fn from_sums(count: u64, sum: f64, squares: f64) -> Option<Self> {
+        // By Cauchy and Schwarz the squares are at least this; adding rounds.
+        let least = sum * sum / count.max(1) as f64;
+        let may_be = squares.is_finite() && least <= squares + 1e-9 * squares.abs();
+        let is_sum = if count == 0 { sum == 0.0 && squares == 0.0 } else { may_be };
+        is_sum.then_some(Self { count, sum, squares })
+    }
+
+    /// Adds a number.
+    pub fn record(&mut self, number: f64) {
+        *self = self.merge(Self { count: 1, sum: number, squares: number * number });
+    }
+
+    /// Their sum.
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// The sum of their squares.
+    pub fn squares(&self) -> f64 {
+        self.squares
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.count
@@ -34,11 +64,16 @@ impl Sample {
         Some(deviations.max(0.0) / others as f64)
     }
 
+    /// The square of the standard error of the mean; none of fewer than two.
+    pub fn squared_error(&self) -> Option<f64> {
+        Some(self.variance()? / self.count as f64)
+    }
+
     /// Both together.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         Self {
-            count: self.count + other.count,
+            count: self.count.saturating_add(other.count),
             sum: self.sum + other.sum,
             squares: self.squares + other.squares,
         }
@@ -47,8 +82,9 @@ impl Sample {
 
 impl FromIterator<f64> for Sample {
     fn from_iter<T: IntoIterator<Item = f64>>(numbers: T) -> Self {
-        let one = |number: f64| Self { count: 1, sum: number, squares: number * number };
-        numbers.into_iter().map(one).fold(Self::default(), Self::merge)
+        let mut sample = Self::default();
+        numbers.into_iter().for_each(|number| sample.record(number));
+        sample
     }
 }
 
@@ -64,9 +100,8 @@ impl FromIterator<f64> for Sample {
 /// assert!((interval.low + 5.328965).abs() < 1e-5 && (interval.high - 0.328965).abs() < 1e-5);
 /// ```
 pub fn mean_difference_interval(first: Sample, second: Sample, factor: f64, z: f64) -> Option<Interval> {
-    let squared_error = |sample: Sample| Some(sample.variance()? / sample.count as f64);
     let difference = first.mean()? - factor * second.mean()?;
-    let error = z * (squared_error(first)? + factor * factor * squared_error(second)?).sqrt();
+    let error = z * (first.squared_error()? + factor * factor * second.squared_error()?).sqrt();
     Some(Interval { low: difference - error, high: difference + error })
 }
 

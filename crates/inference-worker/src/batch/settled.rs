@@ -1,11 +1,11 @@
 //! What became of the requests of a batch, and how long each part of that took.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use leat_contract::ErrorCode;
 
 use super::Batch;
-use crate::meter::{BatchTiming, Timing};
+use crate::meter::{BatchTiming, Timing, nanoseconds};
 
 /// What became of one request, for the counters.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Batch {
         }
         let at = leat_service_runtime::unix_ms();
         let mut counts = self.version.meter.counts();
-        counts.ran(&self.buffers.runs, ran);
+        counts.ran(&self.buffers.runs, ran, settled.iter().map(|settled| settled.rows).sum());
         counts.looked_up(self.cache);
         for &(code, received) in &self.buffers.refused {
             counts.failed(code, timing(received, false));
@@ -59,8 +59,4 @@ impl Batch {
         let errors = failures.chain(self.buffers.refused.iter().map(|(code, _)| *code));
         self.served.answered(results.count(), total, errors.map(ErrorCode::name));
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

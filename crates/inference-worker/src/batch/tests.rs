@@ -80,6 +80,11 @@ impl Bench {
     }
 
     fn run(&self, work: Vec<Work>, limits: BatchLimits) -> Outcome {
+        self.run_after(&mut Weak::new(), work, limits)
+    }
+
+    /// On a thread that ran something last.
+    fn run_after(&self, last: &mut Weak<LoadedVersion>, work: Vec<Work>, limits: BatchLimits) -> Outcome {
         let chosen = work[0].target.choose(None).unwrap();
         let plan = chosen.0.plan.get().unwrap();
         let mut batch = Batch::new(self.served.clone(), chosen, plan, Buffers::default());
@@ -89,7 +94,7 @@ impl Bench {
         }
         let team = Team::new(NonZeroUsize::MIN).unwrap();
         let (scratch, replies) = (&mut Scratch::default(), &mut ReplyMemory::default());
-        batch.run(limits, Means { team: &team, scratch, replies }, &mut answers);
+        batch.run(limits, Means { team: &team, scratch, last, replies }, &mut answers);
         batch.settle();
         let records = batch.records().collect();
         assert_eq!(batch.into_buffers().input.len(), 0);
@@ -132,6 +137,24 @@ fn the_parts_of_a_batch_are_counted_with_each_of_its_requests() {
     assert!(parts.iter().all(|part| part.count == 2 && part.ns > 0), "{totals:?}");
     let of_parts = parts.iter().map(|part| part.ns).sum::<u64>() + totals.queue.ns;
     assert!(of_parts <= totals.success.ns, "{totals:?}");
+}
+
+#[test]
+fn a_run_after_another_version_is_counted_as_cold() {
+    let (bench, other) = (Bench::new(64), Bench::new(64));
+    let mut last = Weak::new();
+    let good = r#"{"instances":[[1,2],[3,4]]}"#;
+    // What is refused is not run.
+    for (bench, payload) in
+        [(&bench, good), (&bench, good), (&other, "{"), (&bench, good), (&other, good), (&bench, good)]
+    {
+        let work = bench.work(payload, Duration::ZERO);
+        bench.run_after(&mut last, vec![work], LIMITS);
+    }
+    let version = bench.served.routes().principal().unwrap().clone();
+    let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
+    let runs: Vec<_> = told.runs.iter().map(|runs| (runs.is_cold, runs.size, runs.count)).collect();
+    assert_eq!(runs, [(false, 2, 2), (true, 2, 2)]);
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! One canary beside the others.
 
-use leat_contract::{Canary, Deployment, ErrorCode, ModelTelemetry, ModelVersion, RolloutEnd};
+use std::collections::BTreeSet;
+
+use leat_contract::{Canary, Deployment, ErrorCode, ModelVersion, RolloutEnd, WorkerId};
 use leat_statistics::{
     LatencyHistogram, Sample, Share, difference_interval, mean_difference_interval, wilson_interval,
 };
+
+use super::runs::{Ratio, Runs};
+use crate::report::VersionReport;
 
 /// The normal quantile of a two-sided 99.9 % interval. Stricter than the usual 95 %, because a verdict may fall after every
 /// window, and looking often at a 95 % interval finds a difference where there is none.
@@ -12,6 +17,8 @@ const Z: f64 = 3.290_526_731_491_926;
 const SETTLING: u32 = 2;
 /// What cannot be loaded is tried again; a canary that still cannot after so long will not be.
 const LOADABLE_WITHIN_MS: u64 = 60_000;
+/// Runs that are alike may differ by so much for other reasons than the version.
+const UNLIKE: f64 = 0.1;
 /// Requests above the 99th percentile.
 const SLOW: f64 = 0.01;
 
@@ -31,8 +38,12 @@ pub(crate) struct Scored {
 pub(super) struct Trial {
     canary: Canary,
     revision: u64,
+    /// The others: who answers only when it is named has other requests.
+    live: BTreeSet<ModelVersion>,
     tried: Figures,
     others: Figures,
+    /// What the others' requests are in the model.
+    others_compute: LatencyHistogram,
     /// Windows until counting begins.
     settling: u32,
     /// Since when no worker can load it.
@@ -46,6 +57,7 @@ struct Figures {
     requests: u64,
     failed: u64,
     latency: LatencyHistogram,
+    runs: Runs,
 }
 
 /// What a comparison says.
@@ -56,13 +68,17 @@ enum Finding {
 }
 
 impl Trial {
-    pub(super) fn new(canary: &Canary, revision: u64) -> Self {
-        let figures = || Figures { requests: 0, failed: 0, latency: LatencyHistogram::new() };
+    pub(super) fn new(canary: &Canary, deployment: &Deployment, revision: u64) -> Self {
+        let figures =
+            || Figures { requests: 0, failed: 0, latency: LatencyHistogram::new(), runs: Runs::default() };
+        let live = deployment.routes.iter().filter(|route| route.weight > 0);
         Self {
             canary: canary.clone(),
             revision,
+            live: live.map(|route| route.version).filter(|version| *version != canary.version).collect(),
             tried: figures(),
             others: figures(),
+            others_compute: LatencyHistogram::new(),
             settling: SETTLING,
             unloadable_since: None,
             verdict: None,
@@ -77,13 +93,17 @@ impl Trial {
         self.tried.requests
     }
 
-    pub(super) fn hear(&mut self, told: &ModelTelemetry, latency: &LatencyHistogram) {
-        if self.settling > 0 {
+    pub(super) fn hear(&mut self, worker: &WorkerId, report: &VersionReport<'_>) {
+        let version = report.told.version;
+        let is_tried = version == self.canary.version;
+        if self.settling > 0 || !(is_tried || self.live.contains(&version)) {
             return;
         }
-        let is_tried = told.version == self.canary.version;
         let figures = if is_tried { &mut self.tried } else { &mut self.others };
-        figures.add(told, latency);
+        let is_merged = figures.add(worker, report);
+        if is_merged && !is_tried && self.others_compute.merge(&report.compute).is_err() {
+            tracing::debug!(%worker, %version, "times in the model that cannot be added");
+        }
     }
 
     /// What it means that no worker can load it.
@@ -106,7 +126,7 @@ impl Trial {
         if !enough(self.canary.requests_min.div_ceil(2)) {
             return None;
         }
-        let findings = [self.errors(), self.latency(), self.accuracy(deployment, scored)];
+        let findings = [self.errors(), self.runs(), self.latency(), self.accuracy(deployment, scored)];
         let mut is_open = false;
         for finding in findings {
             match finding {
@@ -155,10 +175,14 @@ impl Trial {
         increase(tried, others, self.canary.error_increase_max, reason)
     }
 
-    /// Counts what took longer than the 99th percentile of the others may become: of a canary that is as fast, it is 1 %.
+    /// Counts what took longer than the 99th percentile of the others may become: of a canary that is as fast, it is 1 %. With fewer
+    /// requests than theirs, which run together, it waits for one of their runs, and they hardly ever for its runs: that comes on top.
     fn latency(&self) -> Finding {
         let Some(p99_ns) = self.others.latency.quantile(1.0 - SLOW) else { return Finding::Open };
         let limit_ns = (p99_ns as f64 * (1.0 + self.canary.latency_increase_max)) as u64;
+        let is_alone = self.tried.requests < self.others.requests;
+        let run_ns = self.others_compute.quantile(0.5).filter(|_| is_alone).unwrap_or_default();
+        let limit_ns = limit_ns.saturating_add(run_ns);
         let trials = self.tried.latency.count();
         let slow = trials.saturating_sub(self.tried.latency.count_at_most(limit_ns));
         let Some(interval) = wilson_interval(slow, trials, Z) else { return Finding::Open };
@@ -169,6 +193,21 @@ impl Trial {
             ));
         }
         if slow as f64 <= SLOW * trials as f64 { Finding::Fine } else { Finding::Open }
+    }
+
+    /// Compares what runs take, because whole requests do not show it where the versions share workers: the others wait behind the runs
+    /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary.
+    fn runs(&self) -> Finding {
+        let Some(Ratio { mean, low, runs }) = self.tried.runs.ratio_to(&self.others.runs, Z) else {
+            return Finding::Fine;
+        };
+        let limit = 1.0 + self.canary.latency_increase_max.max(UNLIKE);
+        if low > limit {
+            return Finding::Worse(format!(
+                "its runs took {mean:.3} times as long as those of the others that are most alike, in {runs} runs"
+            ));
+        }
+        if mean <= limit { Finding::Fine } else { Finding::Open }
     }
 
     fn accuracy(&self, deployment: &Deployment, scored: impl Fn(ModelVersion) -> Scored) -> Finding {
@@ -211,7 +250,9 @@ impl Trial {
 }
 
 impl Figures {
-    fn add(&mut self, told: &ModelTelemetry, latency: &LatencyHistogram) {
+    /// Whether it could be added.
+    fn add(&mut self, worker: &WorkerId, report: &VersionReport<'_>) -> bool {
+        let told = report.told;
         // Refusals at the door are no version's fault; they are counted with the one that has the largest share.
         let is_of_version =
             |code: &ErrorCode| !matches!(code, ErrorCode::Overloaded | ErrorCode::Unavailable);
@@ -220,11 +261,13 @@ impl Figures {
             let sum = if is_of_version(code) { &mut failed } else { &mut refused };
             *sum = sum.saturating_add(*count);
         }
-        if self.latency.merge(latency).is_err() {
-            return;
+        if self.latency.merge(&report.latency).is_err() {
+            return false;
         }
         self.requests = self.requests.saturating_add(told.requests.saturating_sub(refused));
         self.failed = self.failed.saturating_add(failed).min(self.requests);
+        self.runs.add(worker, &told.runs);
+        true
     }
 }
 

@@ -32,6 +32,7 @@ fn told(requests: u64) -> ModelTelemetry {
             difference_max: 0.5,
         }),
         cache: Some(CacheFigures { hits: 3, misses: 1 }),
+        runs: Vec::new(),
     }
 }
 

@@ -47,6 +47,7 @@ fn told(model: &str, version: u32, requests: u64) -> ModelTelemetry {
         compute: Vec::new(),
         shadow: None,
         cache: None,
+        runs: Vec::new(),
     }
 }
 

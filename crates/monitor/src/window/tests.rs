@@ -23,6 +23,7 @@ fn told(version: u32, latencies_ms: &[u64]) -> ModelTelemetry {
         compute: Vec::new(),
         shadow: None,
         cache: None,
+        runs: Vec::new(),
     }
 }
 

@@ -28,6 +28,7 @@ fn idle(version: u32) -> ModelTelemetry {
         compute: Vec::new(),
         shadow: None,
         cache: None,
+        runs: Vec::new(),
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) struct Rollout {
     /// How much larger a canary's share of failed requests may be, 0 to 1 (unless told otherwise 0.01).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_error_increase: Option<f64>,
-    /// How much longer a canary's 99th percentile of latency may be (unless told otherwise 0.5: half as long again).
+    /// How much longer a canary's 99th percentile of latency, and its runs beside the others' with about as many rows, may be (unless
+    /// told otherwise 0.5: half as long again).
     #[arg(long, value_name = "RATIO", requires = "canary")]
     max_latency_increase: Option<f64>,
     /// How much smaller a canary's accuracy may be, 0 to 1, or of a regression how much larger its mean absolute error, as a

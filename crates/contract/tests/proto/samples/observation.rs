@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use leat_contract::{
     Accuracy, Alert, AlertState, BatchFigures, CacheFigures, ErrorCode, InferenceFigures, Interval, Label,
     LabelValue, ModelTelemetry, PredictedValue, PredictionBatch, PredictionRecord, ProcessTelemetry,
-    Quantiles, Scalar, ShadowCounts, ShadowFigures, TimeTotal, VersionFigures, VersionTotals, VersionWindow,
-    Window, WorkerResources, WorkerTelemetry,
+    Quantiles, RunTimes, Scalar, ShadowCounts, ShadowFigures, TimeTotal, VersionFigures, VersionTotals,
+    VersionWindow, Window, WorkerResources, WorkerTelemetry,
     micro::{MicroEndpoint, MicroEndpointStats, MicroIdentity, MicroInfo, MicroPing, MicroStats},
 };
 use serde_json::json;
@@ -29,6 +29,10 @@ pub(super) fn all() -> Vec<Sample> {
         Sample {
             holds_binary: true,
             ..document("worker-telemetry-cache", "WorkerTelemetry", telemetry_of_cache())
+        },
+        Sample {
+            holds_binary: true,
+            ..document("worker-telemetry-runs", "WorkerTelemetry", telemetry_of_runs())
         },
         document("window", "Window", window()),
         document("window-shadow", "Window", window_of_shadow()),
@@ -76,6 +80,7 @@ fn telemetry() -> WorkerTelemetry {
             compute: Vec::new(),
             shadow: None,
             cache: None,
+            runs: Vec::new(),
         }],
     }
 }
@@ -93,6 +98,16 @@ fn telemetry_of_shadow() -> WorkerTelemetry {
 fn telemetry_of_cache() -> WorkerTelemetry {
     let mut telemetry = telemetry();
     telemetry.models.iter_mut().for_each(|told| told.cache = Some(CacheFigures { hits: 700, misses: 250 }));
+    telemetry
+}
+
+fn telemetry_of_runs() -> WorkerTelemetry {
+    let one =
+        RunTimes { size: 1, count: 200, rows: 200, log_sum: 1800.5, log_squares: 16225.25, is_cold: false };
+    let many =
+        RunTimes { size: 32, count: 50, rows: 1350, log_sum: 575.0, log_squares: 6625.0, is_cold: true };
+    let mut telemetry = telemetry();
+    telemetry.models.iter_mut().for_each(|told| told.runs = vec![one, many]);
     telemetry
 }
 
