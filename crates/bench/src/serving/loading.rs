@@ -1,7 +1,8 @@
 //! What loading a model does to another one of the same worker.
 //!
 //! Requests come at a fixed rate, and a latency counts from the moment at which its request should have been sent. Each round has a time
-//! in which another model is replaced again and again, each time by one that the worker no longer has in memory, and a time without.
+//! in which another model is replaced again and again, each time by one that the worker no longer has in memory, between two times without:
+//! what disturbs the processors for longer than a moment is then in both.
 
 use std::time::Duration;
 
@@ -48,9 +49,8 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
     let mut others = digests.iter().cycle();
     let watch = options.calm.then(Watch::start).transpose()?;
     let watch = watch.as_ref();
-    let (mut quiet, mut loading, mut loads) = (Vec::new(), Vec::new(), 0);
+    let (mut quiet, mut loading, mut loads) = (vec![ask(&lane, options, watch).await?], Vec::new(), 0);
     for round in 1..=options.rounds {
-        let before = ask(&lane, options, watch).await?;
         let end = CancellationToken::new();
         let replacing = replace(&mut deployer, &mut others, Duration::from_millis(options.pause), &end);
         let asking = async {
@@ -61,13 +61,15 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
         let (meanwhile, replaced) = tokio::join!(asking, replacing);
         let meanwhile = meanwhile?;
         loads += replaced?;
+        let without = ask(&lane, options, watch).await?;
         report::say(&format!(
             "round {round} of {}: p50 {:.0} and {:.0} µs, p99 {:.0} and {:.0} µs",
-            options.rounds, before.p50, meanwhile.p50, before.p99, meanwhile.p99
+            options.rounds, without.p50, meanwhile.p50, without.p99, meanwhile.p99
         ))?;
-        quiet.push(before);
+        quiet.push(without);
         loading.push(meanwhile);
     }
+    let quiet: Vec<_> = quiet.windows(2).map(between).collect();
     let pairs = quiet.iter().zip(&loading);
     // Both times of a round count or none, so that all medians are of the same rounds.
     let middle = |of: &dyn Fn(&Latencies, &Latencies) -> f64| {
@@ -96,6 +98,13 @@ pub(super) async fn measure(stage: &mut Stage, options: &LoadingOptions) -> Resu
         middle(&|_, loading| loading.p99).value,
         p99.value,
     ))
+}
+
+/// Two times without loading, as if they had been one at the time between them.
+fn between(both: &[Latencies]) -> Latencies {
+    let mean = |of: fn(&Latencies) -> f64| both.iter().map(of).sum::<f64>() / both.len() as f64;
+    let disturbance = both.iter().map(|one| one.disturbance).reduce(|one, other| Some(one?.and(other?)));
+    Latencies { p50: mean(|one| one.p50), p99: mean(|one| one.p99), disturbance: disturbance.flatten() }
 }
 
 /// Stores models of one shape that differ in one number.

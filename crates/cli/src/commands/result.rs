@@ -25,7 +25,7 @@ pub(crate) async fn run(global: &GlobalOptions, wanted: ResultOf) -> Result<(), 
         None => Err(Error::Unknown {
             what: "answer to the request",
             name: wanted.id.to_string(),
-            hint: "it may not be answered yet; `leat dead ls` shows requests that were given up".to_owned(),
+            hint: "it may not be answered yet, and answers are kept for an hour; `leat dead ls` shows requests that were given up".to_owned(),
         }),
     }
 }
