@@ -58,9 +58,9 @@ pub struct BatchFigures {
     pub size: u64,
     /// Reading requests into the rows. Runs that share a batch share its time by their rows.
     pub input: TimeTotal,
-    /// In the model, likewise.
+    /// In the model.
     pub compute: TimeTotal,
-    /// Writing the answers, likewise.
+    /// Writing the answers, likewise; rows with a kept answer share it too.
     pub output: TimeTotal,
 }
 

@@ -70,7 +70,7 @@ impl Canaries {
             let accuracy = |version| scored(&deployment.model, version);
             let verdict = match unloadable(&deployment.model) {
                 Some(why) => trial.unloadable(why, now),
-                None => trial.judge(deployment, accuracy, now),
+                None => trial.judge(accuracy, now),
             };
             if let Some((end, reason)) = trial.settle(verdict, self.windows) {
                 let (deployment, version) = (deployment.clone(), canary.version);

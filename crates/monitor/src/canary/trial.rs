@@ -44,6 +44,7 @@ pub(super) struct Trial {
     others: Figures,
     /// What the others' requests are in the model.
     others_compute: LatencyHistogram,
+    runs: Runs,
     /// Windows until counting begins.
     settling: u32,
     /// Since when no worker can load it.
@@ -57,7 +58,6 @@ struct Figures {
     requests: u64,
     failed: u64,
     latency: LatencyHistogram,
-    runs: Runs,
 }
 
 /// What a comparison says.
@@ -69,8 +69,7 @@ enum Finding {
 
 impl Trial {
     pub(super) fn new(canary: &Canary, deployment: &Deployment, revision: u64) -> Self {
-        let figures =
-            || Figures { requests: 0, failed: 0, latency: LatencyHistogram::new(), runs: Runs::default() };
+        let figures = || Figures { requests: 0, failed: 0, latency: LatencyHistogram::new() };
         let live = deployment.routes.iter().filter(|route| route.weight > 0);
         Self {
             canary: canary.clone(),
@@ -79,6 +78,7 @@ impl Trial {
             tried: figures(),
             others: figures(),
             others_compute: LatencyHistogram::new(),
+            runs: Runs::default(),
             settling: SETTLING,
             unloadable_since: None,
             verdict: None,
@@ -100,8 +100,11 @@ impl Trial {
             return;
         }
         let figures = if is_tried { &mut self.tried } else { &mut self.others };
-        let is_merged = figures.add(worker, report);
-        if is_merged && !is_tried && self.others_compute.merge(&report.compute).is_err() {
+        if figures.add(report).is_err() {
+            return;
+        }
+        self.runs.hear(is_tried, worker, &report.told.runs);
+        if !is_tried && self.others_compute.merge(&report.compute).is_err() {
             tracing::debug!(%worker, %version, "times in the model that cannot be added");
         }
     }
@@ -116,17 +119,17 @@ impl Trial {
     /// What the figures say now.
     pub(super) fn judge(
         &mut self,
-        deployment: &Deployment,
         scored: impl Fn(ModelVersion) -> Scored,
         now: u64,
     ) -> Option<(RolloutEnd, String)> {
         self.unloadable_since = None;
         self.settling = self.settling.saturating_sub(1);
+        self.runs.close();
         let enough = |requests: u64| self.tried.requests >= requests && self.others.requests >= requests;
         if !enough(self.canary.requests_min.div_ceil(2)) {
             return None;
         }
-        let findings = [self.errors(), self.runs(), self.latency(), self.accuracy(deployment, scored)];
+        let findings = [self.errors(), self.runs(), self.latency(), self.accuracy(scored)];
         let mut is_open = false;
         for finding in findings {
             match finding {
@@ -198,7 +201,7 @@ impl Trial {
     /// Compares what runs take, because whole requests do not show it where the versions share workers: the others wait behind the runs
     /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary.
     fn runs(&self) -> Finding {
-        let Some(Ratio { mean, low, runs }) = self.tried.runs.ratio_to(&self.others.runs, Z) else {
+        let Some(Ratio { mean, low, runs }) = self.runs.ratio(Z) else {
             return Finding::Fine;
         };
         let limit = 1.0 + self.canary.latency_increase_max.max(UNLIKE);
@@ -210,9 +213,8 @@ impl Trial {
         if mean <= limit { Finding::Fine } else { Finding::Open }
     }
 
-    fn accuracy(&self, deployment: &Deployment, scored: impl Fn(ModelVersion) -> Scored) -> Finding {
-        let others = deployment.routes.iter().filter(|route| route.version != self.canary.version);
-        let others = others.map(|route| scored(route.version)).fold(Scored::default(), Scored::add);
+    fn accuracy(&self, scored: impl Fn(ModelVersion) -> Scored) -> Finding {
+        let others = self.live.iter().map(|version| scored(*version)).fold(Scored::default(), Scored::add);
         let tried = scored(self.canary.version);
         let has_enough = |scored: &Scored| scored.labels() >= self.canary.labels_min;
         if !(has_enough(&tried) && has_enough(&others)) {
@@ -250,8 +252,7 @@ impl Trial {
 }
 
 impl Figures {
-    /// Whether it could be added.
-    fn add(&mut self, worker: &WorkerId, report: &VersionReport<'_>) -> bool {
+    fn add(&mut self, report: &VersionReport<'_>) -> Result<(), leat_statistics::Error> {
         let told = report.told;
         // Refusals at the door are no version's fault; they are counted with the one that has the largest share.
         let is_of_version =
@@ -261,13 +262,10 @@ impl Figures {
             let sum = if is_of_version(code) { &mut failed } else { &mut refused };
             *sum = sum.saturating_add(*count);
         }
-        if self.latency.merge(&report.latency).is_err() {
-            return false;
-        }
+        self.latency.merge(&report.latency)?;
         self.requests = self.requests.saturating_add(told.requests.saturating_sub(refused));
         self.failed = self.failed.saturating_add(failed).min(self.requests);
-        self.runs.add(worker, &told.runs);
-        true
+        Ok(())
     }
 }
 
