@@ -96,16 +96,18 @@ impl Runs {
         let mut sum = Compared::default();
         let mut squared_error = 0.0;
         for (kind, compared) in &self.same {
+            let Some(error) = self.squared_error(kind, compared) else { continue };
             sum.merge(compared);
-            squared_error += self.squared_error(kind, compared)?;
+            squared_error += error;
         }
         let mut error = f64::sqrt(squared_error);
         if sum.runs.min(sum.beside) < RUNS_MIN {
             // That they may take longer than they do says nothing.
             for (kind, compared) in self.near.iter().filter(|(_, compared)| compared.log > 0.0) {
+                let Some(squared_error) = self.squared_error(kind, compared) else { continue };
                 sum.merge(compared);
                 // Several kinds may have been compared with one, so that their chances need not be independent.
-                error += self.squared_error(kind, compared)?.sqrt();
+                error += squared_error.sqrt();
             }
         }
         let all = sum.runs as f64;
@@ -114,7 +116,7 @@ impl Runs {
         is_enough.then(|| Ratio { mean: log.exp(), low: (log - error).exp(), runs: sum.runs })
     }
 
-    /// Of the sum of the logarithms. None while a kind has been run only once.
+    /// Of the sum of the logarithms. None while a kind has been run only once: then it says nothing yet.
     fn squared_error(&self, kind: &Kind, compared: &Compared) -> Option<f64> {
         let ours = compared.runs as f64 * self.tried.all.get(kind)?.variance()?;
         let theirs = compared.theirs.iter();
@@ -265,6 +267,13 @@ mod tests {
         assert!(judged(&tried, &[told(16, 1_000, 16_000.0)]).is_none(), "so few are not enough");
         let more = [told(1, 800, 3_000.0), told(16, 30, 48_000.0)];
         assert!((ratio(&more, &[told(16, 1_000, 16_000.0)]).mean - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_size_that_was_run_once_silences_no_other() {
+        let others = [told(1, 100, 1_000.0), told(2, 1, 1_000.0), told(4, 1, 1_000.0)];
+        let ratio = ratio(&[told(1, 100, 2_000.0), told(2, 1, 2_000.0), told(4, 9, 2_000.0)], &others);
+        assert!((ratio.mean - 2.0).abs() < 1e-9 && ratio.runs == 100, "{ratio:?}");
     }
 
     #[test]
