@@ -1,14 +1,15 @@
 //! Gets the version that a route means: from the routes in force, from the warm ones, or from its blobs, kept or in the store.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use leat_contract::{Deployment, Digest, Route, assets::AssetRole};
 use tracing::info;
 
 use crate::Error;
+use crate::fetch_turns::Pace;
 use crate::loaded::{LoadedVersion, Meant};
-use crate::making::{Blob, Made, Making};
+use crate::making::{Blob, Condition, Made, Making};
 use crate::served::RouteTable;
 use crate::shared::Shared;
 
@@ -66,7 +67,7 @@ pub(crate) enum Haste {
 
 /// Of the time that loading may take, so much goes by before it stops giving way: a quarter.
 const PATIENT_PART: u32 = 4;
-/// Likewise before fetching does: an eighth, so that the rest is left for the making.
+/// Likewise before fetching gives way less: an eighth, so that the rest is left for the making.
 const PATIENT_PART_OF_FETCHING: u32 = 8;
 
 /// Reads or fetches, checks and compiles a version on the thread for loading, ready for batches of so many rows.
@@ -79,11 +80,7 @@ pub(crate) async fn build(
     rows_max: usize,
     haste: Haste,
 ) -> Result<Arc<LoadedVersion>, Error> {
-    let (begun, timeout) = (Instant::now(), shared.settings.load_timeout());
-    let gives_way = |patience: Duration| {
-        let shared = shared.clone();
-        move || begun.elapsed() < patience && shared.traffic.is_flowing() && !shared.loading.is_awaited()
-    };
+    let courtesy = Courtesy { shared: shared.clone(), begun: Instant::now() };
     let members = meant.pipeline.iter().flat_map(|pipeline| &pipeline.members).map(|member| &member.digest);
     let loads = shared.clone();
     let making = Making {
@@ -93,49 +90,73 @@ pub(crate) async fn build(
         cache: shared.blob_cache.clone(),
         blobs_from_cache: shared.metrics.blobs_from_cache.clone(),
         awaited: (haste == Haste::IsAwaited).then(|| shared.loading.awaited()),
-        gives_way: Arc::new(gives_way(timeout / PATIENT_PART)),
+        gives_way: courtesy.clone().giving_way(),
         is_awaited: Arc::new(move || loads.loading.is_awaited()),
     };
-    let version = make(shared, making, gives_way(timeout / PATIENT_PART_OF_FETCHING)).await?;
+    let version = make(&courtesy, making).await?;
     // How much a plan takes is known when there is one: a blob may be far smaller.
     shared.budget.check(version.plan.bytes)?;
     Ok(version)
 }
 
-/// Makes a version of blobs that are kept, and else of those of the store.
-async fn make(
-    shared: &Shared,
-    mut making: Making,
-    gives_way: impl Fn() -> bool,
-) -> Result<Arc<LoadedVersion>, Error> {
-    if making.cache.is_none() {
-        fetch_missing(shared, &mut making.blobs, &gives_way).await?;
+/// How a load behaves towards requests.
+#[derive(Clone)]
+struct Courtesy {
+    shared: Arc<Shared>,
+    begun: Instant,
+}
+
+impl Courtesy {
+    /// Whether it gives way now, if it does so only in a part of the time that loading may take.
+    fn gives_way(&self, part: u32) -> bool {
+        let Shared { settings, traffic, loading, .. } = &*self.shared;
+        self.begun.elapsed() < settings.load_timeout() / part && traffic.is_flowing() && !loading.is_awaited()
     }
-    loop {
-        match shared.loading.run(move |done| making.make(done)).await? {
-            Made::Version(version) => return version,
-            Made::Missing(rest) => making = rest,
+
+    fn giving_way(self) -> Condition {
+        Arc::new(move || self.gives_way(PATIENT_PART))
+    }
+
+    fn pace(&self) -> Pace {
+        if self.gives_way(PATIENT_PART_OF_FETCHING) {
+            Pace::GivingWay
+        } else if self.gives_way(PATIENT_PART) {
+            Pace::Impatient
+        } else {
+            Pace::AtOnce
         }
-        fetch_missing(shared, &mut making.blobs, &gives_way).await?;
     }
 }
 
-async fn fetch_missing(
-    shared: &Shared,
-    blobs: &mut [Blob],
-    gives_way: impl Fn() -> bool,
-) -> Result<(), Error> {
+/// Makes a version of blobs that are kept, and else of those of the store.
+async fn make(courtesy: &Courtesy, mut making: Making) -> Result<Arc<LoadedVersion>, Error> {
+    if making.cache.is_none() {
+        fetch_missing(courtesy, &mut making.blobs).await?;
+    }
+    loop {
+        match courtesy.shared.loading.run(move |done| making.make(done)).await? {
+            Made::Version(version) => return version,
+            Made::Missing(rest) => making = rest,
+        }
+        fetch_missing(courtesy, &mut making.blobs).await?;
+    }
+}
+
+async fn fetch_missing(courtesy: &Courtesy, blobs: &mut [Blob]) -> Result<(), Error> {
+    let Shared { fetch_turns, metrics, .. } = &*courtesy.shared;
     for blob in blobs.iter_mut().filter(|blob| blob.bytes.is_none()) {
-        shared.fetch_turns.wait(&gives_way).await;
-        blob.bytes = Some(fetch(shared, &blob.digest, &gives_way).await?);
-        shared.metrics.blobs_fetched.inc();
+        fetch_turns.wait(|| courtesy.pace()).await;
+        blob.bytes = Some(fetch(courtesy, &blob.digest).await?);
+        metrics.blobs_fetched.inc();
     }
     Ok(())
 }
 
-async fn fetch(shared: &Shared, digest: &Digest, gives_way: impl Fn() -> bool) -> Result<Vec<u8>, Error> {
-    let blobs = shared.context.storage.objects(AssetRole::Models);
-    let after = shared.settings.load_timeout();
+async fn fetch(courtesy: &Courtesy, digest: &Digest) -> Result<Vec<u8>, Error> {
+    let Shared { context, settings, .. } = &*courtesy.shared;
+    let blobs = context.storage.objects(AssetRole::Models);
+    let after = settings.load_timeout();
+    let gives_way = || courtesy.gives_way(PATIENT_PART_OF_FETCHING);
     let fetching = tokio::time::timeout(after, blobs.get_giving_way(digest.as_str(), gives_way)).await;
     let timed_out = |_| leat_messaging::Error::Timeout { what: format!("object {digest}"), after };
     Ok(fetching.map_err(timed_out)??)

@@ -127,7 +127,7 @@ fn mark(model: &mut Model, number: usize) {
     }
 }
 
-/// Replaces the other model until `end`; gives how often.
+/// Replaces the other model until `end`; gives how often before it.
 async fn replace(
     deployer: &mut Deployer,
     digests: &mut (impl Iterator<Item = &Digest> + Send),
@@ -138,7 +138,8 @@ async fn replace(
     while !end.is_cancelled() {
         let Some(digest) = digests.next() else { break };
         deployer.deploy(OTHER, digest.clone()).await?;
-        count += 1;
+        // The last one may have ended after the requests.
+        count += usize::from(!end.is_cancelled());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = end.cancelled() => {}
