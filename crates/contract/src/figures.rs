@@ -79,6 +79,11 @@ impl BatchFigures {
         }
     }
 
+    /// The fewest and the most rows that are counted under a size.
+    pub const fn rows_under(size: u64) -> [u64; 2] {
+        if size <= Self::EXACT_MAX { [size, size] } else { [size / 2 + 1, size] }
+    }
+
     /// Adds runs of the same size.
     pub fn add(&mut self, other: &Self) {
         self.input.add(other.input);
@@ -193,6 +198,7 @@ mod tests {
     fn sizes_are_exact_while_they_are_few() {
         let sizes = [1, 2, 15, 16, 17, 32, 33, 100, u64::MAX].map(BatchFigures::size_of);
         assert_eq!(sizes, [1, 2, 15, 16, 32, 32, 64, 128, u64::MAX]);
+        assert_eq!([1, 16, 32, 64].map(BatchFigures::rows_under), [[1, 1], [16, 16], [17, 32], [33, 64]]);
     }
 
     #[test]

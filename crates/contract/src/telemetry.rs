@@ -80,7 +80,7 @@ pub struct ModelTelemetry {
 /// logarithms of their nanoseconds: a geometric mean and its error, which a few stalls of the machine do not move far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunTimes {
-    /// Rows of a run, as in [`BatchFigures::size`](crate::BatchFigures::size).
+    /// Rows of a run: exactly up to 16, above that at most so many and more than half.
     pub size: u64,
     /// Whether the thread had run something else before, so that the weights came from farther away.
     #[serde(default)]

@@ -84,7 +84,9 @@ impl ContractVersion {
             Self::V1_6 => {
                 "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`; `preferred_size` of deployments counts rows where it counted requests"
             }
-            Self::V1_7 => "`runs` in telemetry",
+            Self::V1_7 => {
+                "`runs` in telemetry, which `latency_increase_max` of canaries judges too; `compute` of `batches` in `InferenceFigures` is what each run took, where it was the share of a batch"
+            }
         }
     }
 }

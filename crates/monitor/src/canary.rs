@@ -48,7 +48,12 @@ impl Canaries {
         }
     }
 
-    /// Ends a window. `deployments` come with their revisions; `scored` says how often a version was right of late,
+    /// Ends a window.
+    pub(crate) fn close(&mut self) {
+        self.trials.values_mut().for_each(Trial::close);
+    }
+
+    /// Judges by the windows until now. `deployments` come with their revisions; `scored` says how often a version was right of late,
     /// `unloadable` why no worker can load the canary of a model.
     pub(crate) fn judge<'desired>(
         &mut self,

@@ -132,6 +132,7 @@ impl Observatory {
 
     /// Without a listing nobody knows which canaries there are.
     fn judge_canaries(&mut self, desired: &Desired, now: u64) -> Vec<Decision> {
+        self.canaries.close();
         if !desired.is_known {
             return Vec::new();
         }

@@ -2,12 +2,15 @@
 //! and as warm. Otherwise a canary, whose runs stay small however busy a worker is, would be compared with what others take when it is idle.
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 
 use leat_contract::{BatchFigures, RunTimes, WorkerId};
 use leat_statistics::Sample;
 
 /// Runs that are needed on both sides for a normal interval.
 const RUNS_MIN: u64 = 30;
+/// Runs of a kind that are needed on both sides for its variance.
+const RUNS_OF_KIND_MIN: u64 = 10;
 /// The logarithm of the most nanoseconds that can be told.
 const LOG_MAX: f64 = 44.361_419_555_836_5;
 
@@ -51,12 +54,24 @@ struct Logs {
 #[derive(Debug, Default)]
 struct Compared {
     runs: u64,
-    /// Of the others.
-    beside: u64,
-    /// The sum of how much larger the logarithms of the runs are than they may be.
+    /// The sum of the logarithms of what the runs may take, and that of how much longer they took.
+    allowed: f64,
     log: f64,
     /// By what the variances of the kinds of the others count.
     theirs: BTreeMap<Kind, f64>,
+}
+
+/// Sums over kinds.
+#[derive(Debug, Default)]
+struct Total {
+    runs: u64,
+    allowed: f64,
+    log: f64,
+    /// The standard error of `log`.
+    error: f64,
+    /// What that would be if all logarithms of the others had a variance of 1 and those of the version none: by how many of the others
+    /// it is seen.
+    unit_error: f64,
 }
 
 /// How many times as long as others runs took, by geometric means.
@@ -65,6 +80,8 @@ pub(super) struct Ratio {
     pub(super) mean: f64,
     /// The lower end of its interval.
     pub(super) low: f64,
+    /// What they might have taken, in nanoseconds.
+    pub(super) allowed_ns: f64,
     /// The runs it is seen in.
     pub(super) runs: u64,
 }
@@ -93,36 +110,31 @@ impl Runs {
 
     /// How they compare in all windows; none when too few could be compared. What has the same size counts alone as soon as it suffices.
     pub(super) fn ratio(&self, z: f64) -> Option<Ratio> {
-        let mut sum = Compared::default();
-        let mut squared_error = 0.0;
+        let mut total = Total::default();
         for (kind, compared) in &self.same {
-            let Some(error) = self.squared_error(kind, compared) else { continue };
-            sum.merge(compared);
-            squared_error += error;
+            total.add(compared, self.error(kind, compared), f64::hypot);
         }
-        let mut error = f64::sqrt(squared_error);
-        if sum.runs.min(sum.beside) < RUNS_MIN {
-            // That they may take longer than they do says nothing.
+        if !total.is_enough() {
+            // That they may take longer than they do says nothing. Several kinds may have been compared with one, so that their chances
+            // need not be independent.
             for (kind, compared) in self.near.iter().filter(|(_, compared)| compared.log > 0.0) {
-                let Some(squared_error) = self.squared_error(kind, compared) else { continue };
-                sum.merge(compared);
-                // Several kinds may have been compared with one, so that their chances need not be independent.
-                error += squared_error.sqrt();
+                total.add(compared, self.error(kind, compared), f64::add);
             }
         }
-        let all = sum.runs as f64;
-        let (log, error) = (sum.log / all, z * error / all);
-        let is_enough = sum.runs.min(sum.beside) >= RUNS_MIN;
-        is_enough.then(|| Ratio { mean: log.exp(), low: (log - error).exp(), runs: sum.runs })
+        total.is_enough().then(|| total.ratio(z))
     }
 
-    /// Of the sum of the logarithms. None while a kind has been run only once: then it says nothing yet.
-    fn squared_error(&self, kind: &Kind, compared: &Compared) -> Option<f64> {
-        let ours = compared.runs as f64 * self.tried.all.get(kind)?.variance()?;
+    /// The standard error of the sum of the logarithms. None while a kind has so few runs that it says nothing about how they differ.
+    fn error(&self, kind: &Kind, compared: &Compared) -> Option<f64> {
+        let variance = |side: &Side, kind| {
+            side.all.get(kind).filter(|sample| sample.count() >= RUNS_OF_KIND_MIN)?.variance()
+        };
+        let ours = compared.runs as f64 * variance(&self.tried, kind)?;
         let theirs = compared.theirs.iter();
-        theirs
-            .map(|(kind, weight)| Some(weight * self.others.all.get(kind)?.variance()?))
-            .try_fold(ours, |sum, more| Some(sum + more?))
+        let squared = theirs
+            .map(|(kind, weight)| Some(weight * variance(&self.others, kind)?))
+            .try_fold(ours, |sum, more| Some(sum + more?));
+        squared.map(f64::sqrt)
     }
 }
 
@@ -145,15 +157,37 @@ impl Compared {
     fn add(&mut self, logs: &Sample, (nearest, beside, allowed): (Kind, u64, f64)) {
         let count = logs.count() as f64;
         self.runs = self.runs.saturating_add(logs.count());
-        self.beside = self.beside.saturating_add(beside);
+        self.allowed += count * allowed;
         self.log += logs.sum() - count * allowed;
         *self.theirs.entry(nearest).or_default() += count * count / beside as f64;
     }
+}
 
-    fn merge(&mut self, other: &Self) {
-        self.runs = self.runs.saturating_add(other.runs);
-        self.beside = self.beside.saturating_add(other.beside);
-        self.log += other.log;
+impl Total {
+    /// Adds a kind whose error can be told, and joins that to the error of the others.
+    fn add(&mut self, kind: &Compared, error: Option<f64>, join: fn(f64, f64) -> f64) {
+        let Some(error) = error else { return };
+        self.runs = self.runs.saturating_add(kind.runs);
+        self.allowed += kind.allowed;
+        self.log += kind.log;
+        self.error = join(self.error, error);
+        self.unit_error = join(self.unit_error, kind.theirs.values().sum::<f64>().sqrt());
+    }
+
+    fn is_enough(&self) -> bool {
+        let beside = (self.runs as f64 / self.unit_error).powi(2);
+        self.runs >= RUNS_MIN && beside >= RUNS_MIN as f64
+    }
+
+    fn ratio(&self, z: f64) -> Ratio {
+        let mean = |sum: f64| sum / self.runs as f64;
+        let (log, error) = (mean(self.log), z * mean(self.error));
+        Ratio {
+            mean: log.exp(),
+            low: (log - error).exp(),
+            allowed_ns: mean(self.allowed).exp(),
+            runs: self.runs,
+        }
     }
 }
 
@@ -186,7 +220,8 @@ fn allowed(others: &BTreeMap<Kind, Logs>, kind: Kind, rows: f64) -> Option<(Kind
 fn read(told: &RunTimes) -> Option<(Kind, Logs)> {
     let &RunTimes { size, is_cold, count, rows, log_sum, log_squares } = told;
     let is_size = size > 0 && BatchFigures::size_of(size) == size;
-    let has_rows = count > 0 && rows >= count && rows <= count.saturating_mul(size);
+    let [least, most] = BatchFigures::rows_under(size).map(|rows| rows.saturating_mul(count));
+    let has_rows = count > 0 && (least..=most).contains(&rows);
     let is_possible = log_sum >= 0.0 && log_sum <= LOG_MAX * count as f64 && log_squares <= LOG_MAX * log_sum;
     let logs = Sample::from_sums(count, log_sum, log_squares)?;
     (is_size && has_rows && is_possible).then_some((Kind { is_cold, size }, Logs { rows, logs }))
@@ -263,15 +298,28 @@ mod tests {
     fn what_may_take_long_hides_nothing() {
         // Small runs are as quick as they should be, and the others have none; the large ones take three times as long.
         let tried = [told(1, 800, 3_000.0), told(16, 25, 48_000.0)];
-        assert!((ratio(&tried, &[told(16, 1_000, 16_000.0), told(1, 3, 3_000.0)]).mean - 1.0).abs() < 0.1);
+        assert!((ratio(&tried, &[told(16, 1_000, 16_000.0), told(1, 40, 3_000.0)]).mean - 1.0).abs() < 0.1);
         assert!(judged(&tried, &[told(16, 1_000, 16_000.0)]).is_none(), "so few are not enough");
         let more = [told(1, 800, 3_000.0), told(16, 30, 48_000.0)];
         assert!((ratio(&more, &[told(16, 1_000, 16_000.0)]).mean - 3.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_size_that_was_run_once_silences_no_other() {
-        let others = [told(1, 100, 1_000.0), told(2, 1, 1_000.0), told(4, 1, 1_000.0)];
+    fn many_runs_beside_few_say_no_more_than_the_few() {
+        let tried = [told(1, 100, 4_000.0), told(8, 30, 4_000.0)];
+        assert!(judged(&tried[..1], &[told(1, 29, 1_000.0)]).is_none());
+        assert!(judged(&tried, &[told(1, 29, 1_000.0), told(8, 30, 1_000.0)]).is_some());
+        // There are 42 of the others, but most of what they say is said by 12.
+        assert!(judged(&tried, &[told(1, 12, 1_000.0), told(8, 30, 1_000.0)]).is_none());
+        // Three sizes beside the same ten runs are not beside thirty.
+        let three = [told(1, 10, 4_000.0), told(2, 10, 4_000.0), told(3, 10, 4_000.0)];
+        assert!(judged(&three, &[told(16, 10, 1_000.0)]).is_none());
+        assert!(judged(&three, &[told(16, 30, 1_000.0)]).is_some());
+    }
+
+    #[test]
+    fn a_size_that_was_run_a_few_times_silences_no_other() {
+        let others = [told(1, 100, 1_000.0), told(2, 1, 1_000.0), told(4, 9, 1_000.0)];
         let ratio = ratio(&[told(1, 100, 2_000.0), told(2, 1, 2_000.0), told(4, 9, 2_000.0)], &others);
         assert!((ratio.mean - 2.0).abs() < 1e-9 && ratio.runs == 100, "{ratio:?}");
     }
@@ -344,8 +392,9 @@ mod tests {
             RunTimes { log_sum: -1.0, log_squares: 1.0, ..good },
             RunTimes { log_sum: 45.0 * 30.0, log_squares: 45.0 * 45.0 * 30.0, ..good },
             RunTimes { count: 0, ..good },
-            RunTimes { rows: 29, ..good },
+            RunTimes { rows: 119, ..good },
             RunTimes { rows: 121, ..good },
+            RunTimes { size: 64, rows: 960, ..good },
             RunTimes { size: 0, ..good },
             RunTimes { size: 33, ..good },
         ] {

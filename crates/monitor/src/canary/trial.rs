@@ -19,6 +19,8 @@ const SETTLING: u32 = 2;
 const LOADABLE_WITHIN_MS: u64 = 60_000;
 /// Runs that are alike may differ by so much for other reasons than the version.
 const UNLIKE: f64 = 0.1;
+/// Runs may take so much longer: about as long as a request is on its way over the broker, so that nobody would notice it.
+const UNNOTICED_NS: f64 = 100_000.0;
 /// Requests above the 99th percentile.
 const SLOW: f64 = 0.01;
 
@@ -109,6 +111,11 @@ impl Trial {
         }
     }
 
+    /// Ends a window, whether it is judged or not.
+    pub(super) fn close(&mut self) {
+        self.runs.close();
+    }
+
     /// What it means that no worker can load it.
     pub(super) fn unloadable(&mut self, why: &str, now: u64) -> Option<(RolloutEnd, String)> {
         let since = *self.unloadable_since.get_or_insert(now);
@@ -124,7 +131,6 @@ impl Trial {
     ) -> Option<(RolloutEnd, String)> {
         self.unloadable_since = None;
         self.settling = self.settling.saturating_sub(1);
-        self.runs.close();
         let enough = |requests: u64| self.tried.requests >= requests && self.others.requests >= requests;
         if !enough(self.canary.requests_min.div_ceil(2)) {
             return None;
@@ -201,13 +207,15 @@ impl Trial {
     /// Compares what runs take, because whole requests do not show it where the versions share workers: the others wait behind the runs
     /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary.
     fn runs(&self) -> Finding {
-        let Some(Ratio { mean, low, runs }) = self.runs.ratio(Z) else {
+        let Some(Ratio { mean, low, allowed_ns, runs }) = self.runs.ratio(Z) else {
             return Finding::Fine;
         };
-        let limit = 1.0 + self.canary.latency_increase_max.max(UNLIKE);
+        let unnoticed = UNNOTICED_NS / allowed_ns;
+        let limit = 1.0 + self.canary.latency_increase_max.max(UNLIKE).max(unnoticed);
         if low > limit {
+            let (ms, allowed_ms) = (mean * allowed_ns / 1e6, allowed_ns / 1e6);
             return Finding::Worse(format!(
-                "its runs took {mean:.3} times as long as those of the others that are most alike, in {runs} runs"
+                "its runs took {mean:.3} times as long as those of the others that are most alike, {ms:.3} ms instead of {allowed_ms:.3} ms, in {runs} runs"
             ));
         }
         if mean <= limit { Finding::Fine } else { Finding::Open }
