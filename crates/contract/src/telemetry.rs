@@ -71,7 +71,8 @@ pub struct ModelTelemetry {
     /// Of what use kept answers were in the interval, when the deployment has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheFigures>,
-    /// The runs of the interval by how many rows they had and whether they were cold: only what was run.
+    /// The runs of the interval by how many rows they had and whether they were cold: only what was run. While a canary is tried, some
+    /// cold runs are repeated at once, and the repeats are told too: they are not cold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunTimes>,
 }

@@ -99,13 +99,14 @@ impl Answering {
         self.delivered.push(batch);
     }
 
-    /// Does what nobody waits for: counts what was answered, and hands over what is to be recorded and copied. To be called after each
-    /// [`Answering::answer`], once the answers are on their way.
+    /// Does what no caller waits for: counts what was answered, hands over what is to be recorded and copied, and repeats what is to be
+    /// timed. To be called after each [`Answering::answer`], once the answers are on their way.
     pub(crate) fn settle(&mut self, shared: &Shared) {
         while let Some(mut batch) = self.delivered.pop() {
-            batch.settle();
             let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
             batch.copy(&self.copies, is_busy);
+            batch.repeat(&self.team, &mut self.scratch);
+            batch.settle();
             self.record(shared, &mut batch);
             self.spare.push(batch.into_buffers());
         }

@@ -1,6 +1,7 @@
 //! Requests that one version answers in one go: read into one buffer, run, written.
 
 mod reading;
+mod repeated;
 mod settled;
 
 use std::ops::Range;

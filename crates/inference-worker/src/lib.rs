@@ -13,7 +13,7 @@
 //! `loaded` versions by `making` them on the thread of `loading`, of blobs that the store has (fetched in `fetch_turns`) or `blob_cache` keeps (`warm` keeps those that left), and `board` tells the `lease` what is loaded.
 //! Models that answer together are one plan by `pipeline`.
 //! What memory has no room for gives way and comes back by `budget` (`residence` is the plan that does).
-//! A version that is only tried gets copies of requests in `shadow`.
+//! A version that is only tried gets copies of requests in `shadow`; `repeats` of runs tell how one that answers compares with others.
 //!
 //! Around them: `worker` starts and stops everything, `meter`, `roster` and `telemetry` count and report,
 //! `endpoint`, `metadata` and `describe` tell what a model takes and gives, `pace` and `patience` judge the load.
@@ -53,6 +53,7 @@ mod record;
 mod recorder;
 mod referenced;
 mod refusal;
+mod repeats;
 mod reply;
 mod reply_memory;
 mod residence;

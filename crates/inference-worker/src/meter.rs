@@ -66,14 +66,16 @@ pub(crate) struct BatchTiming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) rows: usize,
-    pub(crate) compute_ns: u64,
+    pub(crate) took: Duration,
     /// Whether its thread had run something else before.
     pub(crate) is_cold: bool,
+    /// What it took when it was repeated.
+    pub(crate) repeat: Option<Duration>,
 }
 
 impl Run {
     pub(crate) fn new(rows: usize, took: Duration, is_cold: bool) -> Self {
-        Self { rows, compute_ns: nanoseconds(took), is_cold }
+        Self { rows, took, is_cold, repeat: None }
     }
 }
 
@@ -87,12 +89,13 @@ struct RunLogs {
 
 impl Counts {
     /// Counts the runs of a batch, which share the time of reading, and that of writing with answers that were known: so many rows in all.
+    /// What was repeated is one more time that runs take, and nothing else.
     pub(crate) fn ran(&mut self, runs: &[Run], timing: BatchTiming, written: usize) {
         self.batches += runs.len() as u64;
         self.totals.batches += runs.len() as u64;
         let read = runs.iter().map(|run| run.rows).sum::<usize>().max(1);
-        for &Run { rows, compute_ns, is_cold } in runs {
-            let rows = rows as u64;
+        for &Run { rows, took, is_cold, repeat } in runs {
+            let (rows, compute_ns) = (rows as u64, nanoseconds(took));
             let share = |ns: u64, of: usize| ns.saturating_mul(rows) / of as u64;
             let (input_ns, output_ns) =
                 (share(timing.input_ns, read), share(timing.output_ns, written.max(read)));
@@ -102,9 +105,12 @@ impl Counts {
             sum.input.add(one(input_ns));
             sum.compute.add(one(compute_ns));
             sum.output.add(one(output_ns));
-            let sum = self.run_logs.entry((is_cold, size)).or_default();
-            sum.rows += rows;
-            sum.logs.record(((input_ns + compute_ns + output_ns).max(1) as f64).ln());
+            let repeat = repeat.map(|took| (false, nanoseconds(took)));
+            for (is_cold, compute_ns) in [(is_cold, compute_ns)].into_iter().chain(repeat) {
+                let sum = self.run_logs.entry((is_cold, size)).or_default();
+                sum.rows += rows;
+                sum.logs.record(((input_ns + compute_ns + output_ns).max(1) as f64).ln());
+            }
         }
     }
 
@@ -261,8 +267,9 @@ mod tests {
         let meter = Meter::default();
         let batch = BatchTiming { input_ns: 300, compute_ns: 500, output_ns: 200 };
         let timing = Timing { total_ns: 3000, queue_ns: 1000, batch: Some(batch) };
-        let run = |rows, compute_ns, is_cold| Run { rows, compute_ns, is_cold };
-        meter.counts().ran(&[run(4, 500, true)], batch, 8);
+        let run = |rows, ns, is_cold| Run::new(rows, Duration::from_nanos(ns), is_cold);
+        let repeated = Run { repeat: Some(Duration::from_nanos(400)), ..run(4, 500, true) };
+        meter.counts().ran(&[repeated], batch, 8);
         let parts = [run(3, 60, true), run(3, 60, false), run(1, 20, false)];
         meter.counts().ran(&parts, BatchTiming { input_ns: 70, compute_ns: 140, output_ns: 7 }, 7);
         meter.counts().answered(4, timing, 1_700_000_000_000);
@@ -285,6 +292,7 @@ mod tests {
         let runs = [
             ((false, 1), logs(1, 31.0)),
             ((false, 3), logs(3, 93.0)),
+            ((false, 4), logs(4, 800.0)),
             ((true, 3), logs(3, 93.0)),
             ((true, 4), logs(4, 900.0)),
         ];

@@ -139,6 +139,8 @@ pub(crate) struct RouteTable {
     pub(crate) cache: Option<Arc<ResponseCache>>,
     /// The version that gets copies of live requests.
     pub(crate) shadow: Option<Arc<ShadowRoute>>,
+    /// Whether a canary is compared with the others.
+    pub(crate) is_comparing: bool,
     schedule: Schedule,
 }
 
@@ -150,6 +152,7 @@ impl RouteTable {
         let shadow = shadow.map(|(shadow, version)| Arc::new(ShadowRoute::new(shadow, version.clone())));
         Self {
             shadow,
+            is_comparing: deployment.canary.is_some(),
             pipeline: deployment.pipeline.clone(),
             cache: deployment.cache.as_ref().map(|cache| {
                 Arc::new(ResponseCache::new(usize::try_from(cache.bytes_max).unwrap_or(usize::MAX)))

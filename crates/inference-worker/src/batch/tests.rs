@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use leat_contract::{
-    Batching, Caching, Encoding, Envelope, InferRequest, InferResponse, Pipeline, PipelineMember,
+    Batching, Caching, Canary, Encoding, Envelope, InferRequest, InferResponse, Pipeline, PipelineMember,
     PipelineMode, PlainRequest, Scalar, Tensor, TensorData,
 };
 use leat_service_runtime::Inflight;
@@ -40,6 +40,15 @@ impl Bench {
         let mut deployment = tiny_deployment(&versions, &[100]);
         deployment.cache = Some(Caching { bytes_max: 1 << 20 });
         deployment.pipeline = Some(Pipeline { mode: PipelineMode::Sequence, members: vec![member] });
+        let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
+        Self { served: Arc::new(served), inflight: Inflight::default() }
+    }
+
+    /// A canary beside another version, which gets nothing.
+    fn comparing() -> Self {
+        let versions = vec![Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
+        let mut deployment = tiny_deployment(&versions, &[100, 0]);
+        deployment.canary = Some(Canary::new(versions[1].version, 0));
         let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
         Self { served: Arc::new(served), inflight: Inflight::default() }
     }
@@ -95,6 +104,7 @@ impl Bench {
         let team = Team::new(NonZeroUsize::MIN).unwrap();
         let (scratch, replies) = (&mut Scratch::default(), &mut ReplyMemory::default());
         batch.run(limits, Means { team: &team, scratch, last, replies }, &mut answers);
+        batch.repeat(&team, scratch);
         batch.settle();
         let records = batch.records().collect();
         assert_eq!(batch.into_buffers().input.len(), 0);
@@ -155,6 +165,23 @@ fn a_run_after_another_version_is_counted_as_cold() {
     let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
     let runs: Vec<_> = told.runs.iter().map(|runs| (runs.is_cold, runs.size, runs.count)).collect();
     assert_eq!(runs, [(false, 2, 2), (true, 2, 2)]);
+}
+
+#[test]
+fn cold_runs_are_repeated_while_a_canary_is_compared() {
+    let (bench, plain) = (Bench::comparing(), Bench::new(64));
+    for bench in [&bench, &plain] {
+        let outcome = bench.run(vec![bench.work(r#"{"instances":[[1,2],[3,4]]}"#, Duration::ZERO)], LIMITS);
+        assert_eq!(outcome.answers.len(), 1);
+    }
+    let told = |bench: &Bench| {
+        let version = bench.served.routes().principal().unwrap().clone();
+        assert_eq!(version.meter.totals().batches, 1, "it is the same batch");
+        let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
+        told.runs.iter().map(|runs| (runs.is_cold, runs.size, runs.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&bench), [(false, 2, 1), (true, 2, 1)]);
+    assert_eq!(told(&plain), [(true, 2, 1)]);
 }
 
 #[test]

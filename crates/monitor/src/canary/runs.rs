@@ -1,5 +1,6 @@
 //! How long the runs of a version take, beside runs of others that are alike: on the same worker, in the same window, of about as many rows,
-//! and as warm. Otherwise a canary, whose runs stay small however busy a worker is, would be compared with what others take when it is idle.
+//! and with the weights near. Otherwise a canary, whose runs stay small however busy a worker is, would be compared with what others take
+//! when it is idle, and found slow because its weights had to come from memory while others have theirs in the caches.
 
 use std::collections::BTreeMap;
 use std::ops::Add;
@@ -9,8 +10,8 @@ use leat_statistics::Sample;
 
 /// Runs that are needed on both sides for a normal interval.
 const RUNS_MIN: u64 = 30;
-/// Runs of a kind that are needed on both sides for its variance.
-const RUNS_OF_KIND_MIN: u64 = 10;
+/// Runs of a size that are needed on both sides for its variance.
+const RUNS_OF_SIZE_MIN: u64 = 10;
 /// The logarithm of the most nanoseconds that can be told.
 const LOG_MAX: f64 = 44.361_419_555_836_5;
 
@@ -19,30 +20,25 @@ const LOG_MAX: f64 = 44.361_419_555_836_5;
 pub(super) struct Runs {
     tried: Side,
     others: Side,
-    /// Kinds that others ran too.
-    same: BTreeMap<Kind, Compared>,
-    /// Kinds that were compared with the nearest of the others, from which no more follows than how long they may take.
-    near: BTreeMap<Kind, Compared>,
+    /// Sizes that others ran too.
+    same: BTreeMap<Size, Compared>,
+    /// Sizes that were compared with the nearest of the others, from which no more follows than how long they may take.
+    near: BTreeMap<Size, Compared>,
 }
 
 /// What is told of a version, or of all others.
 #[derive(Debug, Default)]
 struct Side {
     /// In this window, by each worker.
-    window: BTreeMap<WorkerId, BTreeMap<Kind, Logs>>,
-    /// In all windows, for how far runs of a kind differ among themselves.
-    all: BTreeMap<Kind, Sample>,
+    window: BTreeMap<WorkerId, BTreeMap<Size, Logs>>,
+    /// In all windows, for how far runs of a size differ among themselves.
+    all: BTreeMap<Size, Sample>,
 }
 
-/// Runs that are alike. Cold ones are told apart, because of a version with few requests nearly all are, as others run in between, and of the
-/// others few.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    is_cold: bool,
-    size: u64,
-}
+/// Runs have at most so many rows and more than half: a power of two, so that there are few sizes with enough runs each.
+type Size = u64;
 
-/// The runs of a kind.
+/// The runs of a size.
 #[derive(Clone, Copy, Debug, Default)]
 struct Logs {
     rows: u64,
@@ -50,18 +46,18 @@ struct Logs {
     logs: Sample,
 }
 
-/// Sums over the windows in which a kind was compared.
+/// Sums over the windows in which a size was compared.
 #[derive(Debug, Default)]
 struct Compared {
     runs: u64,
     /// The sum of the logarithms of what the runs may take, and that of how much longer they took.
     allowed: f64,
     log: f64,
-    /// By what the variances of the kinds of the others count.
-    theirs: BTreeMap<Kind, f64>,
+    /// By what the variances of the sizes of the others count.
+    theirs: BTreeMap<Size, f64>,
 }
 
-/// Sums over kinds.
+/// Sums over sizes.
 #[derive(Debug, Default)]
 struct Total {
     runs: u64,
@@ -90,20 +86,20 @@ impl Runs {
     /// Takes what a worker told of the version, or of others. What cannot be is passed over.
     pub(super) fn hear(&mut self, is_tried: bool, worker: &WorkerId, told: &[RunTimes]) {
         let side = if is_tried { &mut self.tried } else { &mut self.others };
-        told.iter().filter_map(read).for_each(|(kind, logs)| side.hear(worker, kind, logs));
+        told.iter().filter_map(read).for_each(|(size, logs)| side.hear(worker, size, logs));
     }
 
     /// Ends a window.
     pub(super) fn close(&mut self) {
         let others = std::mem::take(&mut self.others.window);
-        for (worker, kinds) in std::mem::take(&mut self.tried.window) {
+        for (worker, sizes) in std::mem::take(&mut self.tried.window) {
             let Some(others) = others.get(&worker) else { continue };
-            for (kind, runs) in kinds {
-                let Some((nearest, beside, allowed)) = allowed(others, kind, runs.mean_rows()) else {
+            for (size, runs) in sizes {
+                let Some((nearest, beside, allowed)) = allowed(others, size, runs.mean_rows()) else {
                     continue;
                 };
-                let compared = if nearest == kind { &mut self.same } else { &mut self.near };
-                compared.entry(kind).or_default().add(&runs.logs, (nearest, beside, allowed));
+                let compared = if nearest == size { &mut self.same } else { &mut self.near };
+                compared.entry(size).or_default().add(&runs.logs, (nearest, beside, allowed));
             }
         }
     }
@@ -111,50 +107,50 @@ impl Runs {
     /// How they compare in all windows; none when too few could be compared. What has the same size counts alone as soon as it suffices.
     pub(super) fn ratio(&self, z: f64) -> Option<Ratio> {
         let mut total = Total::default();
-        for (kind, compared) in &self.same {
-            total.add(compared, self.error(kind, compared), f64::hypot);
+        for (size, compared) in &self.same {
+            total.add(compared, self.error(size, compared), f64::hypot);
         }
         if !total.is_enough() {
-            // That they may take longer than they do says nothing. Several kinds may have been compared with one, so that their chances
+            // That they may take longer than they do says nothing. Several sizes may have been compared with one, so that their chances
             // need not be independent.
-            for (kind, compared) in self.near.iter().filter(|(_, compared)| compared.log > 0.0) {
-                total.add(compared, self.error(kind, compared), f64::add);
+            for (size, compared) in self.near.iter().filter(|(_, compared)| compared.log > 0.0) {
+                total.add(compared, self.error(size, compared), f64::add);
             }
         }
         total.is_enough().then(|| total.ratio(z))
     }
 
-    /// The standard error of the sum of the logarithms. None while a kind has so few runs that it says nothing about how they differ.
-    fn error(&self, kind: &Kind, compared: &Compared) -> Option<f64> {
-        let variance = |side: &Side, kind| {
-            side.all.get(kind).filter(|sample| sample.count() >= RUNS_OF_KIND_MIN)?.variance()
+    /// The standard error of the sum of the logarithms. None while a size has so few runs that it says nothing about how they differ.
+    fn error(&self, size: &Size, compared: &Compared) -> Option<f64> {
+        let variance = |side: &Side, size| {
+            side.all.get(size).filter(|sample| sample.count() >= RUNS_OF_SIZE_MIN)?.variance()
         };
-        let ours = compared.runs as f64 * variance(&self.tried, kind)?;
+        let ours = compared.runs as f64 * variance(&self.tried, size)?;
         let theirs = compared.theirs.iter();
         let squared = theirs
-            .map(|(kind, weight)| Some(weight * variance(&self.others, kind)?))
+            .map(|(size, weight)| Some(weight * variance(&self.others, size)?))
             .try_fold(ours, |sum, more| Some(sum + more?));
         squared.map(f64::sqrt)
     }
 }
 
 impl Side {
-    fn hear(&mut self, worker: &WorkerId, kind: Kind, told: Logs) {
-        let kinds = match self.window.get_mut(worker) {
-            Some(kinds) => kinds,
+    fn hear(&mut self, worker: &WorkerId, size: Size, told: Logs) {
+        let sizes = match self.window.get_mut(worker) {
+            Some(sizes) => sizes,
             None => self.window.entry(worker.clone()).or_default(),
         };
-        let sum = kinds.entry(kind).or_default();
+        let sum = sizes.entry(size).or_default();
         sum.rows = sum.rows.saturating_add(told.rows);
         sum.logs = sum.logs.merge(told.logs);
-        let all = self.all.entry(kind).or_default();
+        let all = self.all.entry(size).or_default();
         *all = all.merge(told.logs);
     }
 }
 
 impl Compared {
-    /// Adds the runs of a window beside those of a kind of the others, of which there were so many, and what these allow.
-    fn add(&mut self, logs: &Sample, (nearest, beside, allowed): (Kind, u64, f64)) {
+    /// Adds the runs of a window beside those of a size of the others, of which there were so many, and what these allow.
+    fn add(&mut self, logs: &Sample, (nearest, beside, allowed): (Size, u64, f64)) {
         let count = logs.count() as f64;
         self.runs = self.runs.saturating_add(logs.count());
         self.allowed += count * allowed;
@@ -164,14 +160,14 @@ impl Compared {
 }
 
 impl Total {
-    /// Adds a kind whose error can be told, and joins that to the error of the others.
-    fn add(&mut self, kind: &Compared, error: Option<f64>, join: fn(f64, f64) -> f64) {
+    /// Adds a size whose error can be told, and joins that to the error of the others.
+    fn add(&mut self, size: &Compared, error: Option<f64>, join: fn(f64, f64) -> f64) {
         let Some(error) = error else { return };
-        self.runs = self.runs.saturating_add(kind.runs);
-        self.allowed += kind.allowed;
-        self.log += kind.log;
+        self.runs = self.runs.saturating_add(size.runs);
+        self.allowed += size.allowed;
+        self.log += size.log;
         self.error = join(self.error, error);
-        self.unit_error = join(self.unit_error, kind.theirs.values().sum::<f64>().sqrt());
+        self.unit_error = join(self.unit_error, size.theirs.values().sum::<f64>().sqrt());
     }
 
     fn is_enough(&self) -> bool {
@@ -205,26 +201,26 @@ impl Logs {
 
 /// What a run may take by others of the same size, with how many of them there are; without any by the next larger or the next smaller one,
 /// whichever allows more.
-fn allowed(others: &BTreeMap<Kind, Logs>, kind: Kind, rows: f64) -> Option<(Kind, u64, f64)> {
-    let by = |(other, runs): (&Kind, &Logs)| Some((*other, runs.logs.count(), runs.allow(rows)?));
-    if let Some(same) = others.get_key_value(&kind) {
+fn allowed(others: &BTreeMap<Size, Logs>, size: Size, rows: f64) -> Option<(Size, u64, f64)> {
+    let by = |(other, runs): (&Size, &Logs)| Some((*other, runs.logs.count(), runs.allow(rows)?));
+    if let Some(same) = others.get_key_value(&size) {
         return by(same);
     }
-    let mut alike = others.iter().filter(|(other, _)| other.is_cold == kind.is_cold);
-    let smaller = alike.clone().rfind(|(other, _)| other.size < kind.size).and_then(by);
-    let larger = alike.find(|(other, _)| other.size > kind.size).and_then(by);
+    let smaller = others.range(..size).next_back().and_then(by);
+    let larger = others.range(size..).next().and_then(by);
     smaller.into_iter().chain(larger).max_by(|(.., one), (.., other)| one.total_cmp(other))
 }
 
-/// There are few sizes, so that what is kept stays small, and a logarithm is neither negative nor of more than can be told.
-fn read(told: &RunTimes) -> Option<(Kind, Logs)> {
+/// Takes runs after another of the same version. A logarithm is neither negative nor of more than can be told.
+fn read(told: &RunTimes) -> Option<(Size, Logs)> {
     let &RunTimes { size, is_cold, count, rows, log_sum, log_squares } = told;
-    let is_size = size > 0 && BatchFigures::size_of(size) == size;
+    let is_size = !is_cold && size > 0 && BatchFigures::size_of(size) == size;
     let [least, most] = BatchFigures::rows_under(size).map(|rows| rows.saturating_mul(count));
     let has_rows = count > 0 && (least..=most).contains(&rows);
     let is_possible = log_sum >= 0.0 && log_sum <= LOG_MAX * count as f64 && log_squares <= LOG_MAX * log_sum;
     let logs = Sample::from_sums(count, log_sum, log_squares)?;
-    (is_size && has_rows && is_possible).then_some((Kind { is_cold, size }, Logs { rows, logs }))
+    let size = size.checked_next_power_of_two()?;
+    (is_size && has_rows && is_possible).then_some((size, Logs { rows, logs }))
 }
 
 #[cfg(test)]
@@ -361,12 +357,21 @@ mod tests {
     }
 
     #[test]
-    fn cold_runs_are_compared_with_cold_ones() {
+    fn cold_runs_tell_nothing() {
         let cold = |times: RunTimes| RunTimes { is_cold: true, ..times };
         let others = [told(1, 900, 1_000.0), cold(told(1, 50, 3_000.0))];
-        assert!((ratio(&[cold(told(1, 50, 3_000.0))], &others).mean - 1.0).abs() < 1e-9);
-        assert!((ratio(&[told(1, 50, 3_000.0)], &others).mean - 3.0).abs() < 1e-9);
-        assert!(judged(&[cold(told(1, 50, 3_000.0))], &others[..1]).is_none());
+        let tried = [told(1, 40, 1_000.0), cold(told(1, 500, 9_000.0))];
+        let ratio = ratio(&tried, &others);
+        assert!((ratio.mean - 1.0).abs() < 1e-9 && ratio.runs == 40, "{ratio:?}");
+        assert!(judged(&tried[1..], &others).is_none());
+    }
+
+    #[test]
+    fn sizes_up_to_a_power_of_two_are_one() {
+        let tried = [told(5, 10, 10_000.0), told(6, 10, 12_000.0), told(8, 10, 16_000.0)];
+        let others = [told(5, 10, 5_000.0), told(6, 10, 6_000.0), told(8, 10, 8_000.0)];
+        assert!((ratio(&tried, &others).mean - 2.0).abs() < 1e-9);
+        assert!(judged(&tried[..2], &others).is_none());
     }
 
     #[test]
