@@ -71,8 +71,7 @@ pub struct ModelTelemetry {
     /// Of what use kept answers were in the interval, when the deployment has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheFigures>,
-    /// The runs of the interval by how many rows they had and whether they were cold: only what was run. While a canary is tried, some
-    /// cold runs are repeated at once, and the repeats are told too: they are not cold.
+    /// The runs of the interval by how many rows they had and whether they were cold: only what was run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunTimes>,
 }
@@ -86,6 +85,10 @@ pub struct RunTimes {
     /// Whether the thread had run something else before, so that the weights came from farther away.
     #[serde(default)]
     pub is_cold: bool,
+    /// Whether these only repeated a cold run as soon as it was answered, to be timed with the weights near. Workers do so while a canary is
+    /// tried, and count repeats in nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeat: bool,
     /// Runs.
     pub count: u64,
     /// Rows of all these runs.

@@ -40,15 +40,27 @@ pub enum ContractVersion {
     /// How long runs took by how many rows they had, in telemetry.
     #[serde(rename = "1.7")]
     V1_7,
+    /// How long runs took that were repeated to compare a canary, in telemetry.
+    #[serde(rename = "1.8")]
+    V1_8,
 }
 
 impl ContractVersion {
     /// The version this build speaks.
-    pub const CURRENT: Self = Self::V1_7;
+    pub const CURRENT: Self = Self::V1_8;
 
     /// Every version, oldest first.
-    pub const ALL: [Self; 8] =
-        [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3, Self::V1_4, Self::V1_5, Self::V1_6, Self::V1_7];
+    pub const ALL: [Self; 9] = [
+        Self::V1_0,
+        Self::V1_1,
+        Self::V1_2,
+        Self::V1_3,
+        Self::V1_4,
+        Self::V1_5,
+        Self::V1_6,
+        Self::V1_7,
+        Self::V1_8,
+    ];
 
     /// As written in service metadata, for example `1.0`.
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +73,7 @@ impl ContractVersion {
             Self::V1_5 => "1.5",
             Self::V1_6 => "1.6",
             Self::V1_7 => "1.7",
+            Self::V1_8 => "1.8",
         }
     }
 
@@ -85,7 +98,10 @@ impl ContractVersion {
                 "`batches` of versions in `InferenceFigures`; metadata of one version, and `version` in `ModelMetadata`; `preferred_size` of deployments counts rows where it counted requests"
             }
             Self::V1_7 => {
-                "`runs` in telemetry, which `latency_increase_max` of canaries judges too; `compute` of `batches` in `InferenceFigures` is what each run took, where it was the share of a batch"
+                "`runs` in telemetry; `compute` of `batches` in `InferenceFigures` is what each run took, where it was the share of a batch"
+            }
+            Self::V1_8 => {
+                "`is_repeat` of `runs` in telemetry, which `latency_increase_max` of canaries judges too"
             }
         }
     }

@@ -77,7 +77,7 @@ impl Answering {
         }
         while let Some(batch) = self.batches.pop() {
             // Those before wait for no other.
-            self.settle(shared);
+            self.put_away(shared);
             self.run(batch, limits, deliver);
         }
         self.deliver(deliver);
@@ -102,14 +102,32 @@ impl Answering {
     /// Does what no caller waits for: counts what was answered, hands over what is to be recorded and copied, and repeats what is to be
     /// timed. To be called after each [`Answering::answer`], once the answers are on their way.
     pub(crate) fn settle(&mut self, shared: &Shared) {
-        while let Some(mut batch) = self.delivered.pop() {
-            let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
-            batch.copy(&self.copies, is_busy);
-            batch.repeat(&self.team, &mut self.scratch);
-            batch.settle();
-            self.record(shared, &mut batch);
-            self.spare.push(batch.into_buffers());
+        if let Some(mut last) = self.delivered.pop() {
+            self.copy(shared, &mut last);
+            // Of another one the weights are no longer near.
+            last.repeat(&self.team, &mut self.scratch);
+            self.count(shared, last);
         }
+        self.put_away(shared);
+    }
+
+    /// Does all of that but repeating, for which others would wait.
+    fn put_away(&mut self, shared: &Shared) {
+        while let Some(mut batch) = self.delivered.pop() {
+            self.copy(shared, &mut batch);
+            self.count(shared, batch);
+        }
+    }
+
+    fn copy(&self, shared: &Shared, batch: &mut Batch) {
+        let is_busy = shared.queue.len() > shared.settings.batch_requests_max;
+        batch.copy(&self.copies, is_busy);
+    }
+
+    fn count(&mut self, shared: &Shared, mut batch: Batch) {
+        batch.settle();
+        self.record(shared, &mut batch);
+        self.spare.push(batch.into_buffers());
     }
 
     /// Puts a request to the others that the same version answers. It is read from now on; gives until when, unless more than that was
@@ -148,7 +166,7 @@ impl Answering {
         let full = self.batches.swap_remove(place);
         self.run(full, limits, deliver);
         // Its memory is for the next one.
-        self.settle(shared);
+        self.put_away(shared);
         None
     }
 

@@ -282,8 +282,9 @@ impl Reader {
             self.answer_part(part).await;
             // The connection sends them.
             tokio::task::yield_now().await;
+            let is_late = begun.elapsed() > AT_ONCE_LATE;
             lock(&self.lane.at_once).settle(&self.shared);
-            if begun.elapsed() > AT_ONCE_LATE {
+            if is_late {
                 return self.queue();
             }
         }

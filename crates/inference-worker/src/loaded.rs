@@ -14,7 +14,6 @@ use tracing::error;
 use crate::Error;
 use crate::meter::Meter;
 use crate::pipeline::{self, Joined, Part};
-use crate::repeats::Repeats;
 use crate::residence::Residence;
 
 /// Enough rows for the kernels that a plan has for large batches; more of them would warm nothing else and only take longer.
@@ -45,7 +44,6 @@ pub(crate) struct LoadedVersion {
     pub(crate) pipeline: Option<Pipeline>,
     pub(crate) plan: Residence,
     pub(crate) meter: Meter,
-    pub(crate) repeats: Repeats,
     /// The name of the runtime in metadata.
     pub(crate) platform: &'static str,
 }
@@ -81,7 +79,6 @@ impl LoadedVersion {
             pipeline,
             plan: Residence::new(joined.plan),
             meter: Meter::default(),
-            repeats: Repeats::default(),
             platform,
         };
         version.warm_up(rows_max)?;

@@ -31,8 +31,7 @@ pub(crate) struct Counts {
     latency: LatencyHistogram,
     queue: LatencyHistogram,
     compute: LatencyHistogram,
-    /// The logarithms of what runs took, by whether they were cold and by their size.
-    run_logs: BTreeMap<(bool, u64), RunLogs>,
+    run_logs: BTreeMap<RunKind, RunLogs>,
     /// What copies of requests told, when it is a shadow.
     pub(crate) shadow: ShadowCounts,
     /// Of what use kept answers were.
@@ -79,7 +78,15 @@ impl Run {
     }
 }
 
-/// Runs of about as many rows.
+/// Runs that are told together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct RunKind {
+    is_cold: bool,
+    is_repeat: bool,
+    size: u64,
+}
+
+/// Runs of one kind.
 #[derive(Debug, Clone, Copy, Default)]
 struct RunLogs {
     rows: u64,
@@ -105,9 +112,11 @@ impl Counts {
             sum.input.add(one(input_ns));
             sum.compute.add(one(compute_ns));
             sum.output.add(one(output_ns));
-            let repeat = repeat.map(|took| (false, nanoseconds(took)));
-            for (is_cold, compute_ns) in [(is_cold, compute_ns)].into_iter().chain(repeat) {
-                let sum = self.run_logs.entry((is_cold, size)).or_default();
+            let kind = RunKind { is_cold, is_repeat: false, size };
+            let repeat =
+                repeat.map(|took| (RunKind { is_cold: false, is_repeat: true, size }, nanoseconds(took)));
+            for (kind, compute_ns) in [(kind, compute_ns)].into_iter().chain(repeat) {
+                let sum = self.run_logs.entry(kind).or_default();
                 sum.rows += rows;
                 sum.logs.record(((input_ns + compute_ns + output_ns).max(1) as f64).ln());
             }
@@ -253,8 +262,10 @@ pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn run_times(((is_cold, size), RunLogs { rows, logs }): ((bool, u64), RunLogs)) -> RunTimes {
-    RunTimes { size, is_cold, count: logs.count(), rows, log_sum: logs.sum(), log_squares: logs.squares() }
+fn run_times((kind, RunLogs { rows, logs }): (RunKind, RunLogs)) -> RunTimes {
+    let RunKind { is_cold, is_repeat, size } = kind;
+    let (count, log_sum, log_squares) = (logs.count(), logs.sum(), logs.squares());
+    RunTimes { size, is_cold, is_repeat, count, rows, log_sum, log_squares }
 }
 
 #[cfg(test)]
@@ -289,12 +300,13 @@ mod tests {
         assert_eq!(latency.count(), 2);
         assert_eq!(LatencyHistogram::from_bytes(&first.compute).unwrap().count(), 1);
         let logs = |rows, ns: f64| RunLogs { rows, logs: [ns.ln()].into_iter().collect() };
+        let kind = |is_cold, is_repeat, size| RunKind { is_cold, is_repeat, size };
         let runs = [
-            ((false, 1), logs(1, 31.0)),
-            ((false, 3), logs(3, 93.0)),
-            ((false, 4), logs(4, 800.0)),
-            ((true, 3), logs(3, 93.0)),
-            ((true, 4), logs(4, 900.0)),
+            (kind(false, false, 1), logs(1, 31.0)),
+            (kind(false, false, 3), logs(3, 93.0)),
+            (kind(false, true, 4), logs(4, 800.0)),
+            (kind(true, false, 3), logs(3, 93.0)),
+            (kind(true, false, 4), logs(4, 900.0)),
         ];
         assert_eq!(first.runs, runs.map(run_times));
 

@@ -1,15 +1,17 @@
 //! One deployed model: which of its versions answer, and how many requests wait for it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use leat_contract::{Batching, Deployment, DeploymentLimits, ModelName, Pipeline};
+use leat_contract::{Batching, Deployment, DeploymentLimits, ModelName, ModelVersion, Pipeline};
 use leat_messaging::micro::EndpointStats;
 
 use crate::loaded::LoadedVersion;
 use crate::pace::Pace;
 use crate::queue::Excess;
+use crate::repeats::Repeats;
 use crate::response_cache::ResponseCache;
 use crate::schedule::Schedule;
 use crate::shadow::ShadowRoute;
@@ -139,8 +141,8 @@ pub(crate) struct RouteTable {
     pub(crate) cache: Option<Arc<ResponseCache>>,
     /// The version that gets copies of live requests.
     pub(crate) shadow: Option<Arc<ShadowRoute>>,
-    /// Whether a canary is compared with the others.
-    pub(crate) is_comparing: bool,
+    /// When each version that a canary is compared with, and itself, may repeat a run.
+    pub(crate) repeats: BTreeMap<ModelVersion, Repeats>,
     schedule: Schedule,
 }
 
@@ -150,9 +152,11 @@ impl RouteTable {
         let weights: Vec<u32> = deployment.routes.iter().map(|route| route.weight).collect();
         let shadow = deployment.shadow.as_ref().zip(versions.get(weights.len()));
         let shadow = shadow.map(|(shadow, version)| Arc::new(ShadowRoute::new(shadow, version.clone())));
+        let compared =
+            deployment.routes.iter().filter(|route| deployment.canary.is_some() && route.weight > 0);
         Self {
             shadow,
-            is_comparing: deployment.canary.is_some(),
+            repeats: compared.map(|route| (route.version, Repeats::default())).collect(),
             pipeline: deployment.pipeline.clone(),
             cache: deployment.cache.as_ref().map(|cache| {
                 Arc::new(ResponseCache::new(usize::try_from(cache.bytes_max).unwrap_or(usize::MAX)))

@@ -102,7 +102,7 @@ fn split(models: Vec<ModelTelemetry>, bytes_max: usize) -> Vec<Vec<ModelTelemetr
 /// About how many bytes the counters of one version take, rather too many than too few.
 fn size(told: &ModelTelemetry) -> usize {
     let histograms = told.latency.len() + told.queue.len() + told.compute.len();
-    256 + told.model.as_str().len() + 64 * told.errors.len() + 96 * told.runs.len() + histograms
+    256 + told.model.as_str().len() + 64 * told.errors.len() + 112 * told.runs.len() + histograms
 }
 
 #[cfg(test)]
@@ -114,6 +114,7 @@ mod tests {
     const RUNS: RunTimes = RunTimes {
         size: u64::MAX,
         is_cold: true,
+        is_repeat: true,
         count: u64::MAX,
         rows: u64::MAX,
         log_sum: 0.1,

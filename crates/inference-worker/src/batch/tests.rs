@@ -44,10 +44,10 @@ impl Bench {
         Self { served: Arc::new(served), inflight: Inflight::default() }
     }
 
-    /// A canary beside another version, which gets nothing.
+    /// A canary beside another version, which answers first.
     fn comparing() -> Self {
         let versions = vec![Arc::new(tiny_version(1)), Arc::new(tiny_version(2))];
-        let mut deployment = tiny_deployment(&versions, &[100, 0]);
+        let mut deployment = tiny_deployment(&versions, &[100, 1]);
         deployment.canary = Some(Canary::new(versions[1].version, 0));
         let served = ServedModel::new("tiny".parse().unwrap(), RouteTable::new(&deployment, versions));
         Self { served: Arc::new(served), inflight: Inflight::default() }
@@ -178,10 +178,10 @@ fn cold_runs_are_repeated_while_a_canary_is_compared() {
         let version = bench.served.routes().principal().unwrap().clone();
         assert_eq!(version.meter.totals().batches, 1, "it is the same batch");
         let told = version.meter.take(&version.model, version.version, 0, &mut LatencyEncoder::default());
-        told.runs.iter().map(|runs| (runs.is_cold, runs.size, runs.count)).collect::<Vec<_>>()
+        told.runs.iter().map(|runs| (runs.is_cold, runs.is_repeat, runs.count)).collect::<Vec<_>>()
     };
-    assert_eq!(told(&bench), [(false, 2, 1), (true, 2, 1)]);
-    assert_eq!(told(&plain), [(true, 2, 1)]);
+    assert_eq!(told(&bench), [(false, true, 1), (true, false, 1)]);
+    assert_eq!(told(&plain), [(true, false, 1)]);
 }
 
 #[test]

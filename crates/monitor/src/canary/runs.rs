@@ -1,6 +1,7 @@
 //! How long the runs of a version take, beside runs of others that are alike: on the same worker, in the same window, of about as many rows,
-//! and with the weights near. Otherwise a canary, whose runs stay small however busy a worker is, would be compared with what others take
-//! when it is idle, and found slow because its weights had to come from memory while others have theirs in the caches.
+//! and with the weights near, which only runs that workers repeated are alike. Otherwise a canary, whose runs stay small however busy a
+//! worker is, would be compared with what others take when it is idle, and found slow because its weights had to come from memory while
+//! others have theirs in the caches.
 
 use std::collections::BTreeMap;
 use std::ops::Add;
@@ -8,6 +9,10 @@ use std::ops::Add;
 use leat_contract::{BatchFigures, RunTimes, WorkerId};
 use leat_statistics::Sample;
 
+/// Runs that are alike may differ by so much for other reasons than the version.
+const UNLIKE: f64 = 0.1;
+/// Runs may take so much longer: about as long as a request is on its way over the broker, so that nobody would notice it.
+const UNNOTICED_NS: f64 = 100_000.0;
 /// Runs that are needed on both sides for a normal interval.
 const RUNS_MIN: u64 = 30;
 /// Runs of a size that are needed on both sides for its variance.
@@ -50,9 +55,10 @@ struct Logs {
 #[derive(Debug, Default)]
 struct Compared {
     runs: u64,
-    /// The sum of the logarithms of what the runs may take, and that of how much longer they took.
-    allowed: f64,
+    /// The sums of the logarithms of what others take for the like, of how much longer the runs took, and of how much longer they may.
+    usual: f64,
     log: f64,
+    granted: f64,
     /// By what the variances of the sizes of the others count.
     theirs: BTreeMap<Size, f64>,
 }
@@ -61,13 +67,23 @@ struct Compared {
 #[derive(Debug, Default)]
 struct Total {
     runs: u64,
-    allowed: f64,
+    usual: f64,
     log: f64,
+    granted: f64,
     /// The standard error of `log`.
     error: f64,
     /// What that would be if all logarithms of the others had a variance of 1 and those of the version none: by how many of the others
     /// it is seen.
     unit_error: f64,
+}
+
+/// What others take for a run, at most.
+#[derive(Clone, Copy, Debug)]
+struct Usual {
+    /// The size of their runs, and how many there were.
+    size: Size,
+    runs: u64,
+    log: f64,
 }
 
 /// How many times as long as others runs took, by geometric means.
@@ -76,8 +92,10 @@ pub(super) struct Ratio {
     pub(super) mean: f64,
     /// The lower end of its interval.
     pub(super) low: f64,
-    /// What they might have taken, in nanoseconds.
-    pub(super) allowed_ns: f64,
+    /// What it may be.
+    pub(super) limit: f64,
+    /// What others take, in nanoseconds.
+    pub(super) usual_ns: f64,
     /// The runs it is seen in.
     pub(super) runs: u64,
 }
@@ -89,22 +107,20 @@ impl Runs {
         told.iter().filter_map(read).for_each(|(size, logs)| side.hear(worker, size, logs));
     }
 
-    /// Ends a window.
-    pub(super) fn close(&mut self) {
+    /// Ends a window. Runs may take longer by a share of what others take.
+    pub(super) fn close(&mut self, increase_max: f64) {
         let others = std::mem::take(&mut self.others.window);
         for (worker, sizes) in std::mem::take(&mut self.tried.window) {
             let Some(others) = others.get(&worker) else { continue };
             for (size, runs) in sizes {
-                let Some((nearest, beside, allowed)) = allowed(others, size, runs.mean_rows()) else {
-                    continue;
-                };
-                let compared = if nearest == size { &mut self.same } else { &mut self.near };
-                compared.entry(size).or_default().add(&runs.logs, (nearest, beside, allowed));
+                let Some(usual) = usual(others, size, runs.mean_rows()) else { continue };
+                let compared = if usual.size == size { &mut self.same } else { &mut self.near };
+                compared.entry(size).or_default().add(&runs.logs, usual, increase_max);
             }
         }
     }
 
-    /// How they compare in all windows; none when too few could be compared. What has the same size counts alone as soon as it suffices.
+    /// How all that could be compared does; none when that was too little. What has the same size counts alone as soon as it suffices.
     pub(super) fn ratio(&self, z: f64) -> Option<Ratio> {
         let mut total = Total::default();
         for (size, compared) in &self.same {
@@ -117,7 +133,16 @@ impl Runs {
                 total.add(compared, self.error(size, compared), f64::add);
             }
         }
-        total.is_enough().then(|| total.ratio(z))
+        total.ratio(z)
+    }
+
+    /// How each size that others ran too does: many small runs hide no slow large ones.
+    pub(super) fn ratios(&self, z: f64) -> impl Iterator<Item = Ratio> {
+        self.same.iter().filter_map(move |(size, compared)| {
+            let mut total = Total::default();
+            total.add(compared, self.error(size, compared), f64::hypot);
+            total.ratio(z)
+        })
     }
 
     /// The standard error of the sum of the logarithms. None while a size has so few runs that it says nothing about how they differ.
@@ -149,13 +174,15 @@ impl Side {
 }
 
 impl Compared {
-    /// Adds the runs of a window beside those of a size of the others, of which there were so many, and what these allow.
-    fn add(&mut self, logs: &Sample, (nearest, beside, allowed): (Size, u64, f64)) {
+    /// Adds the runs of a window beside those of others.
+    fn add(&mut self, logs: &Sample, usual: Usual, increase_max: f64) {
         let count = logs.count() as f64;
+        let unnoticed = UNNOTICED_NS / usual.log.exp();
         self.runs = self.runs.saturating_add(logs.count());
-        self.allowed += count * allowed;
-        self.log += logs.sum() - count * allowed;
-        *self.theirs.entry(nearest).or_default() += count * count / beside as f64;
+        self.usual += count * usual.log;
+        self.log += logs.sum() - count * usual.log;
+        self.granted += count * increase_max.max(UNLIKE).max(unnoticed).ln_1p();
+        *self.theirs.entry(usual.size).or_default() += count * count / usual.runs as f64;
     }
 }
 
@@ -164,8 +191,9 @@ impl Total {
     fn add(&mut self, size: &Compared, error: Option<f64>, join: fn(f64, f64) -> f64) {
         let Some(error) = error else { return };
         self.runs = self.runs.saturating_add(size.runs);
-        self.allowed += size.allowed;
+        self.usual += size.usual;
         self.log += size.log;
+        self.granted += size.granted;
         self.error = join(self.error, error);
         self.unit_error = join(self.unit_error, size.theirs.values().sum::<f64>().sqrt());
     }
@@ -175,15 +203,16 @@ impl Total {
         self.runs >= RUNS_MIN && beside >= RUNS_MIN as f64
     }
 
-    fn ratio(&self, z: f64) -> Ratio {
+    fn ratio(&self, z: f64) -> Option<Ratio> {
         let mean = |sum: f64| sum / self.runs as f64;
         let (log, error) = (mean(self.log), z * mean(self.error));
-        Ratio {
+        self.is_enough().then(|| Ratio {
             mean: log.exp(),
             low: (log - error).exp(),
-            allowed_ns: mean(self.allowed).exp(),
+            limit: mean(self.granted).exp(),
+            usual_ns: mean(self.usual).exp(),
             runs: self.runs,
-        }
+        })
     }
 }
 
@@ -194,27 +223,27 @@ impl Logs {
 
     /// What a run with so many rows should take at most: no longer than these if it has fewer, and no longer than these per row if it has
     /// more.
-    fn allow(&self, rows: f64) -> Option<f64> {
-        Some(self.logs.mean()? + (rows / self.mean_rows()).max(1.0).ln())
+    fn usual(&self, size: Size, rows: f64) -> Option<Usual> {
+        let log = self.logs.mean()? + (rows / self.mean_rows()).max(1.0).ln();
+        Some(Usual { size, runs: self.logs.count(), log })
     }
 }
 
-/// What a run may take by others of the same size, with how many of them there are; without any by the next larger or the next smaller one,
-/// whichever allows more.
-fn allowed(others: &BTreeMap<Size, Logs>, size: Size, rows: f64) -> Option<(Size, u64, f64)> {
-    let by = |(other, runs): (&Size, &Logs)| Some((*other, runs.logs.count(), runs.allow(rows)?));
+/// What a run takes by others of the same size; without any by the next larger or the next smaller one, whichever says more.
+fn usual(others: &BTreeMap<Size, Logs>, size: Size, rows: f64) -> Option<Usual> {
+    let by = |(other, runs): (&Size, &Logs)| runs.usual(*other, rows);
     if let Some(same) = others.get_key_value(&size) {
         return by(same);
     }
     let smaller = others.range(..size).next_back().and_then(by);
     let larger = others.range(size..).next().and_then(by);
-    smaller.into_iter().chain(larger).max_by(|(.., one), (.., other)| one.total_cmp(other))
+    smaller.into_iter().chain(larger).max_by(|one, other| one.log.total_cmp(&other.log))
 }
 
-/// Takes runs after another of the same version. A logarithm is neither negative nor of more than can be told.
+/// Takes repeats. A logarithm is neither negative nor of more than can be told.
 fn read(told: &RunTimes) -> Option<(Size, Logs)> {
-    let &RunTimes { size, is_cold, count, rows, log_sum, log_squares } = told;
-    let is_size = !is_cold && size > 0 && BatchFigures::size_of(size) == size;
+    let &RunTimes { size, is_repeat, count, rows, log_sum, log_squares, is_cold: _ } = told;
+    let is_size = is_repeat && size > 0 && BatchFigures::size_of(size) == size;
     let [least, most] = BatchFigures::rows_under(size).map(|rows| rows.saturating_mul(count));
     let has_rows = count > 0 && (least..=most).contains(&rows);
     let is_possible = log_sum >= 0.0 && log_sum <= LOG_MAX * count as f64 && log_squares <= LOG_MAX * log_sum;
@@ -228,6 +257,7 @@ mod tests {
     use super::*;
 
     const Z: f64 = 3.0;
+    const INCREASE: f64 = 0.5;
 
     /// Runs of a size that take about so long: a tenth more or less in turns.
     fn told(size: u64, count: u64, ns: f64) -> RunTimes {
@@ -235,6 +265,7 @@ mod tests {
         let logs = logs.collect::<Sample>();
         RunTimes {
             size,
+            is_repeat: true,
             is_cold: false,
             count,
             rows: size * count,
@@ -252,7 +283,7 @@ mod tests {
         let mut runs = Runs::default();
         runs.hear(true, &worker("one"), tried);
         runs.hear(false, &worker("one"), others);
-        runs.close();
+        runs.close(INCREASE);
         runs.ratio(Z)
     }
 
@@ -327,10 +358,10 @@ mod tests {
         for (others, ns) in [(900, 1_000.0), (10, 2_000.0)] {
             runs.hear(true, &worker("one"), &[told(1, 100, ns)]);
             runs.hear(false, &worker("one"), &[told(1, others, ns)]);
-            runs.close();
+            runs.close(INCREASE);
         }
         runs.hear(true, &worker("one"), &[told(1, 100, 1e9)]);
-        runs.close();
+        runs.close(INCREASE);
         let ratio = runs.ratio(Z).unwrap();
         assert!((ratio.mean - 1.0).abs() < 1e-9 && ratio.runs == 200, "{ratio:?}");
         assert!(ratio.low < 1.0);
@@ -351,19 +382,35 @@ mod tests {
             runs.hear(true, &worker(name), &[told(1, 100, ns)]);
             runs.hear(false, &worker(name), &[told(1, others, ns)]);
         }
-        runs.close();
+        runs.close(INCREASE);
         let ratio = runs.ratio(Z).unwrap();
         assert!((ratio.mean - 1.0).abs() < 1e-9 && ratio.runs == 200, "{ratio:?}");
     }
 
     #[test]
-    fn cold_runs_tell_nothing() {
-        let cold = |times: RunTimes| RunTimes { is_cold: true, ..times };
-        let others = [told(1, 900, 1_000.0), cold(told(1, 50, 3_000.0))];
-        let tried = [told(1, 40, 1_000.0), cold(told(1, 500, 9_000.0))];
+    fn runs_that_are_no_repeats_tell_nothing() {
+        let first = |times: RunTimes| RunTimes { is_repeat: false, is_cold: true, ..times };
+        let others = [told(1, 900, 1_000.0), first(told(1, 50, 3_000.0))];
+        let tried = [told(1, 40, 1_000.0), first(told(1, 500, 9_000.0))];
         let ratio = ratio(&tried, &others);
         assert!((ratio.mean - 1.0).abs() < 1e-9 && ratio.runs == 40, "{ratio:?}");
         assert!(judged(&tried[1..], &others).is_none());
+    }
+
+    #[test]
+    fn many_short_runs_hide_no_long_ones() {
+        let mut runs = Runs::default();
+        let others = [told(1, 900, 10_000.0), told(1024, 100, 5e7)];
+        let tried =
+            others.map(|runs| told(runs.size, runs.count, 4.0 * (runs.log_sum / runs.count as f64).exp()));
+        runs.hear(true, &worker("one"), &tried);
+        runs.hear(false, &worker("one"), &others);
+        runs.close(INCREASE);
+        let all = runs.ratio(Z).unwrap();
+        assert!(all.mean < all.limit, "10 µs may become 110: {all:?}");
+        let [short, long] = runs.ratios(Z).collect::<Vec<_>>()[..] else { panic!("two sizes") };
+        assert!((short.limit - 11.0).abs() < 1e-9 && short.mean < short.limit, "{short:?}");
+        assert!((long.limit - 1.5).abs() < 1e-9 && long.low > long.limit, "{long:?}");
     }
 
     #[test]

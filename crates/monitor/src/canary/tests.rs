@@ -62,6 +62,7 @@ impl Bench {
         let times = RunTimes {
             size: 1,
             is_cold: false,
+            is_repeat: true,
             count: traffic.requests,
             rows: traffic.requests,
             log_sum: logs.clone().sum(),

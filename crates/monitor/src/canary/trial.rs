@@ -17,10 +17,6 @@ const Z: f64 = 3.290_526_731_491_926;
 const SETTLING: u32 = 2;
 /// What cannot be loaded is tried again; a canary that still cannot after so long will not be.
 const LOADABLE_WITHIN_MS: u64 = 60_000;
-/// Runs that are alike may differ by so much for other reasons than the version.
-const UNLIKE: f64 = 0.1;
-/// Runs may take so much longer: about as long as a request is on its way over the broker, so that nobody would notice it.
-const UNNOTICED_NS: f64 = 100_000.0;
 /// Requests above the 99th percentile.
 const SLOW: f64 = 0.01;
 
@@ -113,7 +109,7 @@ impl Trial {
 
     /// Ends a window, whether it is judged or not.
     pub(super) fn close(&mut self) {
-        self.runs.close();
+        self.runs.close(self.canary.latency_increase_max);
     }
 
     /// What it means that no worker can load it.
@@ -207,18 +203,17 @@ impl Trial {
     /// Compares what runs take, because whole requests do not show it where the versions share workers: the others wait behind the runs
     /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary.
     fn runs(&self) -> Finding {
-        let Some(Ratio { mean, low, allowed_ns, runs }) = self.runs.ratio(Z) else {
-            return Finding::Fine;
-        };
-        let unnoticed = UNNOTICED_NS / allowed_ns;
-        let limit = 1.0 + self.canary.latency_increase_max.max(UNLIKE).max(unnoticed);
-        if low > limit {
-            let (ms, allowed_ms) = (mean * allowed_ns / 1e6, allowed_ns / 1e6);
+        let all = self.runs.ratio(Z);
+        let is_worse = |ratio: &Ratio| ratio.low > ratio.limit;
+        if let Some(Ratio { mean, usual_ns, runs, .. }) =
+            all.into_iter().chain(self.runs.ratios(Z)).find(is_worse)
+        {
+            let (ms, usual_ms) = (mean * usual_ns / 1e6, usual_ns / 1e6);
             return Finding::Worse(format!(
-                "its runs took {mean:.3} times as long as those of the others that are most alike, {ms:.3} ms instead of {allowed_ms:.3} ms, in {runs} runs"
+                "its runs took {mean:.3} times as long as those of the others that are most alike, {ms:.3} ms instead of {usual_ms:.3} ms, in {runs} runs"
             ));
         }
-        if mean <= limit { Finding::Fine } else { Finding::Open }
+        if all.is_none_or(|all| all.mean <= all.limit) { Finding::Fine } else { Finding::Open }
     }
 
     fn accuracy(&self, scored: impl Fn(ModelVersion) -> Scored) -> Finding {

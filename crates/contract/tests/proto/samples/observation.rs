@@ -34,6 +34,10 @@ pub(super) fn all() -> Vec<Sample> {
             holds_binary: true,
             ..document("worker-telemetry-runs", "WorkerTelemetry", telemetry_of_runs())
         },
+        Sample {
+            holds_binary: true,
+            ..document("worker-telemetry-repeats", "WorkerTelemetry", telemetry_of_repeats())
+        },
         document("window", "Window", window()),
         document("window-shadow", "Window", window_of_shadow()),
         document("alert", "Alert", alert()),
@@ -102,12 +106,22 @@ fn telemetry_of_cache() -> WorkerTelemetry {
 }
 
 fn telemetry_of_runs() -> WorkerTelemetry {
-    let one =
-        RunTimes { size: 1, count: 200, rows: 200, log_sum: 1800.5, log_squares: 16225.25, is_cold: false };
-    let many =
-        RunTimes { size: 32, count: 50, rows: 1350, log_sum: 575.0, log_squares: 6625.0, is_cold: true };
     let mut telemetry = telemetry();
-    telemetry.models.iter_mut().for_each(|told| told.runs = vec![one, many]);
+    telemetry.models.iter_mut().for_each(|told| told.runs = runs());
+    telemetry
+}
+
+fn runs() -> Vec<RunTimes> {
+    let logs = |log_sum, log_squares| RunTimes { log_sum, log_squares, ..RunTimes::default() };
+    let one = RunTimes { size: 1, count: 200, rows: 200, ..logs(1800.5, 16225.25) };
+    let many = RunTimes { size: 32, count: 50, rows: 1350, is_cold: true, ..logs(575.0, 6625.0) };
+    vec![one, many]
+}
+
+fn telemetry_of_repeats() -> WorkerTelemetry {
+    let [repeat, _] = runs()[..] else { unreachable!() };
+    let mut telemetry = telemetry_of_runs();
+    telemetry.models.iter_mut().for_each(|told| told.runs.push(RunTimes { is_repeat: true, ..repeat }));
     telemetry
 }
 
