@@ -17,6 +17,8 @@ use lane::Lane;
 
 pub(crate) use backlog::Backlog;
 
+/// How long something urgent may share its batch with what is less urgent, about, in nanoseconds: all answers of a batch come when it ends.
+const SHARED_NS_MAX: u64 = 1_000_000;
 const LANES: usize = Priority::ALL.len();
 
 /// What the queue must know of what waits in it.
@@ -72,6 +74,13 @@ struct State<T> {
 struct InWork {
     cost_ns: u64,
     claims: Vec<Arc<Claim>>,
+}
+
+/// What was left behind though there was room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
 }
 
 /// How many items end a wait for more, and when it ends without them.
@@ -178,7 +187,11 @@ impl<T: Queued> Queue<T> {
         let mut state = self.lock();
         loop {
             let before = taken.len();
-            state.take(thread, taken, enough.count.saturating_sub(before));
+            if state.take(thread, taken, enough.count.saturating_sub(before)) == Left::Something {
+                // This thread was perhaps woken for it.
+                self.filled.notify_one();
+                return;
+            }
             if !taken.iter().skip(before).all(&can_wait) {
                 return;
             }
@@ -309,19 +322,28 @@ impl<T: Queued> State<T> {
         }
     }
 
-    fn take(&mut self, thread: usize, taken: &mut Vec<T>, count_max: usize) {
-        let Some(in_work) = self.in_work.get_mut(thread) else { return };
+    /// Moves what is ready, the most urgent first, unless it is less urgent than the first and would hold that up.
+    fn take(&mut self, thread: usize, taken: &mut Vec<T>, count_max: usize) -> Left {
+        let Some(in_work) = self.in_work.get_mut(thread) else { return Left::Nothing };
         let mut left = count_max;
         for lane in &mut self.lanes {
             while left > 0
-                && let Some(item) = lane.pop_front()
+                && let Some(item) = lane.waiting.front()
             {
-                in_work.cost_ns = in_work.cost_ns.saturating_add(item.cost_ns());
+                let cost_ns = in_work.cost_ns.saturating_add(item.cost_ns());
+                let is_less_urgent =
+                    taken.first().is_some_and(|first| (first.priority() as usize) < item.priority() as usize);
+                if is_less_urgent && cost_ns > SHARED_NS_MAX {
+                    return Left::Something;
+                }
+                let Some(item) = lane.pop_front() else { break };
+                in_work.cost_ns = cost_ns;
                 in_work.claims.extend(item.claim().cloned());
                 taken.push(item);
                 left -= 1;
             }
         }
+        Left::Nothing
     }
 
     fn finish(&mut self, thread: usize) {

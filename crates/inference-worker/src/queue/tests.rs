@@ -11,6 +11,7 @@ struct Item {
     number: u32,
     priority: Priority,
     bytes: usize,
+    cost_ns: u64,
     until: Instant,
     claim: Option<Arc<Claim>>,
 }
@@ -25,7 +26,7 @@ impl Queued for Item {
     }
 
     fn cost_ns(&self) -> u64 {
-        100
+        self.cost_ns
     }
 
     fn until(&self) -> Instant {
@@ -49,7 +50,7 @@ fn item(number: u32) -> Item {
 
 fn of(priority: Priority, number: u32) -> Item {
     let until = Instant::now() + HOUR;
-    Item { number, priority, bytes: 10, until, claim: None }
+    Item { number, priority, bytes: 10, cost_ns: 100, until, claim: None }
 }
 
 fn queue(count: usize) -> Queue<Item> {
@@ -128,6 +129,21 @@ fn what_is_urgent_is_taken_first_and_pushes_out_what_came_last_of_the_rest() {
     assert_eq!(put(&queue, vec![of(normal, 7), of(normal, 8)]), [1, 8]);
     assert_eq!(take(&queue, 3), [6, 2, 4]);
     assert_eq!(take(&queue, 3), [7]);
+}
+
+#[test]
+fn what_is_urgent_shares_no_batch_with_what_is_not_and_takes_long() {
+    let long = |priority, number| Item { cost_ns: 900_000, ..of(priority, number) };
+    let queue = filled(9, vec![long(Priority::Low, 1), of(Priority::High, 2), of(Priority::Normal, 3)]);
+    put(&queue, vec![long(Priority::Low, 4), long(Priority::Low, 5)]);
+    assert_eq!(take(&queue, 9), [2, 3, 1], "together they do not take long");
+    assert_eq!(take(&queue, 9), [4, 5], "neither is more urgent");
+
+    let queue = filled(9, vec![long(Priority::Low, 1), long(Priority::Low, 2), of(Priority::High, 3)]);
+    let mut taken = vec![of(Priority::High, 0)];
+    queue.take_until(0, &mut taken, enough(9, HOUR), |_| true);
+    assert_eq!(numbers(&taken), [0, 3, 1], "it ends with what is left to others");
+    assert_eq!(take(&queue, 9), [2]);
 }
 
 #[test]
