@@ -14,6 +14,9 @@ use crate::parts::{BLOCKING_BYTES_MIN, blocking};
 use crate::refusal::Refusal;
 use inflating::Inflating;
 
+/// How long the answer to somebody whose body nobody reads may wait for its end.
+const DISCARDING: Duration = Duration::from_secs(1);
+
 /// A whole body. It holds its share of the memory for bodies until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -56,6 +59,25 @@ impl BodyLimits {
                 self.timeout
             ))
         })?
+    }
+
+    /// Takes in the rest of a body that nobody reads, as much as a body may have and for a moment at most: an answer before that ends the
+    /// stream, and clients such as curl 7.88 then show an error instead of the answer.
+    pub(crate) async fn discard<B>(&self, mut body: B)
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let reading = async {
+            let mut left = self.bytes_max;
+            while left > 0
+                && !body.is_end_stream()
+                && let Some(Ok(frame)) = body.frame().await
+            {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            }
+        };
+        // Who is slower is answered anyway.
+        let _ = tokio::time::timeout(self.timeout.min(DISCARDING), reading).await;
     }
 
     /// What all bodies share.
@@ -183,6 +205,17 @@ mod tests {
         let held = limits.decode(bomb(3 << 20), Coding::Gzip).await.unwrap();
         assert_eq!(held.bytes.len(), 3 << 20);
         assert_eq!(limits.decode(bomb(2 << 20), Coding::Gzip).await.unwrap_err().code, ErrorCode::Overloaded);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_taken_in_up_to_the_limit_and_not_waited_for_long() {
+        let mut short = pieces(4);
+        limits().discard(&mut short).await;
+        assert!(short.frame().await.is_none());
+        let mut long = pieces(9);
+        limits().discard(&mut long).await;
+        assert!(long.frame().await.is_some(), "200000 bytes are five pieces");
+        limits().discard(StreamBody::new(stream::pending::<Result<Frame<Bytes>, std::io::Error>>())).await;
     }
 
     #[tokio::test]

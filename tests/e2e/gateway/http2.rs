@@ -1,8 +1,14 @@
 //! HTTP/2 without TLS, as a client speaks it that knows beforehand: many requests on one connection, REST and gRPC.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http_body_util::{BodyExt, Full};
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Body, Frame};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
@@ -16,7 +22,10 @@ use crate::process::ids;
 
 const REQUESTS: usize = 32;
 
-async fn connect(port: u16) -> SendRequest<Full<Bytes>> {
+async fn connect<B>(port: u16) -> SendRequest<B>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
     let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the port is open");
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
     tokio::spawn(connection);
@@ -56,6 +65,23 @@ async fn many_requests_share_a_connection() {
     }
     let (status, _, body) = send(&sender, "/v2/models/digits/infer", &[], "{").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_may_send_everything_first() {
+    const PIECES: usize = 160;
+    let (_town, ports) = town().await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    // More than a window holds.
+    let piece = move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(Frame::data(Bytes::from(vec![b' '; 64 << 10])))
+    };
+    let body = StreamBody::new(stream::iter(0..PIECES).map(piece));
+    let request = Request::post("http://localhost/nowhere").body(body).expect("a request");
+    let reply = connect(ports.http).await.send_request(request).await.expect("a reply");
+    assert_eq!((reply.status(), sent.load(Ordering::Relaxed)), (StatusCode::NOT_FOUND, PIECES));
 }
 
 /// A field of a Protocol Buffers message that has bytes; they and their number are short.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -65,15 +65,19 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 
 impl Edge {
     async fn http(&self, request: Request<Incoming>, id: &str, began: Instant) -> Response<Full<Bytes>> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let is_preflight = self.cors.is_preflight(&parts.method, &parts.headers);
         let routed = Route::of(&parts.method, parts.uri.path());
         let operation = routed.as_ref().map_or("unknown", Route::operation);
         let answered = if is_preflight {
             Ok(Answer::empty().with_status(StatusCode::NO_CONTENT))
         } else {
-            self.routed(routed, &parts, body).await
+            self.routed(routed, &parts, &mut body).await
         };
+        // Of HTTP/1 the connection ends instead, as clients know.
+        if parts.version == Version::HTTP_2 {
+            self.bodies.discard(&mut body).await;
+        }
         let answer = answered.unwrap_or_else(Answer::from);
         let answer = finish::compressed(answer, &parts.headers).await;
         if answer.status.is_client_error() || answer.status.is_server_error() {
@@ -90,7 +94,7 @@ impl Edge {
         &self,
         routed: Result<Route, Refusal>,
         parts: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Result<Answer, Refusal> {
         // Without a key nobody learns which paths there are.
         let right = routed.as_ref().map_or(Some(crate::keys::Right::Ask), Route::right);
@@ -131,7 +135,7 @@ impl Edge {
         Ok(Answer::document(&json!({ "live": true, "ready": is_ready }))?.with_status(status))
     }
 
-    async fn body(&self, parts: &Parts, body: Incoming) -> Result<Held, Refusal> {
+    async fn body(&self, parts: &Parts, body: &mut Incoming) -> Result<Held, Refusal> {
         let coding = Coding::of_request(&parts.headers)?;
         let held = self.bodies.read(body).await?;
         match coding {
