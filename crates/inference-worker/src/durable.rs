@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use leat_contract::assets::AssetRole;
 use leat_contract::headers::{MESSAGE_ID, TRACEPARENT, TRACESTATE};
-use leat_contract::{DurableRequest, ErrorCode, ErrorDetail, ModelName};
+use leat_contract::{DurableRequest, Encoding, ErrorCode, ErrorDetail, ModelName, RequestId};
 use leat_messaging::{Delivery, Error as MessagingError, EventLog, Headers, Reply};
 use leat_service_runtime::unix_ms;
 use tokio::sync::oneshot;
@@ -120,7 +120,7 @@ impl Answering {
     async fn handle(&self, delivery: Delivery) -> Result<(), MessagingError> {
         let request = match DurableRequest::read(delivery.payload()) {
             Ok(request) => request,
-            Err(error) => return self.give_up(delivery, &error.to_string()).await,
+            Err(error) => return self.refuse(delivery, error.into()).await,
         };
         let accepted_at_ms = delivery.accepted_at_ms();
         let until = request.waits_until(accepted_at_ms, self.shared.settings.durable_wait_max_ms);
@@ -225,6 +225,23 @@ impl Answering {
     async fn leaves(&self) {
         self.stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
+    }
+
+    /// Gives up what is no request. Its caller is told why, if its id can be told, by the payload or by what it was handed in as.
+    async fn refuse(&self, delivery: Delivery, error: Error) -> Result<(), MessagingError> {
+        let payload = delivery.payload();
+        let handed_in_as = || {
+            let id = delivery.submitted_as()?.strip_prefix(self.model.as_str())?.strip_prefix('/')?;
+            id.parse::<RequestId>().ok()
+        };
+        if let Some(id) = DurableRequest::id_of(payload).or_else(handed_in_as) {
+            let encoding = Encoding::detect(payload).unwrap_or(Encoding::Json);
+            let request = DurableRequest { id, encoding, deadline_ms: None };
+            let message_id = request.result_message_id(&self.model, delivery.accepted_at_ms());
+            let subject = self.shared.context.subjects.result(&request.id);
+            self.log.publish_error(subject, &message_id, &error.detail(), encoding).await?;
+        }
+        self.give_up(delivery, &error.to_string()).await
     }
 
     async fn give_up(&self, delivery: Delivery, reason: &str) -> Result<(), MessagingError> {

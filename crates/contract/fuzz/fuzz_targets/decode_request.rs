@@ -4,11 +4,12 @@
 //! Run with `cargo +nightly fuzz run decode_request` in `crates/contract`.
 #![no_main]
 
-use leat_contract::{Encoding, InferRequest, InferResponse, PlainRequest, PredictionsResponse};
+use leat_contract::{DurableRequest, Encoding, InferRequest, InferResponse, PlainRequest, PredictionsResponse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| {
     let _ = InferResponse::decode(payload);
+    let _ = DurableRequest::id_of(payload);
     let _ = PredictionsResponse::decode(payload);
     let plain = PlainRequest::read(payload);
     let Ok((request, _)) = InferRequest::decode(payload) else {

@@ -1,5 +1,9 @@
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+
 use super::InferRequest;
-use crate::{Encoding, Error, ModelName, RequestId};
+use crate::{Encoding, Error, ModelName, RequestId, codec, limits};
 
 /// What must be known of a durable request besides its data: how its answer is found, and how long it may wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,20 @@ impl DurableRequest {
         let (InferRequest { id, deadline_ms, .. }, encoding) = InferRequest::decode(payload)?;
         let id = id.ok_or_else(|| Error::invalid("id", "a durable request needs an id"))?;
         Ok(Self { id, encoding, deadline_ms })
+    }
+
+    /// The id in a payload that is no request, as far as that can be told: whoever waits for its answer is to get the error.
+    pub fn id_of(payload: &[u8]) -> Option<RequestId> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: RequestId,
+        }
+        // A list would be taken for the fields in their order.
+        if payload.trim_ascii_start().starts_with(b"[") {
+            return None;
+        }
+        let read = codec::decode_seed(payload, limits::PAYLOAD_BYTES_MAX, PhantomData::<Named>);
+        read.ok().map(|(Named { id }, _)| id)
     }
 
     /// When it has waited for too long, in Unix milliseconds: without a deadline after `wait_max_ms`.
@@ -79,5 +97,21 @@ mod tests {
         let nameless = DurableRequest::read(br#"{"instances":[[1]]}"#).unwrap_err().to_string();
         assert!(nameless.contains("needs an id"), "{nameless}");
         DurableRequest::read(b"{").unwrap_err();
+    }
+
+    #[test]
+    fn the_id_of_what_is_no_request_is_found_where_there_is_one() {
+        for json in
+            [r#"{"id":"a/1"}"#, r#"{"deadline_ms":0,"id":"a/1","instances":[[1]],"other":{"id":"b"}}"#]
+        {
+            DurableRequest::read(json.as_bytes()).unwrap_err();
+            assert_eq!(DurableRequest::id_of(json.as_bytes()).unwrap().as_str(), "a/1");
+            let document: serde_json::Value = serde_json::from_str(json).unwrap();
+            let bytes = codec::encode(Encoding::MessagePack, &document).unwrap();
+            assert_eq!(DurableRequest::id_of(&bytes).unwrap().as_str(), "a/1");
+        }
+        for json in ["", "{", r#"{"id":7}"#, r#"{"id":""}"#, r#"["a"]"#, r#"{"other":{"id":"b"}}"#] {
+            assert_eq!(DurableRequest::id_of(json.as_bytes()), None, "{json}");
+        }
     }
 }

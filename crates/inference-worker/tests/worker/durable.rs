@@ -159,15 +159,20 @@ async fn what_cannot_be_answered_gets_an_error_and_a_dead_letter_with_the_reason
     assert_eq!(detail.error_code(), ErrorCode::InvalidArgument, "{detail}");
     hand_in(&cluster, "nameless", r#"{"instances":[[1,2]]}"#).await;
     hand_in(&cluster, "broken", "{").await;
+    hand_in_later(&cluster, None, 1, r#"{"id":"strange","instances":[[1,2]],"deadline_ms":0}"#).await;
+    for id in ["nameless", "broken", "strange"] {
+        let Err(Error::Service(detail)) = result(&cluster, id).await else { panic!("an error was expected") };
+        assert_eq!(detail.error_code(), ErrorCode::InvalidArgument, "{detail}");
+    }
     let log = cluster.storage.event_log(AssetRole::Dead);
-    let reasons = eventually("three dead letters", || async {
+    let reasons = eventually("four dead letters", || async {
         let mut follower = log.follow(&cluster.subjects.dead_letter_all(), Position::Beginning);
         let letters = follower.take_stored(10).await.unwrap();
         let reason = |letter: &leat_messaging::StoredMessage| letter.header(DEAD_REASON).unwrap().to_owned();
-        (letters.len() == 3).then(|| letters.iter().map(reason).collect::<Vec<_>>())
+        (letters.len() == 4).then(|| letters.iter().map(reason).collect::<Vec<_>>())
     })
     .await;
-    for expected in ["2 features", "needs an id", "JSON"] {
+    for expected in ["2 features", "needs an id", "JSON", "deadline_ms"] {
         assert!(reasons.iter().any(|reason| reason.contains(expected)), "no {expected} in {reasons:?}");
     }
     worker.stop().await;
