@@ -12,6 +12,7 @@ use leat_catalogue::Catalogue;
 use leat_contract::InferRequest;
 use leat_service_runtime::{Inflight, Metrics, Readiness};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
 use crate::body::BodyLimits;
@@ -36,6 +37,8 @@ pub(crate) struct Edge {
     pub(crate) workers: Workers,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) readiness: Readiness,
+    /// Cancelled once the gateway is told to stop.
+    pub(crate) leaving: CancellationToken,
     pub(crate) inflight: Inflight,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) all_metrics: Metrics,

@@ -159,6 +159,7 @@ fn edge(settings: Settings, keys: watch::Receiver<Keys>, served: Served, context
             |error| warn!(%error, "a document is left out"),
         )),
         readiness: context.readiness.clone(),
+        leaving: context.shutdown.clone(),
         inflight: context.inflight.clone(),
         metrics: EdgeMetrics::new(&context.metrics),
         all_metrics: context.metrics.clone(),

@@ -41,7 +41,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Bytes of one request body, decompressed. 64 MiB, as Triton has it.
     pub body_bytes_max: usize,
-    /// Bytes of all request bodies that are held at the same time, so that many large ones cannot fill the memory.
+    /// Bytes of all request bodies that are held at the same time, so that many large ones cannot fill the memory. What is made of them
+    /// on the way to the workers comes on top: a process needs about four times as much.
     pub bodies_bytes_max: usize,
     /// Bytes of a request, and of a reply, that goes through the object store of the broker because no message can hold it and rows
     /// cannot be cut. As many as a body may have; 0 refuses what does not fit into messages.
@@ -68,7 +69,7 @@ pub struct Settings {
     /// Parts of one split request that are asked at the same time.
     pub parts_at_once: usize,
     /// How long a gateway that is told to stop goes on taking connections while it says that it is not ready, in milliseconds: as long as a
-    /// load balancer needs to notice. Requests in hand must be answered in what is left then of the time for stopping, `shutdown.deadline_ms`.
+    /// load balancer needs to notice. Answers over HTTP/1 end their connection meanwhile. Requests in hand must be answered in what is left then of the time for stopping, `shutdown.deadline_ms`.
     pub leaving_ms: u64,
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Envelope, Parameters, ReplyForm, Tensor, decoding, short_reply::Nested, tensor::element_count};
-use crate::{Encoding, Error, RequestId, Scalar, codec};
+use crate::{Encoding, Error, RequestId, Scalar, codec, limits};
 
 /// A request for inference.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,18 @@ pub enum Instances {
 }
 
 impl InferRequest {
+    /// Whether `deadline_ms` may be so much.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] over [`limits::DEADLINE_MS_MAX`], and for 0.
+    pub fn check_deadline(deadline_ms: u64) -> Result<(), Error> {
+        if (1..=limits::DEADLINE_MS_MAX).contains(&deadline_ms) {
+            return Ok(());
+        }
+        let reason = format!("{deadline_ms} is not from 1 to {}", limits::DEADLINE_MS_MAX);
+        Err(Error::invalid("deadline_ms", reason))
+    }
+
     /// A request in tensor form.
     pub fn tensors(inputs: Vec<Tensor>) -> Self {
         let body = RequestBody::Tensors { inputs, outputs: None };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::{CONNECTION, CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
@@ -37,11 +37,16 @@ impl Connected {
     /// Answers one request; whatever happens there is an answer.
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let id = traced::id(request.headers());
+        let ends = request.version() < Version::HTTP_2 && self.edge.leaving.is_cancelled();
         let span = traced::span(&request, &id, self.edge.begins_traces);
         let mut reply = self.answered(request, &id).instrument(span.clone()).await;
         traced::note(&span, &reply);
         if let Ok(id) = HeaderValue::from_str(&id) {
             reply.headers_mut().insert(REQUEST_ID, id);
+        }
+        if ends {
+            // So that nobody sends another request while the connection is being closed.
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(reply)
     }

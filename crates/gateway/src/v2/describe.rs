@@ -172,6 +172,9 @@ fn optional<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Re
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::invalid("the body is no JSON object".to_owned()));
+    }
     leat_contract::decode_json(body).map_err(Refusal::from)
 }
 

@@ -102,6 +102,9 @@ impl<'body> Header<'body> {
     /// The request for a worker, with these tensors and without what is the gateway's own affair.
     pub(crate) fn into_request(self, inputs: Vec<Tensor>) -> Result<(InferRequest, BinaryOutputs), Refusal> {
         let Self { id, deadline_ms, mut parameters, outputs, .. } = self;
+        if let Some(deadline_ms) = deadline_ms {
+            InferRequest::check_deadline(deadline_ms)?;
+        }
         let mut binary = BinaryOutputs {
             by_default: flag(&parameters, BINARY_OUTPUT)?.unwrap_or(false),
             by_name: Vec::new(),

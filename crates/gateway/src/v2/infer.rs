@@ -45,7 +45,8 @@ pub(crate) async fn infer(
         }
         None => {
             let outline = Outline::of_body(body.bytes.clone(), edge.settings.json_depth_max).await?;
-            if let Some(deadline_ms) = outline.deadline_ms {
+            // What it may not be is refused by whoever reads all of it.
+            if let Some(deadline_ms) = outline.deadline_ms.filter(|deadline| *deadline > 0) {
                 call.timeout = edge.settings.at_most(Duration::from_millis(deadline_ms));
             }
             let is_own = outline.names_model || outline.has_options;

@@ -12,7 +12,7 @@ use super::{
     outputs::OutputsSeed,
     tensor::{Sender, TensorsSeed, set},
 };
-use crate::{Error, ModelName, ModelVersion, RequestId, limits};
+use crate::{Error, ModelName, ModelVersion, RequestId};
 
 pub(super) struct RequestSeed<'admission>(pub(super) &'admission Admission);
 
@@ -86,12 +86,7 @@ struct RequestFields {
 impl RequestFields {
     fn join(self) -> Result<InferRequest, Error> {
         let deadline_ms = self.deadline_ms.flatten();
-        if let Some(deadline) = deadline_ms
-            && !(1..=limits::DEADLINE_MS_MAX).contains(&deadline)
-        {
-            let reason = format!("{deadline} is not from 1 to {}", limits::DEADLINE_MS_MAX);
-            return Err(Error::invalid("deadline_ms", reason));
-        }
+        deadline_ms.map_or(Ok(()), InferRequest::check_deadline)?;
         let body = match (self.inputs, self.instances) {
             (Some(inputs), None) => RequestBody::Tensors { inputs, outputs: self.outputs },
             (None, Some(_)) if self.outputs.is_some() => {
