@@ -4,7 +4,7 @@ mod serving;
 use std::time::Duration;
 
 use clap::Args;
-use leat_contract::{Deployment, ModelName, ModelRef, Route};
+use leat_contract::{Deployment, ModelName, ModelRef, Pipeline, PipelineMode, Route};
 use leat_messaging::Entry;
 use serde_json::json;
 
@@ -23,8 +23,8 @@ use crate::{Error, output};
 pub(crate) struct Deploy {
     /// For example wine@1.
     model: ModelRef,
-    /// The share of live traffic in percent; the other versions keep the rest in their proportion.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// The share of live traffic in percent; the other versions keep the rest in their proportion. With 0 it answers those who name it.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100))]
     weight: u32,
     #[command(flatten)]
     rollout: Rollout,
@@ -133,12 +133,24 @@ async fn finish(session: &Session, entry: &Entry<Deployment>, wait: Wait) -> Res
 
 /// `wine@1 90 %, wine@2 10 % (canary)`.
 pub(crate) fn routes(deployment: &Deployment) -> String {
-    let Deployment { model, canary, shadow, .. } = deployment;
+    let Deployment { model, canary, shadow, pipeline, .. } = deployment;
     let route = |route: &Route| {
         let is_canary = canary.as_ref().is_some_and(|canary| canary.version == route.version);
         let canary = if is_canary { " (canary)" } else { "" };
         format!("{} {} %{canary}", model.at(route.version), route.weight)
     };
     let shadow = shadow.iter().map(|shadow| format!("{} shadows {}", model.at(shadow.version), shadow.ratio));
-    deployment.routes.iter().map(route).chain(shadow).collect::<Vec<_>>().join(", ")
+    let pipeline = pipeline.iter().map(with);
+    deployment.routes.iter().map(route).chain(shadow).chain(pipeline).collect::<Vec<_>>().join(", ")
+}
+
+/// `averaged with wine@1 and wine@3`.
+fn with(pipeline: &Pipeline) -> String {
+    let (how, between) = match pipeline.mode {
+        PipelineMode::Sequence => ("then", ", then "),
+        PipelineMode::Average => ("averaged with", " and "),
+        PipelineMode::Vote => ("voting with", " and "),
+    };
+    let members = pipeline.members.iter().map(|member| member.model.at(member.version).to_string());
+    format!("{how} {}", members.collect::<Vec<_>>().join(between))
 }

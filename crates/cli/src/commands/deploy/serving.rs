@@ -14,7 +14,8 @@ pub(super) struct Serving {
     /// Rows of one run of the model, at most (at first 64).
     #[arg(long, value_name = "ROWS")]
     max_batch: Option<u32>,
-    /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready).
+    /// How long a worker waits for a fuller batch, in microseconds (at first 0: it takes what is ready). After waits that were in vain it
+    /// skips some.
     #[arg(long, value_name = "MICROSECONDS")]
     max_delay_us: Option<u32>,
     /// Rows that end such a wait early (at first as many as make the largest batch).
