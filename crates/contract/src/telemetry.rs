@@ -85,8 +85,8 @@ pub struct RunTimes {
     /// Whether the thread had run something else before, so that the weights came from farther away.
     #[serde(default)]
     pub is_cold: bool,
-    /// Whether these only repeated a cold run as soon as it was answered, to be timed with the weights near. Workers do so while a canary is
-    /// tried, and count repeats in nothing else.
+    /// Whether these only repeated a run as soon as it was answered, to be timed with the weights near: each is the fastest of up to three
+    /// in a row. Workers do so while a canary is tried, and count repeats in nothing else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_repeat: bool,
     /// Runs.

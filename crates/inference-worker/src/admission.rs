@@ -84,7 +84,9 @@ pub(crate) fn error(shared: &Shared, full: Full, limits: &QueueLimits, refused: 
             "the queue of this model on this worker is full, its limit is {} requests or {} bytes",
             limits.count_max, limits.bytes_max
         ),
-        Full::Time => format!("the request would wait for about {wait:?} in the queue, longer than it may"),
+        Full::Time => format!(
+            "the request would wait for about {wait:?} in the queue, longer than it may or than half of the time to its deadline"
+        ),
         Full::Worker => {
             let capacity = shared.queue.capacity();
             let (count, bytes) = (capacity.count, capacity.bytes);

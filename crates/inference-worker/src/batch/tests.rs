@@ -168,7 +168,7 @@ fn a_run_after_another_version_is_counted_as_cold() {
 }
 
 #[test]
-fn cold_runs_are_repeated_while_a_canary_is_compared() {
+fn runs_are_repeated_while_a_canary_is_compared() {
     let (bench, plain) = (Bench::comparing(), Bench::new(64));
     for bench in [&bench, &plain] {
         let outcome = bench.run(vec![bench.work(r#"{"instances":[[1,2],[3,4]]}"#, Duration::ZERO)], LIMITS);

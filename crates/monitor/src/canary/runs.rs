@@ -109,7 +109,11 @@ impl Runs {
 
     /// Ends a window. Runs may take longer by a share of what others take.
     pub(super) fn close(&mut self, increase_max: f64) {
-        let others = std::mem::take(&mut self.others.window);
+        let mut others = std::mem::take(&mut self.others.window);
+        // How far rare sizes differ among themselves nobody knows.
+        let is_known =
+            |size: &Size| self.others.all.get(size).is_some_and(|all| all.count() >= RUNS_OF_SIZE_MIN);
+        others.values_mut().for_each(|sizes| sizes.retain(|size, _| is_known(size)));
         for (worker, sizes) in std::mem::take(&mut self.tried.window) {
             let Some(others) = others.get(&worker) else { continue };
             for (size, runs) in sizes {
@@ -349,6 +353,12 @@ mod tests {
         let others = [told(1, 100, 1_000.0), told(2, 1, 1_000.0), told(4, 9, 1_000.0)];
         let ratio = ratio(&[told(1, 100, 2_000.0), told(2, 1, 2_000.0), told(4, 9, 2_000.0)], &others);
         assert!((ratio.mean - 2.0).abs() < 1e-9 && ratio.runs == 100, "{ratio:?}");
+    }
+
+    #[test]
+    fn the_nearest_size_is_one_that_others_have_enough_of() {
+        let ratio = ratio(&[told(1, 50, 9_000.0)], &[told(2, 9, 1_000.0), told(4, 50, 3_000.0)]);
+        assert!((ratio.mean - 3.0).abs() < 1e-9, "{ratio:?}");
     }
 
     #[test]
