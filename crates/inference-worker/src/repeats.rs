@@ -1,31 +1,45 @@
-//! When a version repeats a run only to time it.
+//! When a version repeats a run only to time it: seldom, in terms of what it takes anyway, so that hardly anybody waits for that.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Of the time at most one part in so many, on all threads together.
-const PARTS: u32 = 100;
-/// And at most once in so long.
+/// Repeating may take one part in so many of what the runs of the version take.
+const PARTS_OF_RUNS: u32 = 10;
+/// And one in so many of the time, which is for a version with few requests.
+const PARTS_OF_TIME: u32 = 200;
+/// At most once in so long.
 const GAP: Duration = Duration::from_millis(10);
-/// The first ones may take more, so that one that is very slow is known to be so before it is promoted: so many, and one part in so many.
-const FIRST: (u32, u32) = (64, 10);
 
-/// The next time at which one may, and how many there were.
+/// What one version may repeat, on all threads together.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    next: Mutex<(Option<Instant>, u32)>,
+    account: Mutex<Option<Account>>,
+}
+
+#[derive(Debug)]
+struct Account {
+    /// The last run, and the last that was repeated.
+    run: Instant,
+    repeated: Instant,
+    /// What may be spent on repeating.
+    credit: Duration,
 }
 
 impl Repeats {
-    /// Whether a run that takes so long is repeated now.
-    pub(crate) fn begin(&self, now: Instant, takes: Duration) -> bool {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let (due, count) = *next;
-        let is_due = due.is_none_or(|due| due <= now);
+    /// Takes notice of a run that took so long, and says whether it is repeated, which takes `cost`. The first one is.
+    pub(crate) fn begin(&self, now: Instant, took: Duration, cost: Duration) -> bool {
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Account { run, repeated, credit }) = &mut *account else {
+            *account = Some(Account { run: now, repeated: now, credit: Duration::ZERO });
+            return true;
+        };
+        let elapsed = now.saturating_duration_since(*run);
+        *credit = credit.saturating_add(took / PARTS_OF_RUNS + elapsed / PARTS_OF_TIME);
+        *run = now;
+        let is_due = *credit >= cost && now.saturating_duration_since(*repeated) >= GAP;
         if is_due {
-            let parts = if count < FIRST.0 { FIRST.1 } else { PARTS };
-            let due = now.checked_add(takes.saturating_mul(parts).max(GAP));
-            *next = (due, count.saturating_add(1));
+            // What was not used is no reason to repeat the more later.
+            (*repeated, *credit) = (now, Duration::ZERO);
         }
         is_due
     }
@@ -35,17 +49,21 @@ impl Repeats {
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
+    /// How many of so many runs are repeated at three times their cost.
+    fn repeated(runs: u32, every: Duration, took: Duration) -> usize {
+        let (repeats, start) = (Repeats::default(), Instant::now());
+        (0..runs).filter(|run| repeats.begin(start + every * *run, took, 3 * took)).count()
+    }
+
     #[test]
-    fn repeating_takes_a_small_part_of_the_time() {
-        let (repeats, mut now, takes) = (Repeats::default(), Instant::now(), Duration::from_millis(2));
-        for count in 0..100 {
-            assert!(repeats.begin(now, takes));
-            let parts = if count < 64 { 10 } else { 100 };
-            assert!(!repeats.begin(now + (parts - 1) * takes, takes));
-            now += parts * takes;
-        }
-        assert!(repeats.begin(now, Duration::ZERO));
-        assert!(!repeats.begin(now + GAP / 2, Duration::ZERO));
-        assert!(repeats.begin(now + GAP, Duration::ZERO));
+    fn repeating_takes_a_small_part_of_the_time_and_of_what_runs_take() {
+        // A tenth of a thread that is always busy, and a little.
+        assert_eq!(repeated(10_000, 10 * MS, 10 * MS), 1 + 9_999 / 29);
+        // A two hundredth of the time, and a tenth of what little the runs take.
+        assert_eq!(repeated(1_000, 1000 * MS, 10 * MS), 1 + 999 / 5);
+        // Short ones no more often than the gap allows.
+        assert_eq!(repeated(100_000, MS / 100, MS / 100), 100);
     }
 }

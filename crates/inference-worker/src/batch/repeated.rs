@@ -19,7 +19,8 @@ impl Batch {
         let Some(repeats) = self.routes.repeats.get(&self.version.version) else { return };
         let Some(run) = self.buffers.runs.first_mut() else { return };
         let begun = Instant::now();
-        if !repeats.begin(begun, run.took * TIMES) {
+        let cost = (run.took * TIMES).min(run.took.max(ENOUGH));
+        if !repeats.begin(begun, run.took, cost) {
             return;
         }
         let plan = &self.version.plan;

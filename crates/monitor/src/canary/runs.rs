@@ -140,6 +140,11 @@ impl Runs {
         total.ratio(z)
     }
 
+    /// Whether a few runs were compared that might come to something.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.same.is_empty() || self.near.values().any(|compared| compared.log > 0.0)
+    }
+
     /// How each size that others ran too does: many small runs hide no slow large ones.
     pub(super) fn ratios(&self, z: f64) -> impl Iterator<Item = Ratio> {
         self.same.iter().filter_map(move |(size, compared)| {

@@ -252,6 +252,15 @@ fn runs_that_take_longer_by_what_nobody_notices_are_no_reason() {
 }
 
 #[test]
+fn too_few_runs_to_compare_are_waited_for_but_not_for_ever() {
+    let mut bench = Bench::new(Canary { requests_min: 20, ..policy() });
+    let few = Traffic { requests: 20, ..GOOD };
+    assert!(bench.after(&few, &few, LATE).is_none());
+    assert!(bench.settled(2 * LATE - SINCE - 1, Scored::default()).is_none());
+    assert_eq!(bench.settled(2 * LATE - SINCE, Scored::default()).unwrap().end, RolloutEnd::Promoted);
+}
+
+#[test]
 fn what_is_heard_while_nobody_judges_is_compared_window_by_window() {
     let mut bench = Bench::new(policy());
     // Others have many short runs in one window, and few long ones in the next, and the canary as many of each.

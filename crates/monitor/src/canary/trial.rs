@@ -131,7 +131,10 @@ impl Trial {
         if !enough(self.canary.requests_min.div_ceil(2)) {
             return None;
         }
-        let findings = [self.errors(), self.runs(), self.latency(), self.accuracy(scored)];
+        let promote_after_ms = u64::from(self.canary.promote_after_s) * 1000;
+        let due = self.canary.since.saturating_add(promote_after_ms);
+        let is_patient = now < due.saturating_add(promote_after_ms);
+        let findings = [self.errors(), self.runs(is_patient), self.latency(), self.accuracy(scored)];
         let mut is_open = false;
         for finding in findings {
             match finding {
@@ -140,7 +143,6 @@ impl Trial {
                 Finding::Fine => {}
             }
         }
-        let due = self.canary.since.saturating_add(u64::from(self.canary.promote_after_s) * 1000);
         let is_proven = !is_open && now >= due && enough(self.canary.requests_min);
         is_proven.then(|| {
             let reason = format!("nothing speaks against it after {} requests", self.tried.requests);
@@ -201,8 +203,9 @@ impl Trial {
     }
 
     /// Compares what runs take, because whole requests do not show it where the versions share workers: the others wait behind the runs
-    /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary.
-    fn runs(&self) -> Finding {
+    /// of a slow canary and are as slow. Without runs that can be compared it says nothing against the canary; with too few it waits for more,
+    /// as long as there is patience.
+    fn runs(&self, is_patient: bool) -> Finding {
         let all = self.runs.ratio(Z);
         let is_worse = |ratio: &Ratio| ratio.low > ratio.limit;
         if let Some(Ratio { mean, usual_ns, runs, .. }) =
@@ -213,7 +216,11 @@ impl Trial {
                 "its runs took {mean:.3} times as long as those of the others that are most alike, {ms:.3} ms instead of {usual_ms:.3} ms, in {runs} runs"
             ));
         }
-        if all.is_none_or(|all| all.mean <= all.limit) { Finding::Fine } else { Finding::Open }
+        let is_fine = match all {
+            Some(all) => all.mean <= all.limit,
+            None => !(is_patient && self.runs.has_begun()),
+        };
+        if is_fine { Finding::Fine } else { Finding::Open }
     }
 
     fn accuracy(&self, scored: impl Fn(ModelVersion) -> Scored) -> Finding {
