@@ -17,7 +17,7 @@ use lane::Lane;
 
 pub(crate) use backlog::Backlog;
 
-/// How long something urgent may share its batch with what is less urgent, about, in nanoseconds: all answers of a batch come when it ends.
+/// How much less urgent work may share a batch with something urgent, about, in nanoseconds: all answers of a batch come when it ends.
 const SHARED_NS_MAX: u64 = 1_000_000;
 const LANES: usize = Priority::ALL.len();
 
@@ -325,19 +325,27 @@ impl<T: Queued> State<T> {
     /// Moves what is ready, the most urgent first, unless it is less urgent than the first and would hold that up.
     fn take(&mut self, thread: usize, taken: &mut Vec<T>, count_max: usize) -> Left {
         let Some(in_work) = self.in_work.get_mut(thread) else { return Left::Nothing };
-        let mut left = count_max;
+        let is_less_urgent = |first: &T, item: &T| (first.priority() as usize) < item.priority() as usize;
+        let before = taken.first().map_or(0, |first| {
+            taken
+                .iter()
+                .filter(|item| is_less_urgent(first, item))
+                .map(T::cost_ns)
+                .fold(0, u64::saturating_add)
+        });
+        let (mut left, mut shared_ns) = (count_max, before);
         for lane in &mut self.lanes {
             while left > 0
                 && let Some(item) = lane.waiting.front()
             {
-                let cost_ns = in_work.cost_ns.saturating_add(item.cost_ns());
-                let is_less_urgent =
-                    taken.first().is_some_and(|first| (first.priority() as usize) < item.priority() as usize);
-                if is_less_urgent && cost_ns > SHARED_NS_MAX {
-                    return Left::Something;
+                if taken.first().is_some_and(|first| is_less_urgent(first, item)) {
+                    shared_ns = shared_ns.saturating_add(item.cost_ns());
+                    if shared_ns > SHARED_NS_MAX {
+                        return Left::Something;
+                    }
                 }
                 let Some(item) = lane.pop_front() else { break };
-                in_work.cost_ns = cost_ns;
+                in_work.cost_ns = in_work.cost_ns.saturating_add(item.cost_ns());
                 in_work.claims.extend(item.claim().cloned());
                 taken.push(item);
                 left -= 1;

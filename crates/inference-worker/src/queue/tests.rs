@@ -138,6 +138,8 @@ fn what_is_urgent_shares_no_batch_with_what_is_not_and_takes_long() {
     put(&queue, vec![long(Priority::Low, 4), long(Priority::Low, 5)]);
     assert_eq!(take(&queue, 9), [2, 3, 1], "together they do not take long");
     assert_eq!(take(&queue, 9), [4, 5], "neither is more urgent");
+    put(&queue, vec![long(Priority::High, 6), long(Priority::High, 7), of(Priority::Low, 8)]);
+    assert_eq!(take(&queue, 9), [6, 7, 8], "what takes long is itself urgent");
 
     let queue = filled(9, vec![long(Priority::Low, 1), long(Priority::Low, 2), of(Priority::High, 3)]);
     let mut taken = vec![of(Priority::High, 0)];
