@@ -1,4 +1,4 @@
-use leat_contract::{AssetRole, Deployment, Manifest, ModelName, Route, Shadow};
+use leat_contract::{AssetRole, Deployment, Manifest, ModelName, ModelVersion, Route, Shadow};
 use leat_messaging::{Entry, Error as MessagingError, KeyValue, Storage};
 use leat_service_runtime::unix_ms;
 
@@ -81,6 +81,15 @@ impl Deployments {
         self.change(&manifest.model, |current| {
             let route = Route { version: manifest.version, digest: manifest.digest.clone(), weight };
             let mut next = match current {
+                _ if weight == 0 && !has_others(current, manifest.version) => {
+                    let version = manifest.model.at(manifest.version);
+                    return Err(Error::unfit(format!("{version} cannot have 0 %: no other version answers")));
+                }
+                // Who only answers when it is named takes nothing from a canary.
+                Some(current) if weight == 0 => {
+                    let canary = current.canary.clone().filter(|canary| canary.version != manifest.version);
+                    Deployment { canary, ..moved(current, with_share(&current.routes, route)) }
+                }
                 Some(current) => moved(current, with_share(&current.routes, route)),
                 None => first(manifest, route, former.clone()),
             };
@@ -199,8 +208,14 @@ fn moved(current: &Deployment, routes: Vec<Route>) -> Deployment {
     Deployment { routes, previous, shadow, canary: None, updated_at: unix_ms(), ..current.clone() }
 }
 
+fn has_others(deployment: Option<&Deployment>, version: ModelVersion) -> bool {
+    let routes = deployment.map_or(&[][..], |deployment| &deployment.routes);
+    routes.iter().any(|route| route.version != version && route.weight > 0)
+}
+
 /// The routes when one version gets `route.weight` and the others share the rest in their old proportion. Versions whose
-/// share becomes zero are dropped, except that nothing is dropped in favour of a version that gets nothing.
+/// share becomes zero are dropped, except that nothing is dropped in favour of a version that gets nothing. Those that had none keep
+/// answering who names them, until one version gets everything.
 fn with_share(routes: &[Route], route: Route) -> Vec<Route> {
     let others: Vec<&Route> =
         routes.iter().filter(|other| other.version != route.version && other.weight > 0).collect();
@@ -219,6 +234,8 @@ fn with_share(routes: &[Route], route: Route) -> Vec<Route> {
         given = up_to_here;
     }
     shared.retain(|other| other.weight > 0);
+    let is_only_named = |other: &&Route| other.version != route.version && other.weight == 0 && rest > 0;
+    shared.extend(routes.iter().filter(is_only_named).cloned());
     shared.push(route);
     shared.sort_by_key(|route| route.version);
     shared
@@ -226,7 +243,7 @@ fn with_share(routes: &[Route], route: Route) -> Vec<Route> {
 
 #[cfg(test)]
 mod tests {
-    use leat_contract::{Digest, ModelVersion};
+    use leat_contract::Digest;
 
     use super::*;
 
@@ -273,6 +290,15 @@ mod tests {
         let promoted = moved(&deployment, vec![route(2, 100)]);
         assert!(promoted.canary.is_none() && promoted.shadow.is_some());
         assert!(moved(&deployment, vec![route(3, 100)]).shadow.is_none());
+    }
+
+    #[test]
+    fn a_version_that_only_answers_when_it_is_named_stays_until_another_gets_everything() {
+        let named = with_share(&[route(1, 100)], route(2, 0));
+        assert_eq!(weights(&named), [(1, 100), (2, 0)]);
+        assert_eq!(weights(&with_share(&named, route(3, 10))), [(1, 90), (2, 0), (3, 10)]);
+        assert_eq!(weights(&with_share(&named, route(2, 10))), [(1, 90), (2, 10)]);
+        assert_eq!(weights(&with_share(&named, route(3, 100))), [(3, 100)]);
     }
 
     #[test]
