@@ -118,7 +118,7 @@ impl BodyLimits {
                 None if whole.is_empty() => first = Some(data),
                 None => whole.extend_from_slice(&data),
                 Some(first) => {
-                    whole.reserve(so_far.max(2 * first.len()).max(expected));
+                    whole.reserve(so_far.max(2 * first.len()).max(expected.min(8 * so_far)));
                     whole.extend_from_slice(&first);
                     whole.extend_from_slice(&data);
                 }

@@ -69,7 +69,7 @@ async fn many_requests_share_a_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_refused_may_send_everything_first() {
-    const PIECES: usize = 160;
+    const PIECES: usize = 48;
     let (_town, ports) = town().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();

@@ -62,7 +62,8 @@ async fn a_gateway_that_leaves_slowly_says_so_and_answers_who_still_comes() {
         (get(port, "/v2/health/ready").await.status == 503).then_some(())
     })
     .await;
-    assert_eq!(post(port, "/v2/models/digits/infer", &row).await.status, 200);
+    let answer = post(port, "/v2/models/digits/infer", &row).await;
+    assert_eq!((answer.status, answer.headers["connection"].as_str()), (200, "close"));
     assert!(gateway.ended().await.success());
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }

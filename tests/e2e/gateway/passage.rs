@@ -69,6 +69,12 @@ async fn what_is_wrong_is_told_in_the_terms_of_http() {
     assert_eq!(post(ports.http, "/v2/models/digits/versions/9/infer", &row).await.status, 404);
     let wrong = post(ports.http, "/v2/models/digits/infer", &json!({})).await;
     assert!(wrong.status == 400 && wrong.json()["error"].is_string());
+    for wrong in [json!({ "instances": [zeros] }), row.clone()] {
+        let mut wrong = wrong;
+        wrong["deadline_ms"] = json!(0);
+        let late = post(ports.http, "/v2/models/digits/infer", &wrong).await;
+        assert!(late.status == 400 && late.json()["error"].to_string().contains("deadline_ms"), "{late:?}");
+    }
     let not_allowed = get(ports.http, "/v2/models/digits/infer").await;
     assert_eq!((not_allowed.status, not_allowed.headers["allow"].as_str()), (405, "POST"));
 

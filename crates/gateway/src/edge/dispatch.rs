@@ -37,14 +37,15 @@ impl Connected {
     /// Answers one request; whatever happens there is an answer.
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let id = traced::id(request.headers());
-        let ends = request.version() < Version::HTTP_2 && self.edge.leaving.is_cancelled();
+        let ends_connection = request.version() < Version::HTTP_2;
+        let leaving = self.edge.leaving.clone();
         let span = traced::span(&request, &id, self.edge.begins_traces);
         let mut reply = self.answered(request, &id).instrument(span.clone()).await;
         traced::note(&span, &reply);
         if let Ok(id) = HeaderValue::from_str(&id) {
             reply.headers_mut().insert(REQUEST_ID, id);
         }
-        if ends {
+        if ends_connection && leaving.is_cancelled() {
             // So that nobody sends another request while the connection is being closed.
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
