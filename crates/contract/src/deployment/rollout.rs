@@ -75,8 +75,8 @@ pub struct Canary {
     /// requests than the others, one run of theirs comes on top, for which it waits. By the same share, and at least by a tenth and by
     /// 0.1 ms, its runs may take longer (in the geometric mean of all, with reading and writing) than those of the others in the same window
     /// on the same worker that have about as many rows, or else the next more or fewer. Compared are only runs that
-    /// workers repeat for it once they are answered, with the weights near, which takes a tenth of what the runs of a version take anyway, or a two hundredth of
-    /// the time. Where too few of them can be compared, a promotion waits for more, as long again as `promote_after_s`.
+    /// workers repeat for it once they are answered, with the weights near, which takes a tenth of what the runs of a version take anyway, and for each
+    /// size of runs a thousandth of the time. Where too few of them can be compared, a promotion waits for more, as long again as `promote_after_s`.
     #[serde(default = "Canary::default_latency_increase_max")]
     pub latency_increase_max: f64,
     /// How much smaller than that of the others its accuracy may be, 0 to 1; of a regression, how much larger its mean absolute

@@ -18,15 +18,14 @@ impl Batch {
     pub(crate) fn repeat(&mut self, team: &Team, scratch: &mut Scratch) {
         let Some(repeats) = self.routes.repeats.get(&self.version.version) else { return };
         let Some(run) = self.buffers.runs.first_mut() else { return };
-        let begun = Instant::now();
-        let cost = (run.took * TIMES).min(run.took.max(ENOUGH));
-        if !repeats.begin(begun, run.took, cost) {
+        let times = TIMES.min(1 + (ENOUGH.as_nanos() / run.took.as_nanos().max(1)).min(TIMES.into()) as u32);
+        if !repeats.begin(Instant::now(), (run.rows, run.took), run.took * times) {
             return;
         }
         let plan = &self.version.plan;
         let input = self.buffers.input.get(..run.rows * plan.features()).unwrap_or_default();
         let output = self.buffers.output.get_mut(..run.rows * plan.outputs()).unwrap_or_default();
-        for _ in 0..TIMES {
+        for _ in 0..times {
             let again = Instant::now();
             let batch = leat_engine::Batch { rows: run.rows, input, output: &mut *output };
             // What succeeded a moment ago fails only by a defect, and then there is nothing to compare.
@@ -35,9 +34,6 @@ impl Batch {
             }
             let took = again.elapsed();
             run.repeat = Some(run.repeat.map_or(took, |fastest| fastest.min(took)));
-            if begun.elapsed() > ENOUGH {
-                return;
-            }
         }
     }
 }
