@@ -42,7 +42,7 @@ pub struct Settings {
     /// Bytes of one request body, decompressed. 64 MiB, as Triton has it.
     pub body_bytes_max: usize,
     /// Bytes of all request bodies that are held at the same time, so that many large ones cannot fill the memory. What is made of them
-    /// on the way to the workers comes on top: a process needs about four times as much.
+    /// on the way to the workers comes on top: a process was seen to take up to five times as much.
     pub bodies_bytes_max: usize,
     /// Bytes of a request, and of a reply, that goes through the object store of the broker because no message can hold it and rows
     /// cannot be cut. As many as a body may have; 0 refuses what does not fit into messages.
